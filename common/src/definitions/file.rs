@@ -1,0 +1,227 @@
+//! Watchlist files: TOML with `[[subject]]`, `[[rule]]`, `[[route]]` and `[[source]]`.
+//!
+//! What belongs here: everything that is wrong with a definition by itself, said with file, line, field and
+//! value. What is wrong between definitions is [`super::Watchlist`]'s to say.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::rule::RuleForm;
+use super::{Condition, Definition, Route, Rule, Source, Subject};
+
+/// What is wrong with a watchlist file.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct FileError {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// Field, value, and what is wrong with it.
+    pub message: String,
+}
+
+/// A file's tables, each with its place.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tables {
+    #[serde(default)]
+    subject: Vec<Spanned<Subject>>,
+    #[serde(default)]
+    rule: Vec<Spanned<RuleForm>>,
+    #[serde(default)]
+    route: Vec<Spanned<Route>>,
+    #[serde(default)]
+    source: Vec<Spanned<Source>>,
+}
+
+/// Reads the definitions of a file; `file` is its name for messages.
+pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> {
+    let tables: Tables = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        FileError { file: file.to_owned(), line: line_of(text, at), message: error.message().to_owned() }
+    })?;
+    let mut definitions = Vec::new();
+    let at = |span: std::ops::Range<usize>, result: Result<Definition, String>| {
+        result.map_err(|message| FileError {
+            file: file.to_owned(),
+            line: line_of(text, span.start),
+            message,
+        })
+    };
+    for table in tables.subject {
+        let span = table.span();
+        definitions.push(at(span, check_subject(table.into_inner()))?);
+    }
+    for table in tables.rule {
+        let span = table.span();
+        definitions.push(at(span, check_rule(table.into_inner()))?);
+    }
+    for table in tables.route {
+        let span = table.span();
+        definitions.push(at(span, check_route(table.into_inner()))?);
+    }
+    for table in tables.source {
+        let span = table.span();
+        definitions.push(at(span, check_source(table.into_inner()))?);
+    }
+    Ok(definitions)
+}
+
+fn check_subject(subject: Subject) -> Result<Definition, String> {
+    check_id("subject", &subject.id)?;
+    let named = |what: &str| format!("subject `{}`: {what}", subject.id);
+    if subject.name.trim().is_empty() {
+        return Err(named("`name` is empty"));
+    }
+    if subject.aliases.iter().any(|alias| alias.text.trim().is_empty()) {
+        return Err(named("`aliases` has an empty one"));
+    }
+    if let Err(error) = jiff::tz::TimeZone::get(&subject.zone) {
+        return Err(named(&format!("`zone = \"{}\"` is not a known time zone: {error}", subject.zone)));
+    }
+    Ok(Definition::Subject(subject))
+}
+
+fn check_rule(form: RuleForm) -> Result<Definition, String> {
+    check_id("rule", &form.id)?;
+    if let Some(field) = form.misplaced_fields().first() {
+        return Err(format!("rule `{}`: `{field}` does not belong to its `when`", form.id));
+    }
+    let rule = Rule::from(form);
+    let named = |what: String| Err(format!("rule `{}`: {what}", rule.id));
+    if rule.subjects.is_empty() {
+        return named("`subjects` is empty: name at least one".to_owned());
+    }
+    if !(1..=10).contains(&rule.severity) {
+        return named(format!("`severity = {}` must be between 1 and 10", rule.severity));
+    }
+    match &rule.condition {
+        Condition::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
+            named(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
+        }
+        Condition::Count(count) if !(count.probability_below > 0.0 && count.probability_below < 1.0) => {
+            named(format!("`probability_below = {}` must be between 0 and 1", count.probability_below))
+        }
+        _ => Ok(Definition::Rule(rule)),
+    }
+}
+
+fn check_route(route: Route) -> Result<Definition, String> {
+    check_id("route", &route.id)?;
+    if let Some(address) = route.mail.iter().find(|address| !address.contains('@')) {
+        return Err(format!("route `{}`: `mail` has `{address}`, which is not an e-mail address", route.id));
+    }
+    if route.mail.is_empty() && route.webhook.is_empty() && !route.log {
+        return Err(format!("route `{}`: it tells nobody: give `mail`, `webhook` or `log = true`", route.id));
+    }
+    Ok(Definition::Route(route))
+}
+
+fn check_source(source: Source) -> Result<Definition, String> {
+    check_id("source", &source.id)?;
+    if !source.url.starts_with("http://") && !source.url.starts_with("https://") {
+        return Err(format!(
+            "source `{}`: `url = \"{}\"` must be an http or https address",
+            source.id, source.url
+        ));
+    }
+    if source.poll_interval_s == 0 {
+        return Err(format!("source `{}`: `poll_interval_s = 0` must be at least 1", source.id));
+    }
+    Ok(Definition::Source(source))
+}
+
+/// Ids stand in keys, addresses and file names: letters, digits, `-`, `_` and `.`.
+fn check_id(kind: &str, id: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if id.is_empty() || id.len() > 100 || !id.chars().all(plain) {
+        return Err(format!("{kind} `id = \"{id}\"` must be 1 to 100 letters, digits, `-`, `_` or `.`"));
+    }
+    Ok(())
+}
+
+fn line_of(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|&b| b == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn refused(text: &str, message: Expect) {
+        message.assert_eq(&parse_file("harbor.toml", text).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn the_example_of_the_readme_is_read() {
+        let definitions = parse_file(
+            "harbor.toml",
+            r#"
+            [[subject]]
+            id = "harbor"
+            kind = "brand"
+            name = "Harbor"
+            aliases = [{ text = "Harbor", case = "exact", ambiguous = true }, "Harbor Bank"]
+            [[rule]]
+            id = "harbor-volume"
+            when = "count of mentions against expectation"
+            subjects = ["harbor"]
+            window = "1h"
+            "#,
+        )
+        .unwrap();
+        let keys: Vec<String> = definitions.iter().map(Definition::key).collect();
+        assert_eq!(keys, ["subject/harbor", "rule/harbor-volume"]);
+        let Definition::Subject(subject) = &definitions[0] else { panic!("the first is a subject") };
+        assert_eq!(subject.aliases[0].case, Case::Exact);
+        assert!(!subject.aliases[1].ambiguous);
+        // What is read back from a topic is the same.
+        let json = serde_json::to_string(&definitions).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions);
+    }
+
+    use super::super::Case;
+
+    #[test]
+    fn mistakes_name_line_field_and_value() {
+        refused(
+            "\n[[subject]]\nid = \"a\"\nkind = \"brand\"\nname = \"A\"\ncolour = \"red\"\n",
+            expect![
+                "harbor.toml:6: unknown field `colour`, expected one of `id`, `kind`, `name`, `aliases`, `handles`, `domains`, `cashtags`, `context`, `exclusions`, `zone`, `company`, `role`"
+            ],
+        );
+        refused(
+            "[[subject]]\nid = \"a b\"\nkind = \"brand\"\nname = \"A\"\n",
+            expect![[
+                r#"harbor.toml:1: subject `id = "a b"` must be 1 to 100 letters, digits, `-`, `_` or `.`"#
+            ]],
+        );
+        refused(
+            "[[subject]]\nid = \"a\"\nkind = \"brand\"\nname = \"A\"\nzone = \"Mars/Base\"\n",
+            expect![[
+                r#"harbor.toml:1: subject `a`: `zone = "Mars/Base"` is not a known time zone: failed to find time zone `Mars/Base` in time zone database"#
+            ]],
+        );
+        refused(
+            "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"a\"]\nwindow = \"1h\"\n",
+            expect!["harbor.toml:1: rule `r`: `window` does not belong to its `when`"],
+        );
+        refused(
+            "[[rule]]\nid = \"r\"\nwhen = \"sometimes\"\nsubjects = [\"a\"]\n",
+            expect![
+                "harbor.toml:3: unknown variant `sometimes`, expected `each mention` or `count of mentions against expectation`"
+            ],
+        );
+        refused(
+            "[[route]]\nid = \"r\"\nmail = [\"nobody\"]\n",
+            expect!["harbor.toml:1: route `r`: `mail` has `nobody`, which is not an e-mail address"],
+        );
+        refused(
+            "[[source]]\nid = \"s\"\nkind = \"feed\"\nurl = \"ftp://x\"\n",
+            expect![[r#"harbor.toml:1: source `s`: `url = "ftp://x"` must be an http or https address"#]],
+        );
+    }
+}

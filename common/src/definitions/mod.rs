@@ -1,0 +1,219 @@
+//! What people define: subjects, rules, routes and sources, and how they are read from files.
+//!
+//! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
+
+mod file;
+mod follow;
+mod rule;
+mod watchlist;
+
+use std::fmt;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+pub use file::{FileError, parse_file};
+pub use follow::follow;
+pub use rule::{Condition, CountCondition, EachCondition, Rule, Window};
+pub use watchlist::{Watchlist, WatchlistError, difference};
+
+/// One thing that people defined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Definition {
+    /// Something watched.
+    Subject(Subject),
+    /// When it raises an alert.
+    Rule(Rule),
+    /// Who hears of it.
+    Route(Route),
+    /// Where to listen.
+    Source(Source),
+}
+
+impl Definition {
+    /// Kind and id, such as `subject/harbor`: the key of its versions.
+    pub fn key(&self) -> String {
+        let (kind, id) = match self {
+            Self::Subject(subject) => ("subject", &subject.id),
+            Self::Rule(rule) => ("rule", &rule.id),
+            Self::Route(route) => ("route", &route.id),
+            Self::Source(source) => ("source", &source.id),
+        };
+        format!("{kind}/{id}")
+    }
+}
+
+/// Something watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// Short and stable; records name the subject by it.
+    pub id: String,
+    /// What it is.
+    pub kind: SubjectKind,
+    /// Its name for people; also an alias.
+    pub name: String,
+    /// What else it is called.
+    #[serde(default)]
+    pub aliases: Vec<Alias>,
+    /// Accounts, such as `@harbor`.
+    #[serde(default)]
+    pub handles: Vec<String>,
+    /// Its sites: a link to one names it.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// Ticker symbols, such as `$HRB`.
+    #[serde(default)]
+    pub cashtags: Vec<String>,
+    /// Words that corroborate an ambiguous alias.
+    #[serde(default)]
+    pub context: Vec<String>,
+    /// Phrases that contain an alias and mean something else, such as `harbor master`.
+    #[serde(default)]
+    pub exclusions: Vec<String>,
+    /// Where its day begins (IANA name); hours and days of its rules are counted there.
+    #[serde(default = "utc")]
+    pub zone: String,
+    /// Of an executive: the id of the company's subject.
+    #[serde(default)]
+    pub company: Option<String>,
+    /// Of an executive: the role, which corroborates like a context word.
+    #[serde(default)]
+    pub role: Option<String>,
+}
+
+impl Subject {
+    /// Its zone. Falls back to UTC where this machine does not know the name, which `apply` has refused.
+    pub fn time_zone(&self) -> TimeZone {
+        TimeZone::get(&self.zone).unwrap_or(TimeZone::UTC)
+    }
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// What a subject is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectKind {
+    /// A company or its mark.
+    Brand,
+    /// A person who stands for a company.
+    Executive,
+    /// Something that a company sells.
+    Product,
+    /// Another company.
+    Competitor,
+    /// A theme.
+    Topic,
+}
+
+/// What a subject is called. In a file a plain string, or a table where case or ambiguity matter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "AliasForm")]
+pub struct Alias {
+    /// The word or words.
+    pub text: String,
+    /// Whether case counts.
+    #[serde(default)]
+    pub case: Case,
+    /// Whether it means other things too: then it counts only where something corroborates it.
+    #[serde(default)]
+    pub ambiguous: bool,
+}
+
+/// Whether case counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Case {
+    /// `harbor` is `Harbor`.
+    #[default]
+    Fold,
+    /// It is not.
+    Exact,
+}
+
+/// The two ways to write an alias.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AliasForm {
+    Text(String),
+    Table(AliasTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AliasTable {
+    text: String,
+    #[serde(default)]
+    case: Case,
+    #[serde(default)]
+    ambiguous: bool,
+}
+
+impl From<AliasForm> for Alias {
+    fn from(form: AliasForm) -> Self {
+        match form {
+            AliasForm::Text(text) => Self { text, case: Case::Fold, ambiguous: false },
+            AliasForm::Table(AliasTable { text, case, ambiguous }) => Self { text, case, ambiguous },
+        }
+    }
+}
+
+/// Who hears of an alert, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Short and stable; rules name the route by it.
+    pub id: String,
+    /// E-mail addresses.
+    #[serde(default)]
+    pub mail: Vec<String>,
+    /// Names of webhooks in the settings, section `alerts.webhooks`.
+    #[serde(default)]
+    pub webhook: Vec<String>,
+    /// Whether the service's log says it too.
+    #[serde(default)]
+    pub log: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Short and stable; mentions name their source by it.
+    pub id: String,
+    /// How it is read.
+    pub kind: SourceKind,
+    /// Its address.
+    pub url: String,
+    /// Seconds between two polls; the source may ask for longer.
+    #[serde(default = "default_poll_interval_s")]
+    pub poll_interval_s: u64,
+}
+
+fn default_poll_interval_s() -> u64 {
+    300
+}
+
+/// How a source is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// RSS, Atom or JSON Feed, polled.
+    Feed,
+}
+
+impl fmt::Display for SubjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Brand => "brand",
+            Self::Executive => "executive",
+            Self::Product => "product",
+            Self::Competitor => "competitor",
+            Self::Topic => "topic",
+        })
+    }
+}

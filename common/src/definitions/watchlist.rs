@@ -1,0 +1,263 @@
+//! The watchlist as a whole: the newest version of each definition, what must hold between them, and the
+//! difference between a file and what is published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Definition, Route, Rule, Source, Subject};
+use crate::events::{DefinitionVersion, SchemaVersion};
+
+/// The newest version of each definition. A fold over the topic `watchlist`.
+#[derive(Clone, Debug, Default)]
+pub struct Watchlist {
+    entries: BTreeMap<String, DefinitionVersion>,
+    next: u64,
+}
+
+/// What is wrong between definitions.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WatchlistError {
+    /// Two definitions of one kind have one id.
+    #[error("{key} is defined twice, by {first} and by {second}; give one of them another id")]
+    DefinedTwice {
+        /// Kind and id.
+        key: String,
+        /// The owner of one.
+        first: String,
+        /// The owner of the other.
+        second: String,
+    },
+    /// A definition names one that is not there.
+    #[error("{key}: `{field}` names `{name}`, and there is no {kind} of that id; {known}")]
+    Unknown {
+        /// Kind and id of the definition that names it.
+        key: String,
+        /// The field.
+        field: &'static str,
+        /// The name.
+        name: String,
+        /// What it should name.
+        kind: &'static str,
+        /// The ids that it could name.
+        known: String,
+    },
+}
+
+impl Watchlist {
+    /// Takes a version in; `offset` is its place in `watchlist`.
+    pub fn take(&mut self, offset: u64, mut version: DefinitionVersion) {
+        self.next = self.next.max(offset + 1);
+        if version.definition.is_some() {
+            version.version = Some(offset);
+            self.entries.insert(version.id.clone(), version);
+        } else {
+            self.entries.remove(&version.id);
+        }
+    }
+
+    /// The next offset of `watchlist`: all definitions before it are in.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Every definition in force, by key.
+    pub fn versions(&self) -> impl Iterator<Item = &DefinitionVersion> {
+        self.entries.values()
+    }
+
+    /// The subjects in force.
+    pub fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.definitions().filter_map(|definition| match definition {
+            Definition::Subject(subject) => Some(subject),
+            _ => None,
+        })
+    }
+
+    /// The rules in force, each with the offset of its version.
+    pub fn rules(&self) -> impl Iterator<Item = (u64, &Rule)> {
+        self.entries.values().filter_map(|version| match &version.definition {
+            Some(Definition::Rule(rule)) => Some((version.version.unwrap_or_default(), rule)),
+            _ => None,
+        })
+    }
+
+    /// The sources in force.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.definitions().filter_map(|definition| match definition {
+            Definition::Source(source) => Some(source),
+            _ => None,
+        })
+    }
+
+    /// A subject by its id.
+    pub fn subject(&self, id: &str) -> Option<&Subject> {
+        match self.definition(&format!("subject/{id}")) {
+            Some(Definition::Subject(subject)) => Some(subject),
+            _ => None,
+        }
+    }
+
+    /// A route by its id.
+    pub fn route(&self, id: &str) -> Option<&Route> {
+        match self.definition(&format!("route/{id}")) {
+            Some(Definition::Route(route)) => Some(route),
+            _ => None,
+        }
+    }
+
+    /// Says what does not hold between the definitions.
+    pub fn check(&self) -> Result<(), WatchlistError> {
+        for definition in self.definitions() {
+            match definition {
+                Definition::Subject(subject) => {
+                    if let Some(company) = &subject.company {
+                        self.require(definition, "company", company, "subject")?;
+                    }
+                }
+                Definition::Rule(rule) => {
+                    for subject in &rule.subjects {
+                        self.require(definition, "subjects", subject, "subject")?;
+                    }
+                    if let Some(route) = &rule.route {
+                        self.require(definition, "route", route, "route")?;
+                    }
+                }
+                Definition::Route(_) | Definition::Source(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn require(
+        &self,
+        by: &Definition,
+        field: &'static str,
+        name: &str,
+        kind: &'static str,
+    ) -> Result<(), WatchlistError> {
+        if self.entries.contains_key(&format!("{kind}/{name}")) {
+            return Ok(());
+        }
+        let prefix = format!("{kind}/");
+        let known: Vec<&str> = self.entries.keys().filter_map(|key| key.strip_prefix(&prefix)).collect();
+        let known = if known.is_empty() {
+            "none is defined".to_owned()
+        } else {
+            format!("there are: {}", known.join(", "))
+        };
+        Err(WatchlistError::Unknown { key: by.key(), field, name: name.to_owned(), kind, known })
+    }
+
+    fn definition(&self, key: &str) -> Option<&Definition> {
+        self.entries.get(key).and_then(|version| version.definition.as_ref())
+    }
+
+    fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.entries.values().filter_map(|version| version.definition.as_ref())
+    }
+}
+
+/// The versions to publish so that each owner's definitions become these: changed ones are new versions,
+/// absent ones are retired, those of other owners are left alone. Refuses what would not hold afterwards.
+pub fn difference(
+    published: &Watchlist,
+    owners: Vec<(String, Vec<Definition>)>,
+) -> Result<Vec<DefinitionVersion>, WatchlistError> {
+    let mut wanted: BTreeMap<String, (String, Definition)> = BTreeMap::new();
+    let owner_names: BTreeSet<String> = owners.iter().map(|(owner, _)| owner.clone()).collect();
+    for (owner, definitions) in owners {
+        for definition in definitions {
+            let key = definition.key();
+            let elsewhere =
+                published.entries.get(&key).filter(|version| !owner_names.contains(&version.owner));
+            if let Some(other) = elsewhere {
+                return Err(WatchlistError::DefinedTwice { key, first: other.owner.clone(), second: owner });
+            }
+            if let Some((first, _)) = wanted.insert(key.clone(), (owner.clone(), definition)) {
+                return Err(WatchlistError::DefinedTwice { key, first, second: owner });
+            }
+        }
+    }
+
+    let version = |id, owner, definition| DefinitionVersion {
+        v: SchemaVersion::default(),
+        id,
+        owner,
+        definition,
+        version: None,
+    };
+    let absent = published
+        .entries
+        .values()
+        .filter(|published| owner_names.contains(&published.owner) && !wanted.contains_key(&published.id));
+    let mut changes: Vec<DefinitionVersion> =
+        absent.map(|absent| version(absent.id.clone(), absent.owner.clone(), None)).collect();
+    for (key, (owner, definition)) in wanted {
+        let unchanged = published
+            .entries
+            .get(&key)
+            .is_some_and(|p| p.owner == owner && p.definition.as_ref() == Some(&definition));
+        if !unchanged {
+            changes.push(version(key, owner, Some(definition)));
+        }
+    }
+
+    let mut after = published.clone();
+    for (change, offset) in changes.iter().zip(published.next..) {
+        after.take(offset, change.clone());
+    }
+    after.check()?;
+    Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_file;
+    use super::*;
+
+    fn publish(watchlist: &mut Watchlist, changes: Vec<DefinitionVersion>) -> Vec<String> {
+        let keys = changes.iter().map(|change| change.id.clone()).collect();
+        for change in changes {
+            watchlist.take(watchlist.next(), change);
+        }
+        keys
+    }
+
+    fn subject(id: &str, name: &str) -> String {
+        format!("[[subject]]\nid = \"{id}\"\nkind = \"brand\"\nname = \"{name}\"\n")
+    }
+
+    #[test]
+    fn a_file_is_published_by_difference() {
+        let mut watchlist = Watchlist::default();
+        let both = subject("a", "A") + &subject("b", "B");
+        let change = |watchlist: &Watchlist, owner: &str, text: &str| {
+            difference(watchlist, vec![(owner.to_owned(), parse_file("f", text).unwrap())])
+        };
+        let changes = change(&watchlist, "file:one", &both).unwrap();
+        assert_eq!(publish(&mut watchlist, changes), ["subject/a", "subject/b"]);
+        // The same file again changes nothing.
+        assert_eq!(change(&watchlist, "file:one", &both).unwrap(), []);
+        // Another file adds its own, and takes nothing of the first.
+        let changes = change(&watchlist, "file:two", &subject("c", "C")).unwrap();
+        assert_eq!(publish(&mut watchlist, changes), ["subject/c"]);
+        // Changed is a new version, absent is retired.
+        let changes = change(&watchlist, "file:one", &subject("a", "Alpha")).unwrap();
+        assert_eq!(publish(&mut watchlist, changes), ["subject/b", "subject/a"]);
+        assert_eq!(watchlist.subjects().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["Alpha", "C"]);
+        assert_eq!(watchlist.next(), 5);
+        let error = change(&watchlist, "file:two", &both).unwrap_err().to_string();
+        assert!(error.contains("subject/a is defined twice, by file:one and by file:two"), "{error}");
+    }
+
+    #[test]
+    fn a_rule_that_names_an_unknown_subject_is_refused() {
+        let text = subject("harbor", "Harbor")
+            + "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"harbour\"]\n";
+        let owners = vec![("file:f".to_owned(), parse_file("f", &text).unwrap())];
+        let error = difference(&Watchlist::default(), owners).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rule/r: `subjects` names `harbour`, and there is no subject of that id; there are: harbor"
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! `mentions.enriched`: the mention with what we make of it, and why.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Deletion, Mention};
+use crate::keys::StoryKey;
+use crate::time::Timestamp;
+
+/// A value of `mentions.enriched`; its key is the mention id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EnrichedEvent {
+    /// The judged mention.
+    Upsert(Box<Enriched>),
+    /// The mention is gone. It carries no text.
+    Delete {
+        /// The end of the mention.
+        #[serde(flatten)]
+        deletion: Deletion,
+        /// Where it stood in `mentions.raw`.
+        raw: RawPosition,
+    },
+}
+
+/// A mention and its judgement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Enriched {
+    /// What the source said.
+    #[serde(flatten)]
+    pub mention: Mention,
+    /// Where it stood in `mentions.raw`.
+    pub raw: RawPosition,
+    /// What it was judged with.
+    pub enrichment: EnrichmentVersion,
+    /// Language (ISO 639-1), or `und` where it cannot be told.
+    pub lang: String,
+    /// How sure the language is, 0 to 1.
+    pub lang_confidence: f32,
+    /// The subjects that it concerns, each once.
+    pub entities: Vec<EntityTag>,
+    /// Polarity of the whole message.
+    pub sentiment: Sentiment,
+    /// Risk categories.
+    #[serde(default)]
+    pub risk: Vec<String>,
+    /// What the author is about: complaint, praise …
+    #[serde(default)]
+    pub intent: Vec<String>,
+    /// Desks that it is for.
+    #[serde(default)]
+    pub desks: Vec<String>,
+    /// The story that it is a copy of; none where the text is too short to tell.
+    pub story: Option<StoryKey>,
+    /// Accounts that could have seen it: the author's followers. `None` is unknown.
+    pub reach: Option<u64>,
+    /// Ids of the searches that matched.
+    #[serde(default)]
+    pub searches: Vec<String>,
+    /// When it was judged.
+    pub enriched: Timestamp,
+}
+
+/// A record's place in `mentions.raw`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RawPosition {
+    /// Partition of `mentions.raw`.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: u64,
+}
+
+/// Which watchlist and which lexicons a judgement was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrichmentVersion {
+    /// Next offset of `watchlist` at the time: all definitions before it were known.
+    pub watchlist: u64,
+    /// Names and versions of the lexicons.
+    pub lexicon: String,
+}
+
+/// One subject found in a mention.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntityTag {
+    /// The subject's id.
+    pub subject: String,
+    /// What was found, in the order of the text.
+    #[serde(default)]
+    pub matches: Vec<EntityMatch>,
+    /// Whether it counts, or waits for a person to say.
+    pub lane: Lane,
+    /// Polarity towards this subject.
+    pub sentiment: Sentiment,
+}
+
+/// One place where a subject is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityMatch {
+    /// First character, counted in characters of the text (of the title, where `in_title`).
+    pub from: u32,
+    /// The character after the last one.
+    pub to: u32,
+    /// The alias, handle, hashtag or cashtag that matched, as the watchlist writes it.
+    pub alias: String,
+    /// What made an ambiguous alias count, as it stands in the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corroborated_by: Option<String>,
+    /// Whether the place is in the title.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_title: bool,
+}
+
+/// Whether a tag counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// It counts.
+    Sure,
+    /// An ambiguous alias that nothing corroborates: shown for review, counted nowhere.
+    Doubtful,
+}
+
+/// A polarity and the words that made it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sentiment {
+    /// Polarity from -1 to 1 (VADER's compound score).
+    pub score: f32,
+    /// The score in a word.
+    pub label: Polarity,
+    /// How sure, 0 to 1, where it was estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+    /// The words that made the score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<SentimentWord>,
+    /// Whether the message's score stands in for one towards the subject.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
+}
+
+/// A polarity in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Polarity {
+    /// Score of -0.05 or lower.
+    Negative,
+    /// Neither.
+    Neutral,
+    /// Score of 0.05 or higher.
+    Positive,
+}
+
+impl Polarity {
+    /// The label of a compound score, by the thresholds that VADER's authors publish.
+    pub fn of(score: f32) -> Self {
+        if score >= 0.05 {
+            Self::Positive
+        } else if score <= -0.05 {
+            Self::Negative
+        } else {
+            Self::Neutral
+        }
+    }
+
+    /// The word as it is written in records and addresses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Negative => "negative",
+            Self::Neutral => "neutral",
+            Self::Positive => "positive",
+        }
+    }
+}
+
+/// A word with its part in a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SentimentWord {
+    /// First character, counted in characters of the text (of the title, where `in_title`).
+    pub from: u32,
+    /// The character after the last one.
+    pub to: u32,
+    /// The word as it stands there.
+    pub word: String,
+    /// Its part in the score; the parts add up to the score.
+    pub share: f32,
+    /// Whether the place is in the title.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_title: bool,
+}

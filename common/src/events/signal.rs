@@ -1,0 +1,185 @@
+//! `signals`: the one ordered input log of the decision side. No mention text and no author names.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DefinitionVersion, Lane, Origin, RawPosition, SchemaVersion, SourceHealth};
+use crate::keys::{AlertKey, AuthorKey, MentionKey, StoryKey};
+use crate::time::Timestamp;
+
+/// A value of `signals`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SignalRecord {
+    /// By enrich: a mention that concerns a subject.
+    Signal(Box<Signal>),
+    /// By enrich: how far each raw partition is done.
+    Progress(Progress),
+    /// By ingest: a source's state changed, or an import has ended.
+    SourceHealth(SourceHealth),
+    /// By index: what a person told us to do.
+    Command(Command),
+    /// By alerts: a version copied from `watchlist`.
+    Definition(DefinitionVersion),
+    /// By the sender of alerts: what became of a notification.
+    Delivery(Delivery),
+    /// By the historic fold of alerts: sums for baselines.
+    History(History),
+}
+
+/// A mention as the decision side sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+    /// The mention.
+    pub mention: MentionKey,
+    /// Its revision.
+    pub revision: i64,
+    /// Its author, where known.
+    pub author: Option<AuthorKey>,
+    /// How it came to us.
+    pub origin: Origin,
+    /// Its story, where there is one.
+    pub story: Option<StoryKey>,
+    /// The earlier of published and collected.
+    pub event_time: Timestamp,
+    /// The subjects that it concerns.
+    pub subjects: Vec<SubjectSignal>,
+    /// Accounts that could have seen it. `None` is unknown.
+    pub reach: Option<u64>,
+    /// Ids of the searches and rule filters that matched.
+    #[serde(default)]
+    pub matched: Vec<String>,
+    /// Id of the source, so that a silent one can be named and an import told from another.
+    pub source: String,
+    /// Where it stood in `mentions.raw`: what makes a second delivery recognisable.
+    pub raw: RawPosition,
+    /// Next offset of `watchlist` when it was judged.
+    pub watchlist: u64,
+    /// Names and versions of the lexicons that it was judged with.
+    pub lexicon: String,
+}
+
+/// One subject of a signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectSignal {
+    /// The subject's id.
+    pub id: String,
+    /// Polarity towards it, -1 to 1.
+    pub polarity: f32,
+    /// Risk categories.
+    #[serde(default)]
+    pub risk: Vec<String>,
+    /// Whether it counts.
+    pub lane: Lane,
+}
+
+/// How far enrichment is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+    /// Each raw partition that the author owns.
+    pub partitions: Vec<PartitionProgress>,
+}
+
+/// How far one raw partition is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionProgress {
+    /// Partition of `mentions.raw`.
+    pub partition: u32,
+    /// Next raw offset: the signals of all before it stand earlier in this log.
+    pub next: u64,
+    /// All that was appended to the partition before this time is done.
+    pub done_up_to: Timestamp,
+}
+
+/// What a person told us to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+    /// Makes a second delivery of the command recognisable.
+    pub id: String,
+    /// The alert that it is about.
+    pub alert: AlertKey,
+    /// What to do.
+    pub what: CommandKind,
+    /// Who said so, such as `user:ann`.
+    pub by: String,
+    /// In their words.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// When it ends to hold.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandKind {
+    /// Somebody has it in hand.
+    Acknowledge,
+}
+
+/// What became of a notification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+    /// The notification: alert, transition, channel and address.
+    pub key: String,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// The sender that wrote it: one name for each start of the program.
+    pub sender: String,
+    /// What went wrong, for a failure.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// How far a notification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Claimed by a sender.
+    Sending,
+    /// The channel took it.
+    Delivered,
+    /// The channel will not take it, or not in time.
+    Failed,
+}
+
+/// Sums of the past by definition, for baselines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+    /// The rule whose measure these are.
+    pub rule: String,
+    /// The subject.
+    pub subject: String,
+    /// The version of the definitions that they were counted with.
+    pub watchlist: u64,
+    /// Start of the first whole bucket that was observed.
+    pub from: Timestamp,
+    /// End of the last whole bucket that was observed.
+    pub until: Timestamp,
+    /// Counts by bucket start; a bucket between `from` and `until` that is absent is zero.
+    pub buckets: Vec<HistoryBucket>,
+}
+
+/// The count of one bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryBucket {
+    /// When the bucket starts.
+    pub start: Timestamp,
+    /// Mentions in it.
+    pub count: u32,
+    /// Whether it belonged to a burst, which a baseline leaves out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub burst: bool,
+}

@@ -1,0 +1,19 @@
+//! What Earshot's services share: the contract (events, topics, definitions, query language, text), the
+//! broker interface with its two back ends, and the service runner.
+//!
+//! Pure except for [`broker`], [`settings`], [`telemetry`] and [`service`]. Services depend on this crate
+//! and never on each other.
+
+pub mod broker;
+pub mod definitions;
+pub mod events;
+pub mod http;
+pub mod keys;
+pub mod query;
+pub mod service;
+pub mod settings;
+pub mod stage;
+pub mod telemetry;
+pub mod text;
+pub mod time;
+pub mod topics;

@@ -1,0 +1,323 @@
+//! The one tokenizer: what a word is, for entity tags, sentiment, the query language and the index alike.
+//!
+//! Words are those of Unicode Standard Annex 29, with what social text adds: hashtags, handles, cashtags,
+//! addresses and emoji are tokens of their own. No stemming; case and accents fold.
+
+use std::ops::Range;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Longer words are no words: they are not indexed and match nothing.
+const MAX_WORD_BYTES: usize = 100;
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A word or a number.
+    Word,
+    /// `#word`.
+    Hashtag,
+    /// `@account`.
+    Handle,
+    /// `$TICKER`.
+    Cashtag,
+    /// A web address.
+    Url,
+    /// One emoji, with its modifiers.
+    Emoji,
+}
+
+/// A piece of text that means something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: TokenKind,
+    /// Where it stands, in bytes of the original text, its mark (`#`, `@`, `$`) included.
+    pub bytes: Range<usize>,
+}
+
+impl Token {
+    /// The token as it stands in the text.
+    pub fn of<'t>(&self, text: &'t str) -> &'t str {
+        &text[self.bytes.clone()]
+    }
+}
+
+/// The tokens of a text, in order; white space and punctuation are not among them.
+pub fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    // Up to here the text is spoken for, by an address or a mark and its word.
+    let mut done = 0;
+    for (start, piece) in text.split_word_bound_indices() {
+        if start < done {
+            continue;
+        }
+        let rest = &text[start..];
+        if let Some(length) = url_length(text, start) {
+            tokens.push(Token { kind: TokenKind::Url, bytes: start..start + length });
+            done = start + length;
+        } else if let Some((kind, length)) = marked(text, start) {
+            tokens.push(Token { kind, bytes: start..start + length });
+            done = start + length;
+        } else if piece.chars().any(char::is_alphanumeric) {
+            push_words(&mut tokens, start, piece);
+        } else if rest.chars().next().is_some_and(is_emoji) {
+            tokens.push(Token { kind: TokenKind::Emoji, bytes: start..start + piece.len() });
+        }
+    }
+    tokens
+}
+
+/// A term of the index or of a query, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The folded word; hashtags, handles and cashtags keep their mark.
+    pub text: String,
+    /// Counts tokens; the terms of one token share a position.
+    pub position: usize,
+    /// Where the token stands, in bytes of the original text.
+    pub bytes: Range<usize>,
+}
+
+/// The terms of a text. `#CancelledFlight` is found by itself, by `cancelledflight`, by `cancelled` and by
+/// `flight`; `@apple` only by itself.
+pub fn terms(text: &str) -> Vec<Term> {
+    let mut terms = Vec::new();
+    for (position, token) in tokens(text).into_iter().enumerate() {
+        let written = token.of(text);
+        if written.len() > MAX_WORD_BYTES && token.kind != TokenKind::Url {
+            continue;
+        }
+        for term in forms(token.kind, written) {
+            terms.push(Term { text: term, position, bytes: token.bytes.clone() });
+        }
+    }
+    terms
+}
+
+/// A word as it is compared: without case, accents and the possessive ending.
+pub fn fold(word: &str) -> String {
+    let folded: String = word
+        .nfkd()
+        .filter(|&c| !is_combining_mark(c))
+        .flat_map(char::to_lowercase)
+        .map(plain_apostrophe)
+        .collect();
+    match folded.strip_suffix("'s") {
+        Some(stem) if !stem.is_empty() => stem.to_owned(),
+        _ => folded,
+    }
+}
+
+/// The words of a hashtag that is written in camel case: `CancelledFlight` is two.
+pub fn split_hashtag(tag: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut previous: Option<char> = None;
+    for (at, c) in tag.char_indices() {
+        let begins = match previous {
+            Some('_') => true,
+            Some(p) => (p.is_lowercase() && c.is_uppercase()) || (p.is_alphabetic() != c.is_alphabetic()),
+            None => false,
+        };
+        if begins {
+            words.push(&tag[start..at]);
+            start = at;
+        }
+        previous = Some(c);
+    }
+    words.push(&tag[start..]);
+    words.retain(|word| word.chars().any(char::is_alphanumeric));
+    words
+}
+
+/// Turns byte offsets of one text into character offsets, in one pass for ascending offsets.
+#[derive(Debug)]
+pub struct CharacterOffsets<'t> {
+    text: &'t str,
+    byte: usize,
+    characters: u32,
+}
+
+impl<'t> CharacterOffsets<'t> {
+    /// For a text.
+    pub fn new(text: &'t str) -> Self {
+        Self { text, byte: 0, characters: 0 }
+    }
+
+    /// The number of characters before a byte.
+    pub fn at(&mut self, byte: usize) -> u32 {
+        if byte < self.byte {
+            *self = Self::new(self.text);
+        }
+        self.characters += self.text[self.byte..byte].chars().count() as u32;
+        self.byte = byte;
+        self.characters
+    }
+}
+
+fn forms(kind: TokenKind, written: &str) -> Vec<String> {
+    match kind {
+        TokenKind::Word => vec![fold(written)],
+        TokenKind::Emoji => vec![written.to_owned()],
+        TokenKind::Handle => vec![fold(written)],
+        TokenKind::Cashtag => vec![fold(written), fold(&written[1..])],
+        TokenKind::Hashtag => {
+            let word = written.trim_start_matches(['#', '＃']);
+            let mut forms = vec![format!("#{}", fold(word)), fold(word)];
+            let parts = split_hashtag(word);
+            if parts.len() > 1 {
+                forms.extend(parts.into_iter().map(fold));
+            }
+            forms
+        }
+        TokenKind::Url => url_host(written).map(fold).into_iter().collect(),
+    }
+}
+
+/// The host of a web address, without `www.`.
+pub fn url_host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    (!host.is_empty()).then_some(host)
+}
+
+/// Length of the web address that starts here, if one does. Closing punctuation belongs to the sentence.
+fn url_length(text: &str, start: usize) -> Option<usize> {
+    let rest = &text[start..];
+    let schemes = ["http://", "https://", "www."];
+    let scheme = schemes.iter().find(|scheme| {
+        rest.get(..scheme.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme))
+    })?;
+    let end = rest
+        .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '“' | '”'))
+        .unwrap_or(rest.len());
+    let url = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '\'', '’', '…']);
+    (url.len() > scheme.len()).then_some(url.len())
+}
+
+/// Kind and length of the hashtag, handle or cashtag that starts here.
+fn marked(text: &str, start: usize) -> Option<(TokenKind, usize)> {
+    let after_word = text[..start].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
+    if after_word {
+        return None;
+    }
+    let mut characters = text[start..].char_indices();
+    let (_, mark) = characters.next()?;
+    let kind = match mark {
+        '#' | '＃' => TokenKind::Hashtag,
+        '@' | '＠' => TokenKind::Handle,
+        '$' => TokenKind::Cashtag,
+        _ => return None,
+    };
+    let within = |c: char| match kind {
+        TokenKind::Cashtag => c.is_ascii_alphabetic() || matches!(c, '.' | '_'),
+        TokenKind::Handle => c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@'),
+        _ => c.is_alphanumeric() || c == '_' || is_combining_mark(c),
+    };
+    let word = &text[start + mark.len_utf8()..];
+    let end = word.find(|c| !within(c)).unwrap_or(word.len());
+    let word = word[..end].trim_end_matches(['.', '-', '@']);
+    let named = match kind {
+        TokenKind::Cashtag => word.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) && word.len() <= 8,
+        _ => word.chars().any(char::is_alphanumeric),
+    };
+    named.then_some((kind, mark.len_utf8() + word.len()))
+}
+
+/// A piece of UAX 29 may hold a full stop between letters: `late.Now` is two words, `U.S` one.
+fn push_words(tokens: &mut Vec<Token>, start: usize, piece: &str) {
+    let parts: Vec<&str> = piece.split('.').collect();
+    let joined = parts.len() == 1
+        || parts.iter().all(|part| part.chars().count() == 1)
+        || !piece.contains(char::is_alphabetic);
+    if joined {
+        tokens.push(Token { kind: TokenKind::Word, bytes: start..start + piece.len() });
+        return;
+    }
+    let mut at = start;
+    for part in parts {
+        if !part.is_empty() {
+            tokens.push(Token { kind: TokenKind::Word, bytes: at..at + part.len() });
+        }
+        at += part.len() + 1;
+    }
+}
+
+fn plain_apostrophe(c: char) -> char {
+    if matches!(c, '’' | 'ʼ') { '\'' } else { c }
+}
+
+/// Whether a character starts an emoji: the blocks of Unicode that hold pictographs and flags.
+pub fn is_emoji(c: char) -> bool {
+    matches!(u32::from(c),
+        0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x1F000..=0x1FAFF | 0x2190..=0x21FF | 0x2300..=0x23FF | 0x25A0..=0x25FF)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(text: &str, wanted: Expect) {
+        let listed: Vec<String> =
+            tokens(text).iter().map(|token| format!("{:?} {}", token.kind, token.of(text))).collect();
+        wanted.assert_eq(&listed.join("\n"));
+    }
+
+    fn terms_of(text: &str) -> Vec<(usize, String)> {
+        terms(text).into_iter().map(|term| (term.position, term.text)).collect()
+    }
+
+    #[test]
+    fn social_text_is_taken_apart() {
+        check(
+            "@VirginAmerica it's really late.Now #CancelledFlight!! see http://t.co/x7, $LUV -5% 😡 U.S. a@b",
+            expect![[r#"
+                Handle @VirginAmerica
+                Word it's
+                Word really
+                Word late
+                Word Now
+                Hashtag #CancelledFlight
+                Word see
+                Url http://t.co/x7
+                Cashtag $LUV
+                Word 5
+                Emoji 😡
+                Word U.S
+                Word a
+                Word b"#]],
+        );
+    }
+
+    #[test]
+    fn a_hashtag_is_found_by_its_words_and_a_handle_only_by_itself() {
+        let wanted =
+            [(0, "#cancelledflight"), (0, "cancelledflight"), (0, "cancelled"), (0, "flight"), (1, "@apple")];
+        assert_eq!(
+            terms_of("#CancelledFlight @apple"),
+            wanted.map(|(position, text)| (position, text.to_owned()))
+        );
+    }
+
+    #[test]
+    fn case_accents_and_the_possessive_fold() {
+        assert_eq!(fold("Café"), "cafe");
+        assert_eq!(fold("HARBOR’s"), "harbor");
+        assert_eq!(fold("don’t"), "don't");
+    }
+
+    #[test]
+    fn offsets_are_counted_in_characters() {
+        let text = "é😡 ok";
+        let mut offsets = CharacterOffsets::new(text);
+        assert_eq!(offsets.at(text.find("ok").unwrap()), 3);
+        assert_eq!(offsets.at(0), 0);
+    }
+}
