@@ -182,7 +182,8 @@ pub async fn run<S: Stage>(stage: &mut S, mut input: Input, around: &Surrounding
         };
         match batch {
             Some(Ok(batch)) => {
-                if !work_until_done(stage, &mut input, &batch, around).await {
+                let done = work_until_done(stage, &mut input, &batch, around).await;
+                if !done {
                     return Ok(());
                 }
             }

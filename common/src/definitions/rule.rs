@@ -64,6 +64,16 @@ pub enum Window {
     Day,
 }
 
+impl Window {
+    /// A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
+    fn default_probability(self) -> f64 {
+        match self {
+            Self::Hour => 0.0001,
+            Self::Day => 0.001,
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     /// The rule in words, as alerts carry it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,7 +169,9 @@ impl From<RuleForm> for Rule {
             }),
             When::Count => Condition::Count(CountCondition {
                 window: form.window.unwrap_or(Window::Hour),
-                probability_below: form.probability_below.unwrap_or(0.001),
+                probability_below: form
+                    .probability_below
+                    .unwrap_or_else(|| form.window.unwrap_or(Window::Hour).default_probability()),
                 authors_at_least: form.authors_at_least.unwrap_or(5),
                 little_data_at_least: form.little_data_at_least.unwrap_or(20),
             }),

@@ -1,0 +1,151 @@
+//! Which mentions stand for an alert: the strongest and the latest, not all.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use earshot_common::events::{Signal, SubjectSignal};
+use earshot_common::keys::{MentionKey, StoryKey};
+use earshot_common::time::Timestamp;
+
+/// How many are kept of each kind.
+const KEPT: usize = 10;
+/// How many sources are remembered.
+const MOST_SOURCES: usize = 50;
+
+/// The strongest and the latest mentions of a window or an alert. The same mentions give the same evidence in
+/// whatever order they came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Evidence {
+    strongest: Vec<Witness>,
+    latest: Vec<Witness>,
+    sources: BTreeSet<String>,
+}
+
+/// One mention, as far as evidence needs it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Witness {
+    mention: MentionKey,
+    story: Option<StoryKey>,
+    polarity: f32,
+    event_time: Timestamp,
+}
+
+impl Witness {
+    /// The mention as it concerns one of its subjects.
+    pub(crate) fn of(signal: &Signal, subject: &SubjectSignal) -> Self {
+        Self {
+            mention: signal.mention,
+            story: signal.story,
+            polarity: subject.polarity,
+            event_time: signal.event_time,
+        }
+    }
+
+    fn by_strength(&self, other: &Self) -> Ordering {
+        self.polarity.total_cmp(&other.polarity).then_with(|| self.by_time(other))
+    }
+
+    fn by_time(&self, other: &Self) -> Ordering {
+        other.event_time.cmp(&self.event_time).then(self.mention.cmp(&other.mention))
+    }
+
+    /// Copies of one text are one story; a mention too short to have a story is its own.
+    fn identity(&self) -> String {
+        match self.story {
+            Some(story) => story.to_string(),
+            None => self.mention.to_string(),
+        }
+    }
+}
+
+impl Evidence {
+    /// Takes a mention in.
+    pub(crate) fn add(&mut self, witness: Witness, source: &str) {
+        keep(&mut self.strongest, witness, Witness::by_strength);
+        keep(&mut self.latest, witness, Witness::by_time);
+        if self.sources.len() < MOST_SOURCES && !self.sources.contains(source) {
+            self.sources.insert(source.to_owned());
+        }
+    }
+
+    /// Those of the sources behind it that are among these.
+    pub(crate) fn sources_among(&self, failing: &BTreeSet<String>) -> Vec<String> {
+        self.sources.intersection(failing).cloned().collect()
+    }
+
+    /// The mentions, each once: the strongest first, then the latest.
+    pub(crate) fn mentions(&self) -> Vec<MentionKey> {
+        let mut mentions = Vec::new();
+        for witness in self.strongest.iter().chain(&self.latest) {
+            if !mentions.contains(&witness.mention) {
+                mentions.push(witness.mention);
+            }
+        }
+        mentions
+    }
+
+    /// Whether at least half of its stories are among the other's.
+    pub(crate) fn mostly_within(&self, other: &Self) -> bool {
+        let (own, others) = (self.stories(), other.stories());
+        !own.is_empty() && own.intersection(&others).count() * 2 >= own.len()
+    }
+
+    fn stories(&self) -> BTreeSet<String> {
+        self.strongest.iter().chain(&self.latest).map(Witness::identity).collect()
+    }
+}
+
+fn keep(kept: &mut Vec<Witness>, witness: Witness, order: fn(&Witness, &Witness) -> Ordering) {
+    if kept.iter().any(|known| known.mention == witness.mention) {
+        return;
+    }
+    let place = kept.partition_point(|known| order(known, &witness) == Ordering::Less);
+    if place < KEPT {
+        kept.insert(place, witness);
+        kept.truncate(KEPT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn witness(number: u32, polarity: f32, millis: i64) -> Witness {
+        Witness {
+            mention: MentionKey::of(&number.to_string()),
+            story: None,
+            polarity,
+            event_time: Timestamp::from_millis(millis),
+        }
+    }
+
+    #[test]
+    fn the_strongest_and_the_latest_stay_whatever_the_order() {
+        let witnesses: Vec<Witness> =
+            (0..100).map(|n| witness(n, if n == 3 { -0.9 } else { 0.1 }, i64::from(n))).collect();
+        let (mut forward, mut backward) = (Evidence::default(), Evidence::default());
+        for witness in &witnesses {
+            forward.add(*witness, "hn");
+        }
+        for witness in witnesses.iter().rev() {
+            backward.add(*witness, "hn");
+        }
+        assert_eq!(forward, backward);
+        let mentions = forward.mentions();
+        assert_eq!(mentions[0], MentionKey::of("3"), "the most negative one comes first");
+        assert!(mentions.contains(&MentionKey::of("99")), "the latest one is there");
+        assert!(mentions.len() <= 20);
+    }
+
+    #[test]
+    fn half_of_the_stories_make_one_situation() {
+        let (mut company, mut executive) = (Evidence::default(), Evidence::default());
+        company.add(witness(1, -0.5, 1), "hn");
+        executive.add(witness(1, -0.5, 1), "hn");
+        executive.add(witness(2, -0.5, 2), "hn");
+        assert!(executive.mostly_within(&company));
+        executive.add(witness(3, -0.5, 3), "hn");
+        assert!(!executive.mostly_within(&company), "one of three is less than half");
+        assert!(!Evidence::default().mostly_within(&company));
+    }
+}

@@ -1,0 +1,447 @@
+//! The fold: from the records of `signals` to the transitions of alerts.
+//!
+//! [`State`] after record *n* is a function of the records up to *n* and of nothing else: no clock, no other
+//! topic, no I/O. So a restart is a replay, and a replay gives the same transitions, to the last bit.
+//!
+//! What belongs here: every decision. What does not: reading the log and writing `alerts` ([`crate::service`]),
+//! and telling people ([`crate::delivery`]).
+
+mod alert;
+mod baseline;
+mod calendar;
+mod evidence;
+mod imports;
+mod memory;
+mod model;
+mod series;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use earshot_common::definitions::{Rule, Watchlist};
+use earshot_common::events::{
+    AlertEvent, DefinitionVersion, History, Lane, Origin, PartitionProgress, SchemaVersion, Signal,
+    SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition,
+};
+use earshot_common::keys::AlertKey;
+use earshot_common::time::Timestamp;
+
+use alert::{DecidedBy, OpenAlert};
+use imports::Imports;
+use watch::{Watch, Watched};
+
+pub(crate) use alert::Cause;
+pub use imports::HistoryDue;
+
+/// What the fold knows after the records so far.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Whether this is the fold over the past: it opens alerts that nobody is told of.
+    historic: bool,
+    watchlist: Watchlist,
+    /// When the log took the copy of each definition.
+    copied: BTreeMap<String, Timestamp>,
+    subjects: BTreeMap<String, Watched>,
+    /// The next raw offset of each partition of `mentions.raw`: what is below it was folded.
+    raw_next: BTreeMap<u32, u64>,
+    progress: BTreeMap<u32, PartitionProgress>,
+    /// Up to when all is done: the least over the raw partitions, and it never falls.
+    clock: Option<Timestamp>,
+    /// The latest event time so far.
+    newest: Timestamp,
+    failing: BTreeSet<String>,
+    imports: Imports,
+    opened: u64,
+    cause: Cause,
+}
+
+impl State {
+    /// The state before the first record.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Folds one record and answers the transitions that it causes, in order.
+    pub fn apply(&mut self, offset: u64, appended: Timestamp, record: &SignalRecord) -> Vec<AlertEvent> {
+        self.cause = Cause { offset, appended, transitions: 0 };
+        match record {
+            SignalRecord::Signal(signal) => self.signal(signal),
+            SignalRecord::Progress(progress) => self.progress(&progress.partitions),
+            SignalRecord::SourceHealth(health) => self.source_health(health),
+            SignalRecord::Definition(version) => self.define(version),
+            SignalRecord::History(history) => self.history(history),
+            // A command is a person's word beside the alert, and a delivery is the sender's: neither decides.
+            SignalRecord::Command(_) | SignalRecord::Delivery(_) => Vec::new(),
+        }
+    }
+
+    /// The definitions in force: those that were read back from the log.
+    pub fn watchlist(&self) -> &Watchlist {
+        &self.watchlist
+    }
+
+    /// When the log took the copy of a definition in force.
+    pub fn copied(&self, id: &str) -> Option<Timestamp> {
+        self.copied.get(id).copied()
+    }
+
+    /// The severity of each alert that is open.
+    pub fn open_severities(&self) -> impl Iterator<Item = u8> {
+        self.subjects.values().flat_map(Watched::open).map(|watch| watch.rule.severity)
+    }
+
+    /// The historic fold that must run now, if any: an import is complete, and the history of some rule and
+    /// subject is not in the log.
+    pub fn history_due(&self) -> Option<HistoryDue> {
+        self.imports.due(|| self.uncovered())
+    }
+
+    /// Whether a historic fold must run now, or will when enrichment has come to the end of an import.
+    pub fn awaits_history(&self) -> bool {
+        self.imports.is_pending() || self.history_due().is_some()
+    }
+
+    /// Mentions of a subject that were counted live, as far back as baselines look.
+    pub fn counted(&self, subject: &str) -> u64 {
+        self.subjects.get(subject).map_or(0, Watched::counted)
+    }
+
+    /// A signal that is behind its partition's offset was delivered before.
+    fn signal(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+        let next = self.raw_next.entry(signal.raw.partition).or_default();
+        if signal.raw.offset < *next {
+            return Vec::new();
+        }
+        *next = signal.raw.offset + 1;
+        match signal.origin {
+            Origin::Live => self.mention(signal),
+            Origin::History => Vec::new(),
+        }
+    }
+
+    /// Takes a mention in, for each of its subjects that is watched.
+    fn mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+        self.newest = self.newest.max(signal.event_time);
+        let now = self.clock.unwrap_or_default().max(self.newest);
+        let mut events = Vec::new();
+        for subject in signal.subjects.iter().filter(|subject| subject.lane == Lane::Sure) {
+            self.mention_of(signal, subject, now, &mut events);
+        }
+        events
+    }
+
+    fn mention_of(
+        &mut self,
+        signal: &Signal,
+        subject: &SubjectSignal,
+        now: Timestamp,
+        events: &mut Vec<AlertEvent>,
+    ) {
+        let Some(watched) = self.subjects.get_mut(&subject.id) else { return };
+        let novelty = watched.take(signal, subject, now);
+        for rule in 0..watched.rules.len() {
+            let Some(watched) = self.subjects.get_mut(&subject.id) else { return };
+            if let Some(transition) = watched.judge(rule, novelty, signal, subject, now) {
+                events.extend(self.transition(&subject.id, rule, transition));
+            }
+        }
+    }
+
+    /// Progress moves the clock, and the clock closes what more data could undo.
+    fn progress(&mut self, partitions: &[PartitionProgress]) -> Vec<AlertEvent> {
+        for partition in partitions {
+            let known = self.progress.entry(partition.partition).or_insert_with(|| partition.clone());
+            known.next = known.next.max(partition.next);
+            known.done_up_to = known.done_up_to.max(partition.done_up_to);
+        }
+        let mut events = Vec::new();
+        if let Some(least) = self.progress.values().map(|partition| partition.done_up_to).min() {
+            let clock = self.clock.unwrap_or(least).max(least);
+            for watched in self.subjects.values_mut() {
+                watched.listen_from(clock);
+            }
+            events = self.pass_to(clock);
+        }
+        self.complete_imports();
+        events
+    }
+
+    /// Closes the buckets that are over, and the alerts.
+    fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
+        self.clock = Some(clock);
+        let mut over = Vec::new();
+        for (id, watched) in &mut self.subjects {
+            watched.close(clock);
+            for rule in 0..watched.rules.len() {
+                if watched.is_over(rule, clock, &self.failing) {
+                    over.push((id.clone(), rule));
+                }
+            }
+        }
+        over.into_iter().filter_map(|(id, rule)| self.transition(&id, rule, Transition::Resolved)).collect()
+    }
+
+    fn source_health(&mut self, health: &SourceHealth) -> Vec<AlertEvent> {
+        match health.state {
+            SourceStatus::Failing => drop(self.failing.insert(health.source.clone())),
+            SourceStatus::Healthy => drop(self.failing.remove(&health.source)),
+            SourceStatus::Finished => {
+                self.failing.remove(&health.source);
+                self.imports.finished(&health.source, &health.raw);
+                self.complete_imports();
+            }
+        }
+        Vec::new()
+    }
+
+    fn complete_imports(&mut self) {
+        if self.imports.complete(&self.progress, self.cause.offset, self.cause.appended) {
+            for watched in self.subjects.values_mut() {
+                for watch in &mut watched.rules {
+                    watch.covered = false;
+                }
+            }
+        }
+    }
+
+    /// Rules and subjects whose history is not in the log.
+    fn uncovered(&self) -> BTreeSet<(String, String)> {
+        let mut uncovered = BTreeSet::new();
+        for (id, watched) in &self.subjects {
+            for watch in watched.rules.iter().filter(|watch| !watch.covered) {
+                uncovered.insert((watch.rule.id.clone(), id.clone()));
+            }
+        }
+        uncovered
+    }
+
+    fn history(&mut self, history: &History) -> Vec<AlertEvent> {
+        if let Some(watched) = self.subjects.get_mut(&history.subject) {
+            watched.take_history(history);
+        }
+        Vec::new()
+    }
+
+    /// Puts a version of a definition in force. Where nothing asks for an open alert any more, it is over.
+    fn define(&mut self, version: &DefinitionVersion) -> Vec<AlertEvent> {
+        let offset = version.version.unwrap_or_else(|| self.watchlist.next());
+        self.watchlist.take(offset, version.clone());
+        self.copied.insert(version.id.clone(), self.cause.appended);
+        match version.id.split_once('/') {
+            Some(("subject", id)) => self.define_subject(id),
+            Some(("rule", id)) => self.define_rule(id),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A subject that is told by other words from now on keeps its counts: what the new words add shows as
+    /// growth at first, and becomes the baseline with time.
+    fn define_subject(&mut self, id: &str) -> Vec<AlertEvent> {
+        let subject = self.watchlist.subject(id).cloned();
+        let mut events = Vec::new();
+        match (subject, self.subjects.get_mut(id)) {
+            // Its buckets begin elsewhere in another zone, so it begins anew there.
+            (Some(subject), Some(watched)) if watched.subject.zone == subject.zone => {
+                watched.subject = subject;
+                return events;
+            }
+            (Some(subject), _) => {
+                events = self.retire(id);
+                self.subjects.insert(id.to_owned(), Watched::new(subject, self.historic, Vec::new()));
+            }
+            (None, _) => return self.retire(id),
+        }
+        let rules: Vec<(u64, Rule)> =
+            self.watchlist.rules().map(|(version, rule)| (version, rule.clone())).collect();
+        for (version, rule) in rules.iter().filter(|(_, rule)| rule.subjects.iter().any(|name| name == id)) {
+            self.attach(id, *version, rule);
+        }
+        events
+    }
+
+    fn define_rule(&mut self, id: &str) -> Vec<AlertEvent> {
+        let rule = self.watchlist.rules().find(|(_, rule)| rule.id == id);
+        let rule = rule.map(|(version, rule)| (version, rule.clone()));
+        let subjects: Vec<String> = self.subjects.keys().cloned().collect();
+        let mut events = Vec::new();
+        for subject in subjects {
+            let wanted = rule.as_ref().filter(|(_, rule)| rule.subjects.contains(&subject));
+            events.extend(self.detach_unless(&subject, id, wanted.map(|(_, rule)| rule)));
+            if let Some((version, rule)) = wanted {
+                self.attach(&subject, *version, rule);
+            }
+        }
+        events
+    }
+
+    fn attach(&mut self, subject: &str, version: u64, rule: &Rule) {
+        if let Some(watched) = self.subjects.get_mut(subject)
+            && watched.attach(version, rule)
+        {
+            self.imports.defined(self.cause.offset, self.cause.appended);
+        }
+    }
+
+    /// Takes a rule off a subject, unless it is to ask for the same as before.
+    fn detach_unless(&mut self, subject: &str, id: &str, wanted: Option<&Rule>) -> Option<AlertEvent> {
+        let watched = self.subjects.get(subject)?;
+        let rule = watched.rules.iter().position(|watch| watch.rule.id == id)?;
+        if wanted.is_some_and(|wanted| wanted.condition == watched.rules[rule].rule.condition) {
+            return None;
+        }
+        let resolved = self.transition(subject, rule, Transition::Resolved);
+        self.subjects.get_mut(subject)?.rules.remove(rule);
+        resolved
+    }
+
+    /// Takes a subject away.
+    fn retire(&mut self, id: &str) -> Vec<AlertEvent> {
+        let rules = self.subjects.get(id).map_or(0, |watched| watched.rules.len());
+        let events = (0..rules).filter_map(|rule| self.transition(id, rule, Transition::Resolved)).collect();
+        self.subjects.remove(id);
+        events
+    }
+
+    /// The record of a transition that the open alert has made. An alert that opens finds its place in its
+    /// situation first, which decides whether anybody is told; one that is over is no longer open.
+    fn transition(&mut self, subject: &str, rule: usize, transition: Transition) -> Option<AlertEvent> {
+        let mut quiet = true;
+        if transition == Transition::Opened {
+            let situation = self.situation(subject, rule)?;
+            quiet = self.historic || situation.is_told;
+            self.opened += 1;
+            let place = self.opened;
+            let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
+            open.place = place;
+            open.parent = situation.parent;
+        }
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        let mut open = watch.open.take()?;
+        let route = watch.rule.route.as_ref().filter(|_| !quiet);
+        let decided_by = DecidedBy {
+            rule: &watch.rule,
+            version: watch.version,
+            subject,
+            historic: self.historic,
+            failing: &self.failing,
+            tell: route.and_then(|route| self.watchlist.route(route)),
+        };
+        let event = open.transition(transition, &decided_by, &mut self.cause);
+        if transition != Transition::Resolved {
+            watch.open = Some(open);
+        }
+        Some(event)
+    }
+
+    /// The situation that an alert belongs to as it opens: that of the subject's alerts that are open already;
+    /// else, for an executive, that of the company, where at least half of the stories are the same.
+    fn situation(&self, subject: &str, rule: usize) -> Option<Situation> {
+        let watched = self.subjects.get(subject)?;
+        let opening = &watched.rules[rule];
+        let evidence = &opening.open.as_ref()?.evidence;
+        let mut others: Vec<&Watch> =
+            watched.open().filter(|watch| watch.rule.id != opening.rule.id).collect();
+        if others.is_empty() {
+            let company = watched.subject.company.as_ref().and_then(|company| self.subjects.get(company));
+            others = company.into_iter().flat_map(Watched::open).collect();
+            let first = first_open(&others);
+            if !first.is_some_and(|first| evidence.mostly_within(&first.evidence)) {
+                others.clear();
+            }
+        }
+        let tells = |other: &&Watch| {
+            other.rule.severity >= opening.rule.severity && other.rule.route == opening.rule.route
+        };
+        Some(Situation {
+            parent: first_open(&others).map(|first| first.parent.unwrap_or(first.key)),
+            is_told: others.iter().any(tells),
+        })
+    }
+}
+
+/// What an alert joins as it opens.
+struct Situation {
+    /// The alert that speaks for it.
+    parent: Option<AlertKey>,
+    /// Whether the same people were told already of something as severe.
+    is_told: bool,
+}
+
+fn first_open<'a>(watches: &[&'a Watch]) -> Option<&'a OpenAlert> {
+    watches.iter().filter_map(|watch| watch.open.as_ref()).min_by_key(|open| open.place)
+}
+
+/// The fold over the past. It is the same fold; only its clock follows event time, and where it listened is told
+/// to it.
+impl State {
+    /// The state before the first mention of the past. `spans` says for each subject when it was observed.
+    pub(crate) fn of_the_past(
+        watchlist: &Watchlist,
+        spans: &BTreeMap<String, Vec<Range<Timestamp>>>,
+        cause: Cause,
+    ) -> Self {
+        let mut state = Self { historic: true, watchlist: watchlist.clone(), cause, ..Self::default() };
+        for subject in watchlist.subjects() {
+            let spans = spans.get(&subject.id).cloned().unwrap_or_default();
+            let mut watched = Watched::new(subject.clone(), true, spans);
+            for (version, rule) in watchlist.rules().filter(|(_, rule)| rule.subjects.contains(&subject.id)) {
+                watched.attach(version, rule);
+            }
+            state.subjects.insert(subject.id.clone(), watched);
+        }
+        state
+    }
+
+    /// Takes in a mention of the past. They come in the order of event time.
+    pub(crate) fn past_mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+        let clock = quarter_hour(signal.event_time);
+        let mut events = if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() };
+        events.extend(self.mention(signal));
+        events
+    }
+
+    /// The past ends here, and with it the alerts that are still open.
+    pub(crate) fn end_of_the_past(&mut self, end: Timestamp) -> Vec<AlertEvent> {
+        let mut events = self.pass_to(end);
+        let mut open = Vec::new();
+        for (id, watched) in &mut self.subjects {
+            for (rule, watch) in watched.rules.iter_mut().enumerate() {
+                if let Some(alert) = watch.open.as_mut() {
+                    alert.until = alert.until.min(end);
+                    open.push((id.clone(), rule));
+                }
+            }
+        }
+        events.extend(open.iter().filter_map(|(id, rule)| self.transition(id, *rule, Transition::Resolved)));
+        events
+    }
+
+    /// What was counted, for each rule and subject, for baselines to come.
+    pub(crate) fn histories(&self) -> Vec<History> {
+        let mut histories = Vec::new();
+        for (id, watched) in &self.subjects {
+            for (rule, watch) in watched.rules.iter().enumerate() {
+                let (run, buckets) = watched.history(rule);
+                histories.push(History {
+                    v: SchemaVersion::default(),
+                    rule: watch.rule.id.clone(),
+                    subject: id.clone(),
+                    watchlist: self.watchlist.next(),
+                    from: run.start,
+                    until: run.end,
+                    buckets,
+                });
+            }
+        }
+        histories
+    }
+}
+
+/// Every zone's hours begin at a quarter of an hour of UTC, so the clock of the past need not tick finer.
+fn quarter_hour(at: Timestamp) -> Timestamp {
+    const QUARTER_MS: i64 = 15 * 60 * 1_000;
+    Timestamp::from_millis(at.as_millis().div_euclid(QUARTER_MS) * QUARTER_MS)
+}

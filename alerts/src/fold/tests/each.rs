@@ -1,0 +1,78 @@
+//! Rules about each mention.
+
+use expect_test::expect;
+
+use super::*;
+
+const STRONG: &str = r#"
+    [[subject]]
+    id = "harbor"
+    kind = "brand"
+    name = "Harbor"
+    [[route]]
+    id = "desk"
+    log = true
+    [[rule]]
+    id = "strong"
+    when = "each mention"
+    subjects = ["harbor"]
+    sentiment_at_most = -0.5
+    reach_at_least = 1000
+    quiet_after_hours = 6
+    route = "desk"
+"#;
+
+fn strong(name: &str) -> Post {
+    Post::new(name).about("harbor", -0.8).reach(5_000)
+}
+
+#[test]
+fn one_strong_mention_opens_and_more_join_it() {
+    let mut timeline = Timeline::new(STRONG);
+    timeline.progress("2026-01-05T08:00");
+    timeline.post("2026-01-05T09:00", &strong("a"));
+    for name in ["b", "c", "d", "e"] {
+        timeline.post("2026-01-05T09:30", &strong(name));
+    }
+    expect![[r#"
+        opened strong/harbor #1: polarity -0.8 reach Some(5000) matched 1, told /1/log
+        rising strong/harbor #2: polarity -0.8 reach Some(5000) matched 2
+        rising strong/harbor #3: polarity -0.8 reach Some(5000) matched 4
+    "#]]
+    .assert_eq(&timeline.said());
+    timeline.progress("2026-01-05T15:29");
+    assert_eq!(timeline.said(), "");
+    timeline.progress("2026-01-05T15:30");
+    assert!(timeline.said().starts_with("resolved strong/harbor #4"), "six hours after the last match");
+}
+
+#[test]
+fn only_a_known_reach_satisfies() {
+    let mut timeline = Timeline::new(STRONG);
+    timeline.post("2026-01-05T09:00", &Post::new("unknown reach").about("harbor", -0.9));
+    timeline.post("2026-01-05T09:00", &Post::new("small").about("harbor", -0.9).reach(999));
+    timeline.post("2026-01-05T09:00", &Post::new("mild").about("harbor", -0.49).reach(5_000));
+    let mut doubtful = strong("doubtful");
+    doubtful.lane = Lane::Doubtful;
+    timeline.post("2026-01-05T09:00", &doubtful);
+    assert_eq!(timeline.said(), "");
+}
+
+#[test]
+fn an_edit_is_judged_again_and_matches_once() {
+    let mut timeline = Timeline::new(STRONG);
+    let mut post = Post::new("edited").about("harbor", 0.1).reach(5_000);
+    timeline.post("2026-01-05T09:00", &post);
+    assert_eq!(timeline.said(), "");
+    post.revision = 2;
+    post.subjects = vec![("harbor", -0.9)];
+    timeline.post("2026-01-05T09:05", &post);
+    assert!(timeline.said().starts_with("opened"), "the edit made it strong");
+    post.revision = 3;
+    timeline.post("2026-01-05T09:10", &post);
+    assert_eq!(timeline.said(), "", "it matched already");
+    // An older copy that comes late says nothing either.
+    post.revision = 1;
+    timeline.post("2026-01-05T09:15", &post);
+    assert_eq!(timeline.said(), "");
+}

@@ -1,0 +1,18 @@
+//! The decision side of Earshot: a fold over the log `signals` that opens, moves and closes alerts, and the
+//! sender that tells people.
+//!
+//! [`State`] is the fold: pure, and all decisions are there. [`Past`] runs the same fold over what imports
+//! brought. [`start`] makes a service of them.
+
+mod delivery;
+mod fold;
+mod history;
+mod metrics;
+mod service;
+mod settings;
+mod written;
+
+pub use fold::{HistoryDue, State};
+pub use history::{Found, Past};
+pub use service::start;
+pub use settings::{AlertsSettings, MailSettings, WebhookSettings, check};

@@ -1,0 +1,493 @@
+//! The service: reads `signals`, folds it, writes `alerts`, and has people told.
+//!
+//! One loop does all of it in turn, so that the order of writes is the order of decisions. A transition is stored
+//! before anything acts on it. What takes long (sending, the fold over the past) runs beside the loop and reports
+//! back to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::routing::get;
+use axum::{Json, Router};
+use earshot_common::broker::{
+    AppendError, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
+};
+use earshot_common::definitions::{Watchlist, follow};
+use earshot_common::events::{
+    AlertEvent, DefinitionVersion, DeliveryState, SchemaVersion, SignalRecord, Transition, decode, encode,
+};
+use earshot_common::http::Refusal;
+use earshot_common::service::{Context, Service};
+use earshot_common::time::Timestamp;
+use earshot_common::topics::{ALERTS, SIGNALS, Topic};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused};
+use crate::fold::{HistoryDue, State};
+use crate::history::{Found, Past};
+use crate::metrics::Metrics;
+use crate::settings::{AlertsSettings, check};
+use crate::written::Written;
+
+/// Claims that have run out and waits that are over are looked for this often.
+const TICK: Duration = Duration::from_secs(1);
+/// The loop reports within this.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Attempts that run at the same time, at most.
+const MOST_ATTEMPTS: usize = 32;
+/// Definitions are copied again after this, so that the log always holds them for far longer than a baseline looks
+/// back before its oldest records go.
+const COPIES_LAST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+/// Old copies are looked for this often.
+const CHECK_COPIES_MS: i64 = 60 * 60 * 1_000;
+/// What is being sent at a stop may take this long.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// Opens what the service needs.
+pub async fn start(context: Context) -> anyhow::Result<Service> {
+    let settings: AlertsSettings = context.settings.section("alerts")?;
+    let channels = Channels::open(&settings, &context.settings.base)?;
+    let metrics = Metrics::declare(&context.metrics).context("declare the metrics of alerts")?;
+    let watchlist = follow(&context.broker, context.stop.clone()).await.context("follow the watchlist")?;
+    let limits = Limits {
+        claim_timeout_ms: i64::from(settings.claim_timeout_s) * 1_000,
+        retry_for_ms: i64::from(settings.retry_for_s) * 1_000,
+    };
+    let sender = format!("alerts-{:016x}", rand::random::<u64>());
+    let broker = context.broker.clone();
+    let (standing, stands) = watch::channel(Standing::default());
+    let mut worker = Worker {
+        state: State::new(),
+        written: Written::default(),
+        ledger: Ledger::new(sender, limits),
+        channels: Arc::new(channels),
+        attempts: JoinSet::new(),
+        past: None,
+        past_done: None,
+        definitions_due: true,
+        copies_checked: Timestamp::default(),
+        unreadable: false,
+        next: 0,
+        watchlist,
+        standing,
+        settings,
+        metrics,
+        context,
+    };
+    let signals = worker.catch_up().await?;
+    Ok(Service {
+        name: "alerts",
+        routes: Router::new().route("/api/decisions", get(decisions)).with_state((broker, stands)),
+        signed_routes: Router::new(),
+        work: Box::pin(worker.run(signals)),
+    })
+}
+
+/// How far the decisions are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// The offset of `signals` to fold next.
+    next: u64,
+    /// Whether a fold over the past is running or to come.
+    past_due: bool,
+    /// Alerts that are open.
+    open: usize,
+}
+
+/// Whether all that the log held when the question came is decided, the past included.
+async fn decisions(
+    axum::extract::State((broker, stands)): axum::extract::State<(Broker, watch::Receiver<Standing>)>,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
+    let end = bounds.first().map_or(0, |bounds| bounds.next);
+    let Standing { next, past_due, open } = *stands.borrow();
+    let up_to_date = next >= end && !past_due;
+    Ok(Json(serde_json::json!({ "up_to_date": up_to_date, "next": next, "end": end, "open": open })))
+}
+
+struct Worker {
+    context: Context,
+    settings: AlertsSettings,
+    metrics: Metrics,
+    watchlist: watch::Receiver<Arc<Watchlist>>,
+    standing: watch::Sender<Standing>,
+    state: State,
+    written: Written,
+    ledger: Ledger,
+    channels: Arc<Channels>,
+    attempts: JoinSet<Attempt>,
+    /// The fold over the past that is running.
+    past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
+    /// The record that asked for the last fold over the past whose result was written.
+    past_done: Option<u64>,
+    /// Whether the watchlist may hold what the state lacks.
+    definitions_due: bool,
+    /// When old copies of definitions were last looked for.
+    copies_checked: Timestamp,
+    /// Whether the last read failed.
+    unreadable: bool,
+    /// The offset of `signals` to fold next.
+    next: u64,
+}
+
+/// An attempt that has ended.
+struct Attempt {
+    key: String,
+    channel: &'static str,
+    result: Result<(), Refused>,
+}
+
+impl Worker {
+    /// Folds what the log holds and copies what the state lacks, so that the definitions stand in the log
+    /// before the first mention that a service of this process judges.
+    async fn catch_up(&mut self) -> anyhow::Result<Reader> {
+        let (mut signals, goal) = self.replay_alerts().await?;
+        while self.next < goal {
+            let records = signals.next(MAX_BATCH).await;
+            self.read(records).await?;
+        }
+        self.copy_definitions().await?;
+        Ok(signals)
+    }
+
+    async fn run(mut self, mut signals: Reader) -> anyhow::Result<()> {
+        let stop = self.context.stop.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // In this order: a stop ends the other tasks too, and a long log must not keep results waiting.
+                biased;
+                () = stop.cancelled() => break,
+                Some(attempt) = self.attempts.join_next() => self.settle(attempt?).await?,
+                found = finished(&mut self.past) => self.hand_over(found).await?,
+                changed = self.watchlist.changed() => {
+                    changed.context("the watchlist is no longer followed")?;
+                    self.definitions_due = true;
+                }
+                _ = ticks.tick() => {}
+                records = signals.next(MAX_BATCH) => self.read(records).await?,
+            }
+            if !self.unreadable {
+                self.context.health.well("alerts", DEADLINE);
+            }
+            self.act().await?;
+            self.standing.send_replace(Standing {
+                next: self.next,
+                past_due: self.state.awaits_history() || self.past.is_some(),
+                open: self.state.open_severities().count(),
+            });
+        }
+        self.finish_attempts().await
+    }
+
+    /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
+    async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
+        let (written, ledger) = (&mut self.written, &mut self.ledger);
+        let take = |record: Record| match decode::<AlertEvent>(&record.value) {
+            Ok(event) => {
+                written.is_new(&event);
+                ledger.expect(&event);
+            }
+            Err(error) => {
+                tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
+            }
+        };
+        self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
+        let bounds =
+            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
+        let bounds = bounds.first().context("`signals` has no partition")?;
+        self.ledger.forget_before(bounds.first);
+        self.next = bounds.first;
+        let from = vec![Position { partition: 0, offset: bounds.first }];
+        let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
+        Ok((reader, bounds.next))
+    }
+
+    async fn read(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
+        self.unreadable = records.is_err();
+        match records {
+            Ok(records) => self.fold(&records).await,
+            Err(error @ ReadError::Unavailable { .. }) => {
+                self.context.health.trouble("alerts", error.to_string());
+                tracing::warn!(%error, "`signals` cannot be read; trying again");
+                tokio::time::sleep(TICK).await;
+                Ok(())
+            }
+            Err(error) => Err(error).context("read `signals`"),
+        }
+    }
+
+    /// Folds a batch, stores what follows from it, and only then lets anybody act on it.
+    async fn fold(&mut self, records: &[Record]) -> anyhow::Result<()> {
+        let mut events = Vec::new();
+        for record in records {
+            self.next = record.offset + 1;
+            match decode::<SignalRecord>(&record.value) {
+                Ok(signal) => {
+                    if let SignalRecord::Delivery(delivery) = &signal {
+                        self.ledger.take(record.appended, delivery);
+                    }
+                    events.extend(self.state.apply(record.offset, record.appended, &signal));
+                }
+                Err(error) => {
+                    self.metrics.undecodable.inc();
+                    tracing::error!(offset = record.offset, %error, "a record of `signals` is passed over");
+                }
+            }
+        }
+        self.metrics.signals.inc_by(records.len() as u64);
+        if let Some(last) = records.last() {
+            let lag_ms = self.context.clock.now().as_millis() - last.appended.as_millis();
+            self.metrics.lag_seconds.set(lag_ms as f64 / 1_000.0);
+        }
+        self.write(events).await?;
+        self.metrics.show_open(&self.state);
+        Ok(())
+    }
+
+    /// Stores the transitions that are new, then expects their messages to be sent.
+    async fn write(&mut self, events: Vec<AlertEvent>) -> anyhow::Result<()> {
+        let mut events = events;
+        events.retain(|event| self.written.is_new(event));
+        let records =
+            events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
+        self.append(&ALERTS, records).await?;
+        for event in &events {
+            self.ledger.expect(event);
+            self.report(event);
+        }
+        Ok(())
+    }
+
+    fn report(&self, event: &AlertEvent) {
+        let transition = match event.transition {
+            Transition::Opened => "opened",
+            Transition::Rising => "rising",
+            Transition::Resolved => "resolved",
+        };
+        let historic = if event.historic { "true" } else { "false" };
+        self.metrics.transitions.with_label_values(&[transition, historic]).inc();
+        if event.historic {
+            return;
+        }
+        if event.transition == Transition::Opened {
+            let delay_ms = self.context.clock.now().as_millis() - event.opened.as_millis();
+            self.metrics.delay_seconds.observe(delay_ms as f64 / 1_000.0);
+        }
+        tracing::info!(
+            alert = %event.alert, sequence = event.sequence, rule = event.rule, subject = event.subject,
+            severity = event.severity, "alert {transition}"
+        );
+    }
+
+    /// Copies into `signals` what the state lacks of the watchlist.
+    async fn copy_definitions(&mut self) -> anyhow::Result<()> {
+        let now = self.context.clock.now();
+        (self.definitions_due, self.copies_checked) = (false, now);
+        let published = Arc::clone(&self.watchlist.borrow_and_update());
+        for fault in check(&self.settings, &published) {
+            tracing::warn!("{fault}; its messages fail");
+        }
+        let missing = missing(&published, &self.state, now);
+        self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await
+    }
+
+    /// What is to be done once all is folded that was read: copy definitions, send, look into the past.
+    async fn act(&mut self) -> anyhow::Result<()> {
+        let now = self.context.clock.now();
+        if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
+            self.copy_definitions().await?;
+        }
+        let claims = self.ledger.claims(now);
+        self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
+        let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
+        for job in self.ledger.jobs(room, now) {
+            let message = Message::compose(job, self.state.watchlist(), self.settings.console_url.as_deref());
+            let channels = Arc::clone(&self.channels);
+            self.attempts.spawn(async move {
+                let result = channels.send(&message).await;
+                Attempt { key: message.key, channel: message.to.name(), result }
+            });
+        }
+        if self.past.is_none()
+            && let Some(due) = self.state.history_due().filter(|due| self.past_done != Some(due.offset))
+        {
+            let (broker, watchlist) = (self.context.broker.clone(), self.state.watchlist().clone());
+            tracing::info!(imports = ?due.imports, "folding the past");
+            self.past = Some(tokio::spawn(fold_past(broker, watchlist, due)));
+        }
+        Ok(())
+    }
+
+    /// Writes what became of an attempt.
+    async fn settle(&mut self, attempt: Attempt) -> anyhow::Result<()> {
+        let outcome = self.ledger.settle(&attempt.key, attempt.result, self.context.clock.now());
+        let result = match &outcome {
+            Outcome::Later => "retry",
+            Outcome::Done(delivery) if delivery.state == DeliveryState::Delivered => "delivered",
+            Outcome::Done(_) => "failed",
+        };
+        self.metrics.deliveries.with_label_values(&[attempt.channel, result]).inc();
+        let Outcome::Done(delivery) = outcome else { return Ok(()) };
+        match &delivery.error {
+            Some(error) => tracing::error!(key = delivery.key, error, "a message was not delivered"),
+            None => tracing::info!(key = delivery.key, attempt = delivery.attempt, "a message was delivered"),
+        }
+        self.append_signals([SignalRecord::Delivery(delivery)]).await
+    }
+
+    /// Writes what the fold over the past found, unless something has asked for another meanwhile.
+    async fn hand_over(&mut self, found: anyhow::Result<(HistoryDue, Found)>) -> anyhow::Result<()> {
+        let (due, found) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the past could not be folded; trying again");
+                return Ok(());
+            }
+        };
+        if self.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
+            return Ok(());
+        }
+        tracing::info!(transitions = found.events.len(), "the past is folded");
+        self.write(found.events).await?;
+        self.append_signals(found.histories.into_iter().map(SignalRecord::History)).await?;
+        self.past_done = Some(due.offset);
+        Ok(())
+    }
+
+    /// Lets the attempts under way end, and writes what became of them: what is cut short is sent again.
+    async fn finish_attempts(mut self) -> anyhow::Result<()> {
+        let rest = async {
+            while let Some(attempt) = self.attempts.join_next().await {
+                self.settle(attempt?).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(LAST_ATTEMPTS, rest).await.unwrap_or(Ok(()))
+    }
+
+    async fn append_signals(&self, records: impl IntoIterator<Item = SignalRecord>) -> anyhow::Result<()> {
+        let records = records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
+        self.append(&SIGNALS, records).await
+    }
+
+    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait.
+    async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<()> {
+        let mut wait = FIRST_RETRY;
+        for batch in records.chunks(MAX_BATCH) {
+            while let Err(error) = self.context.broker.append_durably(topic, batch.to_vec()).await {
+                let AppendError::Unavailable { .. } = &error else { return Err(error.into()) };
+                self.context.health.trouble("alerts", error.to_string());
+                tracing::warn!(%error, "the log takes nothing; trying again");
+                tokio::select! {
+                    () = self.context.stop.cancelled() => return Err(error).context("stopped while waiting"),
+                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the fold over the past; for ever where none is running.
+async fn finished(
+    past: &mut Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
+) -> anyhow::Result<(HistoryDue, Found)> {
+    let Some(running) = past.as_mut() else { return std::future::pending().await };
+    let found = running.await;
+    *past = None;
+    found.context("the fold over the past panicked")?
+}
+
+/// Reads the log up to the record that asked, and folds what it holds of the past.
+async fn fold_past(
+    broker: Broker,
+    watchlist: Watchlist,
+    due: HistoryDue,
+) -> anyhow::Result<(HistoryDue, Found)> {
+    let mut past = Past::default();
+    let mut reader = broker.read_from_start(&SIGNALS).await?;
+    let mut last = None;
+    while last < Some(due.offset) {
+        for record in reader.next(MAX_BATCH).await? {
+            last = Some(record.offset);
+            if record.offset <= due.offset
+                && let Ok(SignalRecord::Signal(signal)) = decode(&record.value)
+            {
+                past.take(&signal);
+            }
+        }
+    }
+    let fold = move || {
+        let found = past.fold(&watchlist, &due);
+        (due, found)
+    };
+    tokio::task::spawn_blocking(fold).await.context("the fold over the past panicked")
+}
+
+/// The versions to copy into `signals` so that the state holds what is published, and the log will for long.
+fn missing(published: &Watchlist, state: &State, now: Timestamp) -> Vec<DefinitionVersion> {
+    let known: BTreeMap<&str, Option<u64>> =
+        state.watchlist().versions().map(|version| (version.id.as_str(), version.version)).collect();
+    let mut missing = Vec::new();
+    for version in published.versions() {
+        let is_known = known.get(version.id.as_str()) == Some(&version.version);
+        let is_fresh =
+            state.copied(&version.id).is_some_and(|copied| now < copied.plus_millis(COPIES_LAST_MS));
+        if !(is_known && is_fresh) {
+            missing.push(version.clone());
+        }
+    }
+    let in_force: BTreeSet<&str> = published.versions().map(|version| version.id.as_str()).collect();
+    for version in state.watchlist().versions().filter(|version| !in_force.contains(version.id.as_str())) {
+        missing.push(DefinitionVersion {
+            v: SchemaVersion::default(),
+            id: version.id.clone(),
+            owner: version.owner.clone(),
+            definition: None,
+            version: published.next().checked_sub(1),
+        });
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use earshot_common::definitions::{difference, parse_file};
+
+    use super::*;
+
+    fn published(text: &str) -> Watchlist {
+        let mut watchlist = Watchlist::default();
+        let owners = vec![("file:f".to_owned(), parse_file("f", text).unwrap())];
+        for change in difference(&watchlist, owners).unwrap() {
+            watchlist.take(watchlist.next(), change);
+        }
+        watchlist
+    }
+
+    #[test]
+    fn definitions_are_copied_when_the_state_lacks_them_or_their_copies_grow_old() {
+        let harbor = published("[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n");
+        let now = Timestamp::from_millis(0);
+        let mut state = State::new();
+        let missing_now = missing(&harbor, &state, now);
+        assert_eq!(missing_now.len(), 1);
+        state.apply(0, now, &SignalRecord::Definition(missing_now[0].clone()));
+        assert_eq!(missing(&harbor, &state, now), []);
+        // Before the log loses its oldest records, each definition has a younger copy.
+        let later = now.plus_millis(COPIES_LAST_MS);
+        assert_eq!(missing(&harbor, &state, later), missing_now);
+        // What is no longer published is retired.
+        let retired = missing(&Watchlist::default(), &state, now);
+        assert_eq!((retired[0].id.as_str(), retired[0].definition.is_none()), ("subject/harbor", true));
+        state.apply(1, now, &SignalRecord::Definition(retired[0].clone()));
+        assert_eq!(missing(&Watchlist::default(), &state, now), []);
+    }
+}

@@ -1,0 +1,266 @@
+//! The service on a real log: what it writes, what it tells, and what a restart does not do twice.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+use std::time::Duration;
+
+use earshot_common::broker::{NewRecord, Reader};
+use earshot_common::definitions::{Watchlist, difference, parse_file};
+use earshot_common::events::{
+    AlertEvent, Delivery, DeliveryState, Lane, Origin, PartitionProgress, Progress, RawPosition,
+    SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, decode,
+    encode,
+};
+use earshot_common::keys::{MentionKey, Secret};
+use earshot_common::service::{Context, open};
+use earshot_common::settings::Settings;
+use earshot_common::time::Timestamp;
+use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const WATCHED: &str = r#"
+    [[subject]]
+    id = "harbor"
+    kind = "brand"
+    name = "Harbor"
+    [[route]]
+    id = "desk"
+    log = true
+    webhook = ["missing"]
+    [[rule]]
+    id = "strong"
+    when = "each mention"
+    subjects = ["harbor"]
+    reach_at_least = 1000
+    route = "desk"
+"#;
+
+struct Running {
+    context: Context,
+    work: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    async fn start(context: &Context) -> Self {
+        let context = Context {
+            stop: CancellationToken::new(),
+            metrics: prometheus::Registry::new(),
+            ..context.clone()
+        };
+        let service = earshot_alerts::start(context.clone()).await.unwrap();
+        Self { context, work: tokio::spawn(service.work) }
+    }
+
+    async fn stop(self) {
+        self.context.stop.cancel();
+        self.work.await.unwrap().unwrap();
+    }
+}
+
+/// A log with the watchlist published, before the service has ever run.
+async fn log(folder: &tempfile::TempDir) -> Context {
+    let settings = Settings::from_toml("data = \"data\"", folder.path()).unwrap();
+    let context = open(settings, CancellationToken::new()).await.unwrap();
+    let owners = vec![("file:f".to_owned(), parse_file("f", WATCHED).unwrap())];
+    for version in difference(&Watchlist::default(), owners).unwrap() {
+        append(&context, &WATCHLIST, NewRecord::keyed(version.id.clone(), encode(&version))).await;
+    }
+    context
+}
+
+async fn append(context: &Context, topic: &Topic, record: NewRecord) {
+    context.broker.append_durably(topic, vec![record]).await.unwrap();
+}
+
+async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
+    let signal = Signal {
+        v: SchemaVersion::default(),
+        mention: MentionKey::of(&format!("mention-{raw_offset}")),
+        revision: 1,
+        author: Some(Secret::from_bytes([7; 32]).author("ann")),
+        origin,
+        story: None,
+        event_time: format!("2026-01-05T09:{:02}:00Z", raw_offset % 60).parse().unwrap(),
+        subjects: vec![SubjectSignal {
+            id: "harbor".to_owned(),
+            polarity: -0.9,
+            risk: Vec::new(),
+            lane: Lane::Sure,
+        }],
+        reach: Some(9_000),
+        matched: Vec::new(),
+        source: "file".to_owned(),
+        raw: RawPosition { partition: 0, offset: raw_offset },
+        watchlist: 3,
+        lexicon: "general-1".to_owned(),
+    };
+    append(context, &SIGNALS, NewRecord::unkeyed(encode(&SignalRecord::Signal(Box::new(signal))))).await;
+}
+
+async fn progress(context: &Context, next: u64) {
+    let done_up_to: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
+    let partitions = vec![PartitionProgress { partition: 0, next, done_up_to }];
+    let progress = SignalRecord::Progress(Progress { v: SchemaVersion::default(), partitions });
+    append(context, &SIGNALS, NewRecord::unkeyed(encode(&progress))).await;
+}
+
+async fn finished_import(context: &Context, next: u64) {
+    let health = SignalRecord::SourceHealth(SourceHealth {
+        v: SchemaVersion::default(),
+        source: "file".to_owned(),
+        state: SourceStatus::Finished,
+        reason: None,
+        raw: vec![RawPosition { partition: 0, offset: next }],
+        at: "2026-01-05T10:00:00Z".parse().unwrap(),
+    });
+    append(context, &SIGNALS, NewRecord::unkeyed(encode(&health))).await;
+}
+
+/// Reads on until `wanted` says that it has seen enough.
+async fn read_until<T>(
+    reader: &mut Reader,
+    read: fn(&[u8]) -> Option<T>,
+    wanted: impl Fn(&[T]) -> bool,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    let reading = async {
+        while !wanted(&found) {
+            for record in reader.next(100).await.unwrap() {
+                found.extend(read(&record.value));
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("what was wanted did not come");
+    found
+}
+
+fn alert(value: &[u8]) -> Option<AlertEvent> {
+    Some(decode(value).unwrap())
+}
+
+fn delivery(value: &[u8]) -> Option<Delivery> {
+    match decode(value).unwrap() {
+        SignalRecord::Delivery(delivery) => Some(delivery),
+        _ => None,
+    }
+}
+
+fn history(value: &[u8]) -> Option<String> {
+    match decode(value).unwrap() {
+        SignalRecord::History(history) => Some(history.rule),
+        _ => None,
+    }
+}
+
+/// Every record of a topic now.
+async fn all<T>(context: &Context, topic: &Topic, read: fn(&[u8]) -> Option<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    let reader = context.broker.replay(topic, |record| found.extend(read(&record.value))).await;
+    drop(reader.unwrap());
+    found
+}
+
+#[tokio::test]
+async fn an_alert_is_written_once_and_told_once_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let mut signals = context.broker.read_from_start(&SIGNALS).await.unwrap();
+
+    let running = Running::start(&context).await;
+    let definition = |value: &[u8]| match decode(value).unwrap() {
+        SignalRecord::Definition(version) => Some(version.id),
+        _ => None,
+    };
+    let mut copied = read_until(&mut signals, definition, |copied| copied.len() == 3).await;
+    copied.sort();
+    assert_eq!(copied, ["route/desk", "rule/strong", "subject/harbor"]);
+
+    signal(&context, 0, Origin::Live).await;
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await;
+    assert_eq!(opened[0].transition, Transition::Opened);
+    let done = |deliveries: &[Delivery]| {
+        deliveries.iter().filter(|d| d.state != DeliveryState::Sending).count() == 2
+    };
+    let deliveries = read_until(&mut signals, delivery, done).await;
+    running.stop().await;
+
+    let failed = deliveries.iter().find(|delivery| delivery.state == DeliveryState::Failed).unwrap();
+    assert!(failed.error.as_ref().unwrap().contains("no section `alerts.webhooks.missing`"), "{failed:?}");
+    let delivered = deliveries.iter().find(|delivery| delivery.state == DeliveryState::Delivered).unwrap();
+    assert_eq!(delivered.key, format!("{}/1/log", opened[0].alert));
+    let first = deliveries.iter().find(|delivery| delivery.key == delivered.key).unwrap();
+    assert_eq!(first.state, DeliveryState::Sending, "claimed before it is sent");
+
+    // The next start folds the same log, and has nothing to add until something new comes.
+    let running = Running::start(&context).await;
+    signal(&context, 1, Origin::Live).await;
+    let rising = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await;
+    assert_eq!((rising[0].transition, rising[0].sequence), (Transition::Rising, 2));
+    running.stop().await;
+    assert_eq!(all(&context, &ALERTS, alert).await.len(), 2);
+    assert_eq!(all(&context, &SIGNALS, delivery).await.len(), 4);
+    assert_eq!(all(&context, &SIGNALS, definition).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_import_opens_historic_alerts_that_nobody_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut signals = context.broker.read_from_start(&SIGNALS).await.unwrap();
+    let running = Running::start(&context).await;
+    for raw_offset in 0..3 {
+        signal(&context, raw_offset, Origin::History).await;
+    }
+    finished_import(&context, 3).await;
+    progress(&context, 3).await;
+    assert_eq!(read_until(&mut signals, history, |found| !found.is_empty()).await, ["strong"]);
+    let found = all(&context, &ALERTS, alert).await;
+    assert_eq!(found.len(), 3, "opened, rising, resolved");
+    assert!(found.iter().all(|event| event.historic && event.notify.is_empty()));
+
+    // The same file again, after a restart, opens nothing.
+    running.stop().await;
+    let running = Running::start(&context).await;
+    for raw_offset in 3..6 {
+        signal(&context, raw_offset - 3, Origin::History).await;
+    }
+    finished_import(&context, 3).await;
+    assert_eq!(read_until(&mut signals, history, |found| !found.is_empty()).await, ["strong"]);
+    running.stop().await;
+    assert_eq!(all(&context, &ALERTS, alert).await.len(), 3);
+    assert!(all(&context, &SIGNALS, delivery).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_fold_over_the_past_that_a_crash_cut_short_is_completed_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut signals = context.broker.read_from_start(&SIGNALS).await.unwrap();
+    let running = Running::start(&context).await;
+    for raw_offset in 0..3 {
+        signal(&context, raw_offset, Origin::History).await;
+    }
+    finished_import(&context, 3).await;
+    progress(&context, 3).await;
+    read_until(&mut signals, history, |found| !found.is_empty()).await;
+    running.stop().await;
+    let complete = all(&context, &ALERTS, alert).await;
+
+    // The same log without what came after the first transition.
+    let cut_folder = tempfile::tempdir().unwrap();
+    let cut = log(&cut_folder).await;
+    let records = all(&context, &SIGNALS, |value| Some(value.to_vec())).await;
+    for record in records.into_iter().filter(|record| history(record).is_none()) {
+        append(&cut, &SIGNALS, NewRecord::unkeyed(record)).await;
+    }
+    append(&cut, &ALERTS, NewRecord::keyed(complete[0].alert.to_string(), encode(&complete[0]))).await;
+    let mut signals = cut.broker.read_from_start(&SIGNALS).await.unwrap();
+    let running = Running::start(&cut).await;
+    assert_eq!(read_until(&mut signals, history, |found| !found.is_empty()).await, ["strong"]);
+    running.stop().await;
+    let numbers = |events: &[AlertEvent]| -> Vec<_> {
+        events.iter().map(|e| (e.alert, e.sequence, e.transition)).collect()
+    };
+    assert_eq!(numbers(&all(&cut, &ALERTS, alert).await), numbers(&complete));
+}
