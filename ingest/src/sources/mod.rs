@@ -1,0 +1,177 @@
+//! Sources that we poll: which there are is said by the watchlist, and followed without a restart.
+//!
+//! A source module answers one question: what is new since the cursor ([`poll`])? It gets a guarded [`Client`],
+//! the source's definition and its own cursor, and hands back a [`Polled`] or a [`PollError`]. All else is here
+//! and the same for every source: when to ask again (`poller`), where the cursor is kept (`state`), which
+//! addresses may be read (`client`, `address`), and what HTML says in plain text (`html`). A new kind of source is
+//! a new folder and a new arm in [`poll`].
+
+mod address;
+mod client;
+mod feed;
+mod html;
+mod poller;
+mod state;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use earshot_common::definitions::{self, Source, SourceKind, Watchlist};
+use earshot_common::events::Mention;
+use earshot_common::service::Context;
+use earshot_common::time::Timestamp;
+use serde_json::Value;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::IngestMetrics;
+use crate::settings::IngestSettings;
+use client::Client;
+use poller::Poller;
+use state::States;
+
+/// Polls at once.
+const POLLS_AT_ONCE: usize = 16;
+/// How often we look after the pollers, and say that we live.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// What one poll brought.
+#[derive(Debug)]
+struct Polled {
+    /// New and changed mentions, oldest first.
+    mentions: Vec<Mention>,
+    /// Where to go on next time.
+    cursor: Value,
+    /// The source asks not to be asked again before.
+    wait: Duration,
+    /// The result in a word, for the metrics.
+    result: &'static str,
+}
+
+/// Why a poll brought nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+struct PollError {
+    /// In words for a person.
+    reason: String,
+    /// The source asks not to be asked again before.
+    wait: Duration,
+    /// The result in a word, for the metrics.
+    result: &'static str,
+}
+
+/// Asks a source what is new; without a cursor it is read for the first time, and what it has is history.
+async fn poll(
+    client: &Client,
+    source: &Source,
+    cursor: Option<&Value>,
+    now: Timestamp,
+) -> Result<Polled, PollError> {
+    match source.kind {
+        SourceKind::Feed => feed::poll(client, source, cursor, now).await,
+    }
+}
+
+/// All sources of the watchlist.
+pub(crate) struct Sources {
+    around: Around,
+    watchlist: watch::Receiver<Arc<Watchlist>>,
+}
+
+/// What every poller needs.
+#[derive(Clone)]
+struct Around {
+    context: Context,
+    metrics: IngestMetrics,
+    client: Client,
+    states: States,
+    /// Whoever polls holds one.
+    permits: Arc<Semaphore>,
+}
+
+struct Running {
+    source: Source,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Sources {
+    /// Reads the watchlist and the states of the sources to their ends.
+    pub(crate) async fn open(
+        context: Context,
+        settings: &IngestSettings,
+        metrics: IngestMetrics,
+    ) -> anyhow::Result<Self> {
+        let client = Client::new(settings).context("make the HTTP client")?;
+        let states = States::load(&context.broker).await?;
+        let watchlist = definitions::follow(&context.broker, context.stop.clone()).await?;
+        let permits = Arc::new(Semaphore::new(POLLS_AT_ONCE));
+        Ok(Self { around: Around { context, metrics, client, states, permits }, watchlist })
+    }
+
+    /// Polls until the stop; then waits until what was brought is stored.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let stop = self.around.context.stop.clone();
+        let mut running = BTreeMap::new();
+        while !stop.is_cancelled() {
+            let watchlist = Arc::clone(&self.watchlist.borrow_and_update());
+            self.adjust(&mut running, &watchlist).await;
+            self.around.context.health.well("ingest", ROUND * 4);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                changed = self.watchlist.changed() => {
+                    if changed.is_err() {
+                        // The watchlist is not followed any more, which happens at the stop only.
+                        stop.cancelled().await;
+                    }
+                }
+                () = tokio::time::sleep(ROUND) => {}
+            }
+        }
+        for (_, ended) in running {
+            end(ended).await;
+        }
+        Ok(())
+    }
+
+    /// Ends what is not wanted as it is, and starts what is missing.
+    async fn adjust(&self, running: &mut BTreeMap<String, Running>, watchlist: &Watchlist) {
+        let wanted: BTreeMap<&str, &Source> =
+            watchlist.sources().map(|source| (source.id.as_str(), source)).collect();
+        let kept = |one: &Running| {
+            wanted.get(one.source.id.as_str()) == Some(&&one.source) && !one.task.is_finished()
+        };
+        let outdated: Vec<String> =
+            running.iter().filter(|(_, one)| !kept(one)).map(|(id, _)| id.clone()).collect();
+        for id in outdated {
+            if let Some(one) = running.remove(&id) {
+                end(one).await;
+            }
+        }
+        for (id, source) in wanted {
+            if !running.contains_key(id) {
+                running.insert(id.to_owned(), self.begin(source.clone()));
+            }
+        }
+    }
+
+    fn begin(&self, source: Source) -> Running {
+        tracing::info!(source = source.id, url = source.url, "a source is polled from now on");
+        let stop = self.around.context.stop.child_token();
+        let poller = Poller::new(self.around.clone(), source.clone());
+        let task = tokio::spawn(poller.run(stop.clone()));
+        Running { source, stop, task }
+    }
+}
+
+/// Waits for the work in hand, so that the state a successor finds is the newest.
+async fn end(running: Running) {
+    running.stop.cancel();
+    match running.task.await {
+        Ok(()) => tracing::info!(source = running.source.id, "a source is not polled any more"),
+        Err(error) => tracing::error!(source = running.source.id, %error, "a poller failed; it begins anew"),
+    }
+}
