@@ -158,7 +158,7 @@ async fn an_import_is_stored_reported_and_signalled() {
     let raw = service.records(MENTIONS_RAW).await;
     let mut ids: Vec<String> = raw.iter().map(Record::key_lossy).collect();
     ids.sort();
-    assert_eq!(ids, ["import:1", "import:3"]);
+    assert_eq!(ids, ["import:february:1", "import:february:3"]);
 
     let letters = service.records(DEAD_LETTERS).await;
     assert_eq!(letters.len(), 1);

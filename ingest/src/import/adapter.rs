@@ -61,16 +61,16 @@ impl<'o> Adapter<'o> {
             Some(revision) => self.revision(revision)?,
             None => published.as_millis(),
         };
-        let network = &self.options.network;
+        let network = self.options.network();
         let url = cleaning::clean_url(cell(Field::Url));
         Ok(Mention {
             v: SchemaVersion::default(),
-            id: format!("{network}:{id}"),
+            id: format!("{}:{id}", self.options.id_prefix()),
             revision,
             origin: Origin::History,
             source: SourceRef {
                 id: self.options.source_id(),
-                network: network.clone(),
+                network: network.to_owned(),
                 site: cleaning::site_of(url.as_deref()),
             },
             url,
@@ -171,7 +171,7 @@ mod tests {
             ],
         )
         .unwrap();
-        assert_eq!(mention.id, "import:570306");
+        assert_eq!(mention.id, "import:airline:570306");
         assert_eq!(mention.text, "AT&T late");
         assert_eq!(mention.revision, 1_424_806_552_000);
         assert_eq!(mention.origin, Origin::History);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_granted_network_and_a_revision_are_used() {
-        let options = ImportOptions { network: "twitter".to_owned(), ..ImportOptions::default() };
+        let options = ImportOptions { network: Some("twitter".to_owned()), ..ImportOptions::default() };
         let row = [(Field::Id, "1"), (Field::Text, "x"), (Field::Time, "2015-02-24"), (Field::Revision, "7")];
         let mention = adapt(&options, true, &row).unwrap();
         assert_eq!((mention.id.as_str(), mention.revision), ("twitter:1", 7));

@@ -430,7 +430,7 @@ mod tests {
         let marked = [UTF8_BYTE_ORDER_MARK, CSV.as_bytes()].concat();
         let (report, mentions, _) = import(&gzipped(&marked), &ImportOptions::default()).unwrap();
         assert_eq!(report.mentions, 2);
-        assert_eq!(mentions[0].id, "import:1");
+        assert_eq!(mentions[0].id, "import:import:1");
     }
 
     #[test]

@@ -15,8 +15,9 @@ pub struct ImportOptions {
     pub name: String,
     /// The file's format; seen from its first bytes where absent.
     pub format: Option<Format>,
-    /// The network that the ids belong to. Without this grant they are prefixed `import:`.
-    pub network: String,
+    /// The network that the ids belong to: they become `NETWORK:ID`. Without this grant they are the file's own,
+    /// `import:NAME:ID`, so that two files that both count from 1 do not meet.
+    pub network: Option<String>,
     /// IANA name of the zone of times that have no offset; UTC where absent.
     pub zone: Option<String>,
     /// How times are written, in the conversions of `strptime`, where they are in none of the usual formats:
@@ -51,14 +52,14 @@ pub struct ImportOptions {
 }
 
 /// The network of an import that was granted none.
-pub(super) const OWN_NETWORK: &str = "import";
+const OWN_NETWORK: &str = "import";
 
 impl Default for ImportOptions {
     fn default() -> Self {
         Self {
             name: "import".to_owned(),
             format: None,
-            network: OWN_NETWORK.to_owned(),
+            network: None,
             zone: None,
             time_format: None,
             id: None,
@@ -84,9 +85,19 @@ impl ImportOptions {
         format!("import:{}", self.name)
     }
 
+    /// The network that authors belong to.
+    pub(super) fn network(&self) -> &str {
+        self.network.as_deref().unwrap_or(OWN_NETWORK)
+    }
+
+    /// What stands before the ids of mentions.
+    pub(super) fn id_prefix(&self) -> String {
+        self.network.clone().unwrap_or_else(|| self.source_id())
+    }
+
     /// The zone of times without offset; says what is wrong with the options, where something is.
     pub(super) fn check(&self) -> Result<TimeZone, String> {
-        for (option, value) in [("name", &self.name), ("network", &self.network)] {
+        for (option, value) in [("name", self.name.as_str()), ("network", self.network())] {
             if !is_plain_name(value) {
                 return Err(format!(
                     "`{option} = {value:?}` must be 1 to 100 letters, digits, `-`, `_` or `.`"
