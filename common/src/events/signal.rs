@@ -9,7 +9,10 @@ use crate::time::Timestamp;
 /// A value of `signals`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "the largest, a definition, is rare and never kept in this form")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the largest, a definition, is rare and never kept in this form"
+)]
 pub enum SignalRecord {
     /// By enrich: a mention that concerns a subject.
     Signal(Box<Signal>),

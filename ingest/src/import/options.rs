@@ -171,6 +171,27 @@ pub enum Field {
     Revision,
 }
 
+impl Field {
+    /// The option that names its column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Text => "text",
+            Self::Time => "time",
+            Self::Title => "title",
+            Self::Url => "url",
+            Self::Author => "author",
+            Self::AuthorId => "author_id",
+            Self::Followers => "followers",
+            Self::Lang => "lang",
+            Self::Likes => "likes",
+            Self::Replies => "replies",
+            Self::Reposts => "reposts",
+            Self::Revision => "revision",
+        }
+    }
+}
+
 /// Which column holds what. For JSON Lines a column is a key, or several joined by dots: `user.name`.
 pub type Mapping = BTreeMap<Field, String>;
 

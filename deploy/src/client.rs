@@ -1,0 +1,124 @@
+//! The way to the running system: which of its addresses serves what a command needs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use earshot_common::http::REQUEST_TIMEOUT;
+use earshot_common::settings::Settings;
+use earshot_index::IndexSettings;
+use earshot_ingest::IngestSettings;
+use reqwest::{RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Where the running system is, and who asks.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Server {
+    /// Address of the running system, such as http://127.0.0.1:7700; the settings' when not given
+    #[arg(long, value_name = "URL", env = "EARSHOT_SERVER")]
+    server: Option<String>,
+    /// Name to log in with, where the system asks for one
+    #[arg(long, value_name = "NAME", env = "EARSHOT_USER")]
+    user: Option<String>,
+    /// Password to log in with; better given as the environment's EARSHOT_PASSWORD
+    #[arg(long, value_name = "PASSWORD", env = "EARSHOT_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+}
+
+impl Server {
+    /// The system at an address.
+    pub(crate) fn at(url: String) -> Self {
+        Self { server: Some(url), ..Self::default() }
+    }
+}
+
+/// A running service.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    base: String,
+    http: reqwest::Client,
+    server: Server,
+}
+
+impl Client {
+    /// Finds the address that serves the given service.
+    pub(crate) async fn find(server: &Server, settings: &Path, service: &str) -> anyhow::Result<Self> {
+        let candidates = match &server.server {
+            Some(url) => vec![url.trim_end_matches('/').to_owned()],
+            None => addresses(settings)?,
+        };
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .context("make the HTTP client")?;
+        let mut troubles = Vec::new();
+        for base in candidates {
+            match services_at(&http, &base).await {
+                Ok(names) if names.iter().any(|name| name == service) => {
+                    return Ok(Self { base, http, server: server.clone() });
+                }
+                Ok(names) => troubles.push(format!("{base} serves {}", names.join(", "))),
+                Err(error) => troubles.push(format!("{base}: {error:#}")),
+            }
+        }
+        anyhow::bail!(
+            "no running {service} service was found ({}); start it with `earshot up`, or say where it is with --server",
+            troubles.join("; ")
+        )
+    }
+
+    /// A request to post to the service.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        let request = self.http.post(format!("{}{path}", self.base));
+        match &self.server.user {
+            Some(user) => request.basic_auth(user, self.server.password.as_deref()),
+            None => request,
+        }
+    }
+
+    /// Posts a value and reads the answer.
+    pub(crate) async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let request = self.post(path).json(body).timeout(REQUEST_TIMEOUT);
+        answer(request.send().await.with_context(|| format!("ask {}{path}", self.base))?).await
+    }
+}
+
+/// The value of an answer, or the refusal's words.
+pub(crate) async fn answer<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+
+    let status = response.status();
+    let body = response.bytes().await.context("read the answer")?;
+    if status.is_success() {
+        return serde_json::from_slice(&body).context("read the answer");
+    }
+    match serde_json::from_slice::<Refusal>(&body) {
+        Ok(refusal) => anyhow::bail!("{}", refusal.error),
+        Err(_) => anyhow::bail!("{status}: {}", String::from_utf8_lossy(&body)),
+    }
+}
+
+async fn services_at(http: &reqwest::Client, base: &str) -> anyhow::Result<Vec<String>> {
+    let request = http.get(format!("{base}/api/services")).timeout(REQUEST_TIMEOUT);
+    answer(request.send().await?).await
+}
+
+/// The addresses that the settings give: the console's, which in `earshot up` serves everything, and ingest's.
+fn addresses(file: &Path) -> anyhow::Result<Vec<String>> {
+    let (index, ingest) = if file.is_file() {
+        let settings = Settings::load(file)?;
+        (settings.section::<IndexSettings>("index")?, settings.section::<IngestSettings>("ingest")?)
+    } else {
+        (IndexSettings::default(), IngestSettings::default())
+    };
+    Ok(vec![format!("http://{}", index.listen), format!("http://{}", ingest.listen)])
+}

@@ -1,0 +1,113 @@
+//! Every way to run Earshot. This library is the `earshot` program: `up` and `demo` run all four services in
+//! one process; the other commands talk to running services over HTTP, so that they work the same embedded
+//! and on Kafka.
+//!
+//! What belongs here: the command line, what is printed for people, and the invented company of the demo.
+//! What a service does belongs to its crate.
+
+mod client;
+mod demo;
+mod import;
+mod init;
+mod password;
+mod topics;
+mod up;
+mod watchlist;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use earshot_common::settings::{DEFAULT_FILE, Settings};
+
+/// Social listening and reputation monitoring that explains itself.
+///
+/// Without a command: `demo`, an invented company in a crisis that unfolds before you.
+#[derive(Debug, Parser)]
+#[command(name = "earshot", version)]
+struct CommandLine {
+    /// The settings file
+    #[arg(long, global = true, default_value = DEFAULT_FILE, env = "EARSHOT_SETTINGS", value_name = "FILE")]
+    settings: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all four services in this process
+    Up(Place),
+    /// Show an invented company in a crisis, on a data folder of its own
+    Demo(Place),
+    /// Bring in mentions of the past from a CSV or JSON Lines file, plain or gzip
+    Import(import::ImportCommand),
+    /// Publish watchlist files to the running system: changed definitions, and the end of absent ones
+    Apply(watchlist::ApplyCommand),
+    /// Write a commented settings file and a watchlist for your brand
+    Init(init::InitCommand),
+    /// Validate settings, watchlist and rules without starting anything
+    Check,
+    /// Create the topics that are missing, verify the rest, and show what they hold
+    Topics,
+    /// Make the hash of a password for `login.password_hash`
+    HashPassword,
+}
+
+/// Where `up` and `demo` keep their data and listen.
+#[derive(Debug, Default, Args)]
+struct Place {
+    /// The folder for everything that is kept
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address of the console and the HTTP interface
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+/// Runs the program with its arguments, the first being its name.
+pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(message) => {
+            // Help and version are no mistakes; clap knows which is which.
+            let _ = message.print();
+            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+        }
+    };
+    // Both TLS users of this process, the HTTP client and mail, share one provider. It is set once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(line).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("earshot: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(line: CommandLine) -> anyhow::Result<()> {
+    match line.command.unwrap_or(Command::Demo(Place::default())) {
+        Command::Up(place) => up::up(Settings::load(&line.settings)?, place).await,
+        Command::Demo(place) => demo::demo(place).await,
+        Command::Import(command) => import::import(command, &line.settings).await,
+        Command::Apply(command) => watchlist::apply(command, &line.settings).await,
+        Command::Init(command) => init::init(command),
+        Command::Check => watchlist::check(&Settings::load(&line.settings)?),
+        Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
+        Command::HashPassword => password::hash_password(),
+    }
+}
+
+/// Prints a line of the program's answer.
+#[expect(clippy::print_stdout, reason = "the answer of a command belongs on the standard output")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+/// Tells a person at the terminal something that is not the answer.
+#[expect(clippy::print_stderr, reason = "notes to a person belong on the standard error")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

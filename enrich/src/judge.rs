@@ -1,0 +1,112 @@
+//! From a mention to its judgement, and from the judgement to its signal. Pure: the same mention, knowledge
+//! and time give the same records.
+
+use std::sync::Arc;
+
+use earshot_common::definitions::Watchlist;
+use earshot_common::events::{
+    Enriched, EnrichmentVersion, EntityTag, Mention, RawPosition, SchemaVersion, Sentiment, Signal,
+    SubjectSignal,
+};
+use earshot_common::keys::{MentionKey, Secret};
+use earshot_common::time::Timestamp;
+
+use crate::entities::Matcher;
+use crate::sentiment::{self, Lexicon};
+use crate::{language, story};
+
+/// Of a text with more sentiment words than this they are listed once, with the message, and not again with
+/// each subject.
+const MAX_COPIED_WORDS: usize = 100;
+
+/// What mentions are judged with.
+#[derive(Debug)]
+pub struct Knowledge {
+    matcher: Matcher,
+    lexicon: Arc<Lexicon>,
+    version: EnrichmentVersion,
+}
+
+impl Knowledge {
+    /// What follows from a watchlist and a lexicon.
+    pub fn of(watchlist: &Watchlist, lexicon: Arc<Lexicon>) -> anyhow::Result<Self> {
+        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: Lexicon::VERSION.to_owned() };
+        Ok(Self { matcher: Matcher::new(watchlist)?, lexicon, version })
+    }
+
+    /// Which watchlist and lexicon these are.
+    pub fn version(&self) -> &EnrichmentVersion {
+        &self.version
+    }
+}
+
+/// Judges a mention that stands at a place of `mentions.raw`.
+pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Timestamp) -> Enriched {
+    let title = mention.title.as_deref();
+    let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
+    let sentiment = sentiment::of_message(&knowledge.lexicon, &language.code, title, &mention.text);
+    let mut entities = Vec::new();
+    for named in knowledge.matcher.find(title, &mention.text, &mention.links) {
+        entities.push(EntityTag {
+            subject: named.subject,
+            matches: named.matches,
+            lane: named.lane,
+            sentiment: towards_a_subject(&sentiment),
+        });
+    }
+    Enriched {
+        raw,
+        enrichment: knowledge.version.clone(),
+        lang: language.code,
+        lang_confidence: language.confidence,
+        entities,
+        sentiment,
+        risk: Vec::new(),
+        intent: Vec::new(),
+        desks: Vec::new(),
+        story: story::of(&mention),
+        reach: mention.author.as_ref().and_then(|author| author.followers),
+        searches: Vec::new(),
+        enriched: now,
+        mention,
+    }
+}
+
+/// What the decision side needs of a judgement; nothing where it concerns nobody.
+pub fn signal(enriched: &Enriched, secret: &Secret) -> Option<Signal> {
+    if enriched.entities.is_empty() {
+        return None;
+    }
+    let subject = |tag: &EntityTag| SubjectSignal {
+        id: tag.subject.clone(),
+        polarity: tag.sentiment.score,
+        risk: Vec::new(),
+        lane: tag.lane,
+    };
+    let mention = &enriched.mention;
+    Some(Signal {
+        v: SchemaVersion::default(),
+        mention: MentionKey::of(&mention.id),
+        revision: mention.revision,
+        author: mention.author.as_ref().map(|author| secret.author(&author.id)),
+        origin: mention.origin,
+        story: enriched.story,
+        event_time: mention.event_time(),
+        subjects: enriched.entities.iter().map(subject).collect(),
+        reach: enriched.reach,
+        matched: enriched.searches.clone(),
+        source: mention.source.id.clone(),
+        raw: enriched.raw,
+        watchlist: enriched.enrichment.watchlist,
+        lexicon: enriched.enrichment.lexicon.clone(),
+    })
+}
+
+/// The message's polarity stands in for the one towards a subject.
+fn towards_a_subject(message: &Sentiment) -> Sentiment {
+    let words = if message.words.len() > MAX_COPIED_WORDS { Vec::new() } else { message.words.clone() };
+    Sentiment { words, fallback: true, ..message.clone() }
+}
+
+#[cfg(test)]
+mod tests;

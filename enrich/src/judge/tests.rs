@@ -1,0 +1,149 @@
+//! Whole judgements, as the records have them.
+
+use earshot_common::definitions::{difference, parse_file};
+use earshot_common::events::{EnrichedEvent, Lane, MentionEvent, SignalRecord, decode, encode};
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use super::*;
+
+const WATCHLIST: &str = r#"
+[[subject]]
+id = "harbor"
+kind = "brand"
+name = "Harbor"
+aliases = [{ text = "Harbor", case = "exact", ambiguous = true }]
+context = ["CEO", "app"]
+
+[[subject]]
+id = "united"
+kind = "competitor"
+name = "United"
+aliases = [{ text = "United", ambiguous = true }]
+"#;
+
+fn knowledge() -> Knowledge {
+    let definitions = parse_file("watchlist.toml", WATCHLIST).unwrap();
+    let mut watchlist = Watchlist::default();
+    for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
+        watchlist.take(watchlist.next(), version);
+    }
+    Knowledge::of(&watchlist, Arc::new(Lexicon::english())).unwrap()
+}
+
+fn judged(text: &str) -> Enriched {
+    let mention = json!({
+        "v": 1, "kind": "upsert", "id": "hn:41983282", "revision": 1_767_225_600_000_i64, "origin": "live",
+        "source": { "id": "hn", "network": "hackernews", "site": "news.ycombinator.com" },
+        "url": "https://news.ycombinator.com/item?id=41983282", "title": null, "text": text, "lang_given": null,
+        "author": { "id": "hackernews:someone", "handle": "someone", "followers": 1200 },
+        "published": "2026-01-01T00:00:00.000Z", "collected": "2026-01-01T00:00:12.345Z"
+    });
+    let Ok(MentionEvent::Upsert(mention)) = decode(mention.to_string().as_bytes()) else {
+        panic!("the mention of the examples is one")
+    };
+    let now = "2026-01-01T00:00:12.360Z".parse().unwrap();
+    judge(*mention, RawPosition { partition: 2, offset: 918 }, &knowledge(), now)
+}
+
+/// What is in a record, as others read it.
+fn written(record: &impl serde::Serialize) -> Value {
+    serde_json::from_slice(&encode(record)).unwrap()
+}
+
+#[test]
+fn a_mention_is_judged_as_a_whole() {
+    let enriched = judged("Harbor's new CEO is not the problem, the app is.");
+    let mut record = written(&enriched);
+    // What the mention itself says is tested where it comes from.
+    let ours = ["raw", "enrichment", "lang", "entities", "sentiment", "reach", "searches", "enriched"];
+    record.as_object_mut().unwrap().retain(|field, _| ours.contains(&field.as_str()));
+    expect![[r#"
+        {
+          "enriched": "2026-01-01T00:00:12.360Z",
+          "enrichment": {
+            "lexicon": "vader-en-3.3.2",
+            "watchlist": 2
+          },
+          "entities": [
+            {
+              "lane": "sure",
+              "matches": [
+                {
+                  "alias": "Harbor",
+                  "corroborated_by": "CEO",
+                  "from": 0,
+                  "to": 6
+                }
+              ],
+              "sentiment": {
+                "fallback": true,
+                "label": "positive",
+                "score": 0.30892625,
+                "words": [
+                  {
+                    "from": 28,
+                    "share": 0.30892625,
+                    "to": 35,
+                    "word": "problem"
+                  }
+                ]
+              },
+              "subject": "harbor"
+            }
+          ],
+          "lang": "en",
+          "raw": {
+            "offset": 918,
+            "partition": 2
+          },
+          "reach": 1200,
+          "searches": [],
+          "sentiment": {
+            "label": "positive",
+            "score": 0.30892625,
+            "words": [
+              {
+                "from": 28,
+                "share": 0.30892625,
+                "to": 35,
+                "word": "problem"
+              }
+            ]
+          }
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&record).unwrap());
+    let event = EnrichedEvent::Upsert(Box::new(enriched));
+    assert_eq!(decode::<EnrichedEvent>(&encode(&event)).unwrap(), event);
+}
+
+#[test]
+fn a_signal_has_what_decides_and_neither_text_nor_names() {
+    let enriched = judged("Harbor's new CEO is not the problem, says United");
+    let secret = Secret::from_bytes([7; 32]);
+    let signal = signal(&enriched, &secret).unwrap();
+    assert_eq!(signal.mention, MentionKey::of("hn:41983282"));
+    assert_eq!(signal.author, Some(secret.author("hackernews:someone")));
+    let subjects: Vec<_> =
+        signal.subjects.iter().map(|subject| (subject.id.as_str(), subject.lane)).collect();
+    assert_eq!(subjects, [("harbor", Lane::Sure), ("united", Lane::Doubtful)]);
+    assert_eq!(signal.subjects[0].polarity, enriched.sentiment.score);
+    assert_eq!((signal.reach, signal.story), (Some(1200), enriched.story));
+    assert_eq!(signal.event_time, enriched.mention.published);
+    let record = written(&SignalRecord::Signal(Box::new(signal))).to_string();
+    assert!(!record.contains("problem") && !record.contains("someone"), "{record}");
+}
+
+#[test]
+fn a_mention_of_nobody_makes_no_signal() {
+    assert_eq!(signal(&judged("a quiet day"), &Secret::from_bytes([7; 32])), None);
+}
+
+#[test]
+fn a_long_text_lists_its_words_once() {
+    let enriched = judged(&format!("Harbor app {}", "bad ".repeat(500)));
+    assert_eq!(enriched.sentiment.words.len(), 500);
+    let towards = &enriched.entities[0].sentiment;
+    assert!(towards.words.is_empty() && towards.fallback);
+    assert_eq!(towards.score, enriched.sentiment.score);
+}

@@ -1,0 +1,63 @@
+//! Enrich: what a mention says, about whom, in which language and mood; `mentions.raw` in,
+//! `mentions.enriched` and `signals` out.
+//!
+//! Everything but [`stage`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
+//! and deciding what is worth an alert (`alerts`).
+
+pub mod entities;
+pub mod judge;
+pub mod language;
+pub mod metrics;
+pub mod progress;
+pub mod sentiment;
+pub mod stage;
+pub mod story;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context as _;
+use earshot_common::definitions;
+use earshot_common::service::{Context, Service};
+use earshot_common::stage::{Input, run};
+use earshot_common::topics::MENTIONS_RAW;
+use serde::Deserialize;
+
+use metrics::Metrics;
+use stage::EnrichStage;
+
+/// The group that shares the raw mentions.
+const GROUP: &str = "earshot-enrich";
+
+/// The section `enrich` of the settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrichSettings {
+    /// Where health and metrics are served, when the service runs as a program of its own.
+    pub listen: SocketAddr,
+}
+
+impl Default for EnrichSettings {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 7702).into() }
+    }
+}
+
+/// Starts the service: the watchlist is read to its end before the first mention.
+pub async fn start(context: Context) -> anyhow::Result<Service> {
+    // Read for its check: the address is the runner's affair.
+    context.settings.section::<EnrichSettings>("enrich")?;
+    let metrics = Metrics::declare(&context.metrics).context("declare the metrics of enrich")?;
+    let watchlist =
+        definitions::follow(&context.broker, context.stop.clone()).await.context("read the watchlist")?;
+    let member =
+        context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
+    let around = context.around_stage();
+    let mut stage = EnrichStage::new(context.broker, context.clock, context.secret, metrics, watchlist)?;
+    let work = async move { run(&mut stage, Input::Member(member), &around).await };
+    Ok(Service {
+        name: stage::NAME,
+        routes: Default::default(),
+        signed_routes: Default::default(),
+        work: Box::pin(work),
+    })
+}

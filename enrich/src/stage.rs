@@ -1,0 +1,169 @@
+//! The stage between `mentions.raw`, `mentions.enriched` and `signals`: bytes in, records out, and every few
+//! seconds how far it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use earshot_common::broker::{Broker, MAX_RECORD_BYTES, NewRecord, Position, Record};
+use earshot_common::definitions::Watchlist;
+use earshot_common::events::{
+    Deletion, EnrichedEvent, Mention, MentionEvent, RawPosition, SignalRecord, decode, encode,
+};
+use earshot_common::keys::Secret;
+use earshot_common::stage::{Fate, Output, Stage};
+use earshot_common::time::Clock;
+use earshot_common::topics::{MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::judge::{Knowledge, judge, signal};
+use crate::metrics::Metrics;
+use crate::progress::{Done, all_drained};
+use crate::sentiment::Lexicon;
+
+/// The stage's name in metrics, health and dead letters.
+pub const NAME: &str = "enrich";
+
+/// A longer text is no mention.
+const MAX_TEXT_BYTES: usize = 100_000;
+
+/// From one word of progress to the next, idle or not.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// From the first batch of some work to the question whether it was all.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// Judges raw mentions.
+#[derive(Debug)]
+pub struct EnrichStage {
+    broker: Broker,
+    clock: Clock,
+    secret: Secret,
+    metrics: Metrics,
+    watchlist: watch::Receiver<Arc<Watchlist>>,
+    lexicon: Arc<Lexicon>,
+    knowledge: Knowledge,
+    done: Done,
+    /// When progress is told in any case.
+    progress_due: Instant,
+    /// After some work: when progress is told if nothing waits, so that an import's end is known at once.
+    settled_due: Option<Instant>,
+}
+
+impl EnrichStage {
+    /// A stage that follows a watchlist.
+    pub fn new(
+        broker: Broker,
+        clock: Clock,
+        secret: Secret,
+        metrics: Metrics,
+        mut watchlist: watch::Receiver<Arc<Watchlist>>,
+    ) -> anyhow::Result<Self> {
+        let lexicon = Arc::new(Lexicon::english());
+        let newest = watchlist.borrow_and_update().clone();
+        let knowledge = Knowledge::of(&newest, lexicon.clone()).context("prepare the watchlist")?;
+        metrics.watchlist(newest.next());
+        Ok(Self {
+            broker,
+            clock,
+            secret,
+            metrics,
+            watchlist,
+            lexicon,
+            knowledge,
+            done: Done::default(),
+            progress_due: Instant::now(),
+            settled_due: None,
+        })
+    }
+
+    fn upsert(&self, mention: Mention, raw: RawPosition) -> Fate {
+        let bytes = mention.text.len() + mention.title.as_ref().map_or(0, String::len);
+        if bytes > MAX_TEXT_BYTES {
+            return Fate::Rejected(format!(
+                "fields `title` and `text` have {bytes} bytes, more than the {MAX_TEXT_BYTES} of a mention"
+            ));
+        }
+        let enriched = judge(mention, raw, &self.knowledge, self.clock.now());
+        self.metrics.judged(&enriched);
+        let signal = signal(&enriched, &self.secret);
+        let id = enriched.mention.id.clone();
+        let value = encode(&EnrichedEvent::Upsert(Box::new(enriched)));
+        if id.len() + value.len() > MAX_RECORD_BYTES {
+            return Fate::Rejected(format!(
+                "the mention has {} bytes with its judgement, more than the {MAX_RECORD_BYTES} of a record",
+                value.len()
+            ));
+        }
+        let mut outputs = vec![Output { topic: MENTIONS_ENRICHED, record: NewRecord::keyed(id, value) }];
+        outputs.extend(signal.map(|signal| to_signals(&SignalRecord::Signal(Box::new(signal)))));
+        Fate::Emitted(outputs)
+    }
+}
+
+impl Stage for EnrichStage {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn prepare(&mut self) -> anyhow::Result<()> {
+        if self.watchlist.has_changed().is_ok_and(|changed| changed) {
+            let newest = self.watchlist.borrow_and_update().clone();
+            self.knowledge = Knowledge::of(&newest, self.lexicon.clone()).context("prepare the watchlist")?;
+            self.metrics.watchlist(newest.next());
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, record: &Record) -> Fate {
+        // Told only after the batch is stored: until then the loop asks for no progress.
+        self.done.record(record.partition, record.appended);
+        let raw = RawPosition { partition: record.partition, offset: record.offset };
+        match decode(&record.value) {
+            Ok(MentionEvent::Upsert(mention)) => self.upsert(*mention, raw),
+            Ok(MentionEvent::Delete(deletion)) => delete(deletion, raw),
+            Err(error) => Fate::Rejected(error.to_string()),
+        }
+    }
+
+    async fn settle(&mut self, _next: &[Position]) -> anyhow::Result<()> {
+        self.settled_due.get_or_insert_with(|| Instant::now() + SETTLING);
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Instant> {
+        Some(self.settled_due.map_or(self.progress_due, |settled| settled.min(self.progress_due)))
+    }
+
+    async fn tick(&mut self, owned: &[Position]) -> anyhow::Result<Vec<Output>> {
+        let in_any_case = self.progress_due <= Instant::now();
+        // Moved first: if the log does not answer, the next question comes in its time and not at once.
+        self.settled_due = None;
+        if in_any_case {
+            self.progress_due = Instant::now() + PROGRESS_INTERVAL;
+        }
+        let asked = self.clock.now();
+        let bounds = self.broker.bounds(&MENTIONS_RAW, None).await.context("tell progress")?;
+        self.metrics.waiting(owned, &bounds);
+        if !in_any_case && !all_drained(owned, &bounds) {
+            return Ok(Vec::new());
+        }
+        self.progress_due = Instant::now() + PROGRESS_INTERVAL;
+        let progress = self.done.report(owned, &bounds, asked);
+        if progress.partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![to_signals(&SignalRecord::Progress(progress))])
+    }
+}
+
+fn delete(deletion: Deletion, raw: RawPosition) -> Fate {
+    let id = deletion.id.clone();
+    let value = encode(&EnrichedEvent::Delete { deletion, raw });
+    Fate::Emitted(vec![Output { topic: MENTIONS_ENRICHED, record: NewRecord::keyed(id, value) }])
+}
+
+fn to_signals(record: &SignalRecord) -> Output {
+    Output { topic: SIGNALS, record: NewRecord::unkeyed(encode(record)) }
+}

@@ -1,0 +1,251 @@
+//! The shape of a document: which fields there are, and how a record of `mentions.enriched` becomes one.
+//!
+//! What belongs here: everything that a change of the fields touches, and the number that must then rise.
+
+use earshot_common::events::{Deletion, Enriched, Lane, RawPosition, encode};
+use earshot_common::keys::MentionKey;
+use earshot_common::text;
+use tantivy::schema::{
+    Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
+};
+use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
+use tantivy::{Index, TantivyDocument, Term};
+
+/// Rises with every change of the fields: an index of another version is built anew beside this one.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
+
+/// The name that the schema knows our tokenizer by.
+const TOKENIZER: &str = "earshot";
+
+/// Names of the fields that are read by name, since they are columns.
+pub(crate) const TIME: &str = "time";
+pub(crate) const TIE: &str = "tie";
+const REVISION: &str = "revision";
+const OFFSET: &str = "raw_offset";
+const WATCHLIST: &str = "watchlist";
+
+/// The fields of a document.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields {
+    pub(crate) id: Field,
+    pub(crate) key: Field,
+    pub(crate) title: Field,
+    pub(crate) text: Field,
+    /// Subjects that count.
+    pub(crate) subject: Field,
+    /// Subjects that wait for a person to say.
+    doubtful: Field,
+    pub(crate) source: Field,
+    network: Field,
+    pub(crate) lang: Field,
+    /// Polarity of the whole message.
+    pub(crate) sentiment: Field,
+    /// `subject:label`: polarity towards one subject.
+    pub(crate) subject_sentiment: Field,
+    handle: Field,
+    /// Event time in milliseconds.
+    pub(crate) time: Field,
+    /// Tells documents of one instant apart: the first half of the mention key.
+    pub(crate) tie: Field,
+    revision: Field,
+    raw_partition: Field,
+    raw_offset: Field,
+    watchlist: Field,
+    pub(crate) deleted: Field,
+    /// The record as it came, for showing.
+    pub(crate) record: Field,
+}
+
+/// The fields and the schema that they make.
+pub(crate) fn schema() -> (Schema, Fields) {
+    let mut schema = Schema::builder();
+    let exact = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_fieldnorms(false)
+            .set_index_option(IndexRecordOption::Basic),
+    );
+    let words = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(TOKENIZER)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
+    );
+    let column = NumericOptions::default().set_fast();
+    let fields = Fields {
+        id: schema.add_text_field("id", exact.clone()),
+        key: schema.add_text_field("key", exact.clone()),
+        title: schema.add_text_field("title", words.clone()),
+        text: schema.add_text_field("text", words),
+        subject: schema.add_text_field("subject", exact.clone()),
+        doubtful: schema.add_text_field("doubtful", exact.clone()),
+        source: schema.add_text_field("source", exact.clone()),
+        network: schema.add_text_field("network", exact.clone()),
+        lang: schema.add_text_field("lang", exact.clone()),
+        sentiment: schema.add_text_field("sentiment", exact.clone()),
+        subject_sentiment: schema.add_text_field("subject_sentiment", exact.clone()),
+        handle: schema.add_text_field("handle", exact),
+        time: schema.add_i64_field(TIME, column.clone().set_indexed()),
+        tie: schema.add_u64_field(TIE, column.clone()),
+        revision: schema.add_i64_field(REVISION, column.clone()),
+        raw_partition: schema.add_u64_field("raw_partition", column.clone()),
+        raw_offset: schema.add_u64_field(OFFSET, column.clone()),
+        watchlist: schema.add_u64_field(WATCHLIST, column),
+        deleted: schema.add_bool_field("deleted", INDEXED),
+        record: schema.add_bytes_field("record", STORED),
+    };
+    (schema.build(), fields)
+}
+
+/// Teaches an index our words.
+pub(crate) fn register_tokenizer(index: &Index) {
+    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(Words::default()));
+}
+
+/// What orders the versions of one mention: the newest one stands, in whatever order they arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    pub(crate) revision: i64,
+    pub(crate) raw_offset: u64,
+    /// The watchlist that judged it: a mention that is judged again has the same revision and offset.
+    pub(crate) watchlist: u64,
+}
+
+impl Version {
+    pub(crate) fn of_upsert(enriched: &Enriched) -> Self {
+        Self {
+            revision: enriched.mention.revision,
+            raw_offset: enriched.raw.offset,
+            watchlist: enriched.enrichment.watchlist,
+        }
+    }
+
+    pub(crate) fn of_delete(deletion: &Deletion, raw: RawPosition) -> Self {
+        Self { revision: deletion.revision, raw_offset: raw.offset, watchlist: 0 }
+    }
+}
+
+/// The newest version that is searchable, if the mention is known.
+pub(crate) fn version_of(
+    searcher: &tantivy::Searcher,
+    fields: &Fields,
+    id: &str,
+) -> tantivy::Result<Option<Version>> {
+    let term = Term::from_field_text(fields.id, id);
+    for segment in searcher.segment_readers() {
+        let postings = segment.inverted_index(fields.id)?.read_postings(&term, IndexRecordOption::Basic)?;
+        let Some(mut postings) = postings else { continue };
+        let mut document = tantivy::DocSet::doc(&postings);
+        while document != tantivy::TERMINATED {
+            if !segment.is_deleted(document) {
+                let columns = segment.fast_fields();
+                return Ok(Some(Version {
+                    revision: columns.i64(REVISION)?.first(document).unwrap_or_default(),
+                    raw_offset: columns.u64(OFFSET)?.first(document).unwrap_or_default(),
+                    watchlist: columns.u64(WATCHLIST)?.first(document).unwrap_or_default(),
+                }));
+            }
+            document = tantivy::DocSet::advance(&mut postings);
+        }
+    }
+    Ok(None)
+}
+
+impl Fields {
+    /// The document of a mention.
+    pub(crate) fn mention(&self, enriched: &Enriched) -> TantivyDocument {
+        let mention = &enriched.mention;
+        let mut document = self.begin(&mention.id, Version::of_upsert(enriched), enriched.raw);
+        document.add_bool(self.deleted, false);
+        if let Some(title) = &mention.title {
+            document.add_text(self.title, title);
+        }
+        document.add_text(self.text, &mention.text);
+        for tag in &enriched.entities {
+            match tag.lane {
+                Lane::Sure => {
+                    document.add_text(self.subject, &tag.subject);
+                    let label = tag.sentiment.label.as_str();
+                    document.add_text(self.subject_sentiment, format!("{}:{label}", tag.subject));
+                }
+                Lane::Doubtful => document.add_text(self.doubtful, &tag.subject),
+            }
+        }
+        document.add_text(self.source, &mention.source.id);
+        document.add_text(self.network, &mention.source.network);
+        document.add_text(self.lang, &enriched.lang);
+        document.add_text(self.sentiment, enriched.sentiment.label.as_str());
+        if let Some(handle) = mention.author.as_ref().and_then(|author| author.handle.as_ref()) {
+            document.add_text(self.handle, text::fold(handle));
+        }
+        document.add_i64(self.time, mention.event_time().as_millis());
+        document.add_bytes(self.record, &encode(enriched));
+        document
+    }
+
+    /// What stays of a mention that is gone: nothing to find or to read, only its version, so that an older
+    /// copy that arrives later cannot bring the text back.
+    pub(crate) fn tombstone(&self, deletion: &Deletion, raw: RawPosition) -> TantivyDocument {
+        let mut document = self.begin(&deletion.id, Version::of_delete(deletion, raw), raw);
+        document.add_bool(self.deleted, true);
+        document
+    }
+
+    fn begin(&self, id: &str, version: Version, raw: RawPosition) -> TantivyDocument {
+        let key = MentionKey::of(id);
+        let mut document = TantivyDocument::default();
+        document.add_text(self.id, id);
+        document.add_text(self.key, key.to_string());
+        document.add_u64(self.tie, key.short());
+        document.add_i64(self.revision, version.revision);
+        document.add_u64(self.raw_partition, raw.partition.into());
+        document.add_u64(self.raw_offset, version.raw_offset);
+        document.add_u64(self.watchlist, version.watchlist);
+        document
+    }
+}
+
+/// [`text::terms`] as tantivy takes it.
+#[derive(Clone, Default)]
+struct Words {
+    tokens: Vec<Token>,
+}
+
+struct WordStream<'a> {
+    tokens: &'a mut Vec<Token>,
+    /// Counts from 1: before the first [`TokenStream::advance`] there is none.
+    at: usize,
+}
+
+impl Tokenizer for Words {
+    type TokenStream<'a> = WordStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
+        self.tokens = text::terms(text)
+            .into_iter()
+            .map(|term| Token {
+                offset_from: term.bytes.start,
+                offset_to: term.bytes.end,
+                position: term.position,
+                text: term.text,
+                position_length: 1,
+            })
+            .collect();
+        WordStream { tokens: &mut self.tokens, at: 0 }
+    }
+}
+
+impl TokenStream for WordStream<'_> {
+    fn advance(&mut self) -> bool {
+        let more = self.at < self.tokens.len();
+        self.at += usize::from(more);
+        more
+    }
+
+    fn token(&self) -> &Token {
+        &self.tokens[self.at - 1]
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        &mut self.tokens[self.at - 1]
+    }
+}
