@@ -214,19 +214,37 @@ fn marked(text: &str, start: usize) -> Option<(TokenKind, usize)> {
         '$' => TokenKind::Cashtag,
         _ => return None,
     };
-    let within = |c: char| match kind {
-        TokenKind::Cashtag => c.is_ascii_alphabetic() || matches!(c, '.' | '_'),
-        TokenKind::Handle => c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@'),
-        _ => c.is_alphanumeric() || c == '_' || is_combining_mark(c),
-    };
     let word = &text[start + mark.len_utf8()..];
-    let end = word.find(|c| !within(c)).unwrap_or(word.len());
-    let word = word[..end].trim_end_matches(['.', '-', '@']);
+    let length = match kind {
+        TokenKind::Handle => account_length(word),
+        TokenKind::Cashtag => length_while(word, |c| c.is_ascii_alphabetic() || matches!(c, '.' | '_')),
+        _ => length_while(word, |c| c.is_alphanumeric() || c == '_' || is_combining_mark(c)),
+    };
+    let word = word[..length].trim_end_matches('.');
     let named = match kind {
         TokenKind::Cashtag => word.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) && word.len() <= 8,
         _ => word.chars().any(char::is_alphanumeric),
     };
     named.then_some((kind, mark.len_utf8() + word.len()))
+}
+
+fn length_while(text: &str, within: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !within(c)).unwrap_or(text.len())
+}
+
+/// Length of the account that the text begins with: words joined by single marks, such as
+/// `harbor@mastodon.example`. Two marks in a row belong to the sentence, as in `@harbor...why`; and no run of
+/// marks, however long, is looked at again for each of them.
+fn account_length(text: &str) -> usize {
+    let mut length = 0;
+    for (at, c) in text.char_indices() {
+        if c.is_alphanumeric() || c == '_' {
+            length = at + c.len_utf8();
+        } else if !matches!(c, '.' | '-' | '@') || length == 0 || length < at {
+            break;
+        }
+    }
+    length
 }
 
 /// A piece of UAX 29 may hold a full stop between letters: `late.Now` is two words, `U.S` one.
@@ -319,5 +337,27 @@ mod tests {
         let mut offsets = CharacterOffsets::new(text);
         assert_eq!(offsets.at(text.find("ok").unwrap()), 3);
         assert_eq!(offsets.at(0), 0);
+    }
+
+    #[test]
+    fn marks_that_follow_an_account_belong_to_the_sentence() {
+        check(
+            "@united...why @united--no @harbor@mastodon.example. @a.bsky.social @@b @",
+            expect![[r#"
+                Handle @united
+                Word why
+                Handle @united
+                Word no
+                Handle @harbor@mastodon.example
+                Handle @a.bsky.social
+                Handle @b"#]],
+        );
+    }
+
+    #[test]
+    fn a_long_run_of_marks_takes_no_longer_than_a_text() {
+        // Quadratic, this took minutes.
+        assert_eq!(tokens(&"@".repeat(100_000)), []);
+        assert_eq!(tokens(&"@.".repeat(50_000)), []);
     }
 }

@@ -1,6 +1,8 @@
 //! The stage on a real log: bytes in `mentions.raw`, records in `mentions.enriched`, `signals` and
 //! `dead-letters`.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is tests, and a panic is how they fail")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -175,3 +175,92 @@ impl Timeline {
         Ok(buckets)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, feeling, index_of, mention};
+
+    fn buckets(times: &[&str], unit: Unit, zone: &str, filter: &Filter) -> Vec<(String, u64)> {
+        let mentions: Vec<_> =
+            times.iter().enumerate().map(|(n, time)| at(mention(&format!("m{n}"), "x"), time)).collect();
+        let timeline = Timeline::count(&index_of(&mentions), filter).unwrap();
+        let buckets = timeline.buckets(unit, &TimeZone::get(zone).unwrap()).unwrap();
+        buckets
+            .iter()
+            .map(|bucket| (bucket.from.strftime("%d %H:%M %:z").to_string(), bucket.total()))
+            .collect()
+    }
+
+    fn shown(buckets: &[(String, u64)]) -> Vec<(&str, u64)> {
+        buckets.iter().map(|(label, count)| (label.as_str(), *count)).collect()
+    }
+
+    #[test]
+    fn days_begin_at_midnight_of_the_zone_also_where_clocks_change() {
+        // Berlin's clocks went forward on 29 March 2026, so its day began at 23:00Z and ended at 22:00Z.
+        let times =
+            ["2026-03-28T22:59:00Z", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", "2026-03-31T00:00:00Z"];
+        let found = buckets(&times, Unit::Day, "Europe/Berlin", &Filter::default());
+        assert_eq!(
+            shown(&found),
+            [("28 00:00 +01:00", 1), ("29 00:00 +01:00", 2), ("30 00:00 +02:00", 0), ("31 00:00 +02:00", 1)]
+        );
+    }
+
+    #[test]
+    fn both_hours_of_a_repeated_hour_stand_apart() {
+        // Berlin's clocks went back at 01:00Z on 25 October 2026: the hour from two to three came twice.
+        let times =
+            ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T01:45:00Z", "2026-10-25T02:00:00Z"];
+        let found = buckets(&times, Unit::Hour, "Europe/Berlin", &Filter::default());
+        assert_eq!(shown(&found), [("25 02:00 +02:00", 1), ("25 02:00 +01:00", 2), ("25 03:00 +01:00", 1)]);
+        // An hour of India begins at half past an hour of UTC.
+        let found = buckets(
+            &["2026-01-01T00:29:00Z", "2026-01-01T00:30:00Z"],
+            Unit::Hour,
+            "Asia/Kolkata",
+            &Filter::default(),
+        );
+        assert_eq!(shown(&found), [("01 05:00 +05:30", 1), ("01 06:00 +05:30", 1)]);
+    }
+
+    #[test]
+    fn a_span_with_both_ends_is_shown_whole() {
+        let filter = Filter {
+            from: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            to: Some("2026-01-04T00:00:00Z".parse().unwrap()),
+            ..Filter::default()
+        };
+        let found = buckets(&["2026-01-02T12:00:00Z", "2026-02-01T00:00:00Z"], Unit::Day, "UTC", &filter);
+        assert_eq!(shown(&found), [("01 00:00 +00:00", 0), ("02 00:00 +00:00", 1), ("03 00:00 +00:00", 0)]);
+    }
+
+    #[test]
+    fn polarities_are_counted_apart() {
+        let store = index_of(&[
+            feeling(mention("a", "bad"), "bad", -0.5),
+            feeling(mention("b", "bad"), "bad", -0.5),
+            feeling(mention("c", "good"), "good", 0.5),
+            mention("d", "so"),
+        ]);
+        let timeline = Timeline::count(&store, &Filter::default()).unwrap();
+        let buckets = timeline.buckets(Unit::Day, &TimeZone::UTC).unwrap();
+        assert_eq!((buckets[0].negative, buckets[0].neutral, buckets[0].positive), (2, 1, 1));
+        let filter = Filter { sentiment: Some(Polarity::Positive), ..Filter::default() };
+        let buckets = Timeline::count(&store, &filter).unwrap().buckets(Unit::Day, &TimeZone::UTC).unwrap();
+        assert_eq!((buckets[0].negative, buckets[0].neutral, buckets[0].positive), (0, 0, 1));
+    }
+
+    #[test]
+    fn too_many_buckets_are_refused_with_what_to_do() {
+        let store = index_of(&[
+            at(mention("a", "x"), "2015-01-01T00:00:00Z"),
+            at(mention("b", "x"), "2026-01-01T00:00:00Z"),
+        ]);
+        let timeline = Timeline::count(&store, &Filter::default()).unwrap();
+        let error = timeline.buckets(Unit::Hour, &TimeZone::UTC).unwrap_err().to_string();
+        assert!(error.contains("more than 1000 buckets; narrow `from` and `to`"), "{error}");
+        assert_eq!(timeline.readable_unit(), Unit::Month);
+    }
+}

@@ -5,6 +5,8 @@
 
 mod alerts_view;
 mod api;
+#[cfg(test)]
+mod fixtures;
 mod highlight;
 mod histogram;
 mod metrics;
@@ -15,6 +17,8 @@ mod schema;
 mod search;
 mod stage;
 mod store;
+#[cfg(test)]
+mod tests;
 mod watchlist;
 
 use std::net::SocketAddr;
@@ -56,6 +60,19 @@ impl Default for IndexSettings {
 
 /// Starts the index: opens it, follows `alerts` and `watchlist`, and answers its routes and its work.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
+    let (app, indexing) = assemble(context).await?;
+    // Opened before the service counts as started: a wrong topic or a second writer stops the start.
+    let first = indexing.open().await?;
+    Ok(Service {
+        name: "index",
+        routes: routes(app),
+        signed_routes: Router::new(),
+        work: Box::pin(indexing.go_on(first)),
+    })
+}
+
+/// What the requests work with, and the work of writing.
+async fn assemble(context: Context) -> anyhow::Result<(App, Indexing)> {
     let settings: IndexSettings = context.settings.section("index")?;
     let metrics = Metrics::declare(&context.metrics).context("declare the metrics of the index")?;
     let store = Store::open(&context.settings.shared.data.join("index"))?;
@@ -70,21 +87,14 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         committed,
         metrics: metrics.clone(),
     };
-    let work = Indexing {
+    let indexing = Indexing {
         store,
         commit_interval: Duration::from_millis(settings.commit_interval_ms),
         context,
         metrics,
         committed: sender,
     };
-    // Opened before the service counts as started: a wrong topic or a second writer stops the start.
-    let first = work.open().await?;
-    Ok(Service {
-        name: "index",
-        routes: routes(app),
-        signed_routes: Router::new(),
-        work: Box::pin(work.go_on(first)),
-    })
+    Ok((app, indexing))
 }
 
 fn routes(app: App) -> Router {

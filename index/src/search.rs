@@ -263,3 +263,60 @@ impl tantivy::collector::SegmentCollector for SegmentQuarterHours {
         self.counts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use earshot_common::query::parse;
+
+    use super::*;
+    use crate::fixtures::{add, at, index_of, mention};
+
+    fn ids(page: &Page) -> Vec<&str> {
+        page.mentions.iter().map(|mention| mention.mention.id.as_str()).collect()
+    }
+
+    #[test]
+    fn pages_by_time_repeat_and_skip_nothing_while_mentions_arrive() {
+        // Pairs share an instant: only the tie-breaker tells them apart.
+        let early: Vec<Enriched> = (0..10)
+            .map(|n| at(mention(&format!("m{n}"), "x"), &format!("2026-01-01T00:00:{:02}Z", n / 2)))
+            .collect();
+        let store = index_of(&early);
+        let filter = Filter::default();
+        let mut seen: Vec<String> = Vec::new();
+        let mut cursor = None;
+        for n in 0.. {
+            let page = search(&store, &filter, Sort::Time, cursor, 3).unwrap();
+            assert_eq!(page.total, 10 + 2 * n, "the total counts every page");
+            seen.extend(ids(&page).into_iter().map(str::to_owned));
+            let Some(next) = page.next else { break };
+            cursor = Cursor::parse(&next.to_string(), Sort::Time);
+            assert_eq!(cursor, Some(next));
+            // One arrives that is newer than the place, and one exactly beside the first page.
+            let newer = at(mention(&format!("newer{n}"), "x"), "2026-01-02T00:00:00Z");
+            let beside = at(mention(&format!("beside{n}"), "x"), "2026-01-01T00:00:04.500Z");
+            add(&store, &[newer, beside]);
+        }
+        let mut first_ten = seen.clone();
+        first_ten.sort();
+        assert_eq!(first_ten, (0..10).map(|n| format!("m{n}")).collect::<Vec<_>>());
+        assert!(seen[0].ends_with(['8', '9']), "newest first: {seen:?}");
+    }
+
+    #[test]
+    fn the_most_relevant_comes_first_and_its_pages_are_whole() {
+        let mut mentions: Vec<Enriched> =
+            (0..5).map(|n| mention(&format!("m{n}"), "a long text that names the outage once")).collect();
+        mentions.push(mention("best", "outage outage"));
+        let store = index_of(&mentions);
+        let filter = Filter { query: parse("outage").unwrap(), ..Filter::default() };
+        let first = search(&store, &filter, Sort::Relevance, None, 3).unwrap();
+        assert_eq!(ids(&first)[0], "best");
+        let cursor = Cursor::parse(&first.next.unwrap().to_string(), Sort::Relevance);
+        let second = search(&store, &filter, Sort::Relevance, cursor, 3).unwrap();
+        assert_eq!(second.next, None);
+        let mut all: Vec<&str> = ids(&first).into_iter().chain(ids(&second)).collect();
+        all.sort_unstable();
+        assert_eq!(all, ["best", "m0", "m1", "m2", "m3", "m4"]);
+    }
+}

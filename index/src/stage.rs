@@ -246,3 +246,116 @@ async fn recognise(broker: &Broker, mark: &Mark, bounds: &Bounds) -> anyhow::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use earshot_common::events::Enriched;
+    use prometheus::Registry;
+    use tantivy::directory::RamDirectory;
+
+    use super::*;
+    use crate::fixtures::{delete, mention, upsert, version};
+    use crate::search::by_id;
+
+    fn stage_in(directory: &RamDirectory) -> (IndexStage, watch::Receiver<Committed>) {
+        let store = Store::in_directory(directory.clone()).unwrap();
+        let (sender, committed) = watch::channel(Committed::default());
+        let metrics = Metrics::declare(&Registry::new()).unwrap();
+        let interval = Duration::from_millis(500);
+        let stage =
+            IndexStage::open(store, interval, Clock::system(), metrics, sender, CancellationToken::new());
+        (stage.unwrap(), committed)
+    }
+
+    fn record(offset: u64, value: Vec<u8>) -> Record {
+        Record {
+            partition: 0,
+            offset,
+            appended: Timestamp::from_millis(offset as i64),
+            key: None,
+            value: value.into(),
+            headers: Vec::new(),
+        }
+    }
+
+    async fn take(stage: &mut IndexStage, from: u64, values: &[Vec<u8>]) {
+        for (value, offset) in values.iter().zip(from..) {
+            let fate = stage.process(&record(offset, value.clone()));
+            assert!(!matches!(fate, Fate::Failed(_) | Fate::Rejected(_)), "{fate:?}");
+        }
+        stage.settle(&[]).await.unwrap();
+    }
+
+    fn text(stage: &IndexStage, id: &str) -> Option<String> {
+        by_id(&stage.store, id).unwrap().map(|found: Enriched| found.mention.text)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_newest_version_stands_whatever_the_order_and_the_commits_between() {
+        let old = upsert(version(mention("a", "old"), 1, 1));
+        let edited = upsert(version(mention("a", "edited"), 2, 2));
+        let collected_again = upsert(version(mention("a", "again"), 2, 3));
+        for commit_between in [false, true] {
+            let (mut stage, committed) = stage_in(&RamDirectory::create());
+            for (offset, value) in [&edited, &old, &collected_again, &edited].into_iter().enumerate() {
+                take(&mut stage, offset as u64, std::slice::from_ref(value)).await;
+                if commit_between {
+                    stage.commit().unwrap();
+                }
+            }
+            stage.commit().unwrap();
+            assert_eq!(text(&stage, "a").as_deref(), Some("again"), "commits between: {commit_between}");
+            assert_eq!(committed.borrow().documents, 1);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_deleted_text_never_comes_back_with_an_older_copy() {
+        let (mut stage, committed) = stage_in(&RamDirectory::create());
+        take(&mut stage, 0, &[upsert(version(mention("a", "secret"), 1, 1)), delete("a", 5, 2)]).await;
+        stage.commit().unwrap();
+        assert_eq!((text(&stage, "a"), committed.borrow().documents), (None, 0));
+        take(&mut stage, 2, &[upsert(version(mention("a", "secret"), 4, 9))]).await;
+        stage.commit().unwrap();
+        assert_eq!(text(&stage, "a"), None);
+        // A delete may come before all: its copy stays away too, and a later edit is a mention again.
+        take(&mut stage, 3, &[delete("b", 5, 3), upsert(version(mention("b", "late"), 1, 1))]).await;
+        take(&mut stage, 5, &[upsert(version(mention("a", "restored"), 6, 10))]).await;
+        stage.commit().unwrap();
+        assert_eq!((text(&stage, "b"), text(&stage, "a").as_deref()), (None, Some("restored")));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_kill_between_commits_repeats_harmlessly() {
+        let directory = RamDirectory::create();
+        let values: Vec<Vec<u8>> = (0..4).map(|n| upsert(mention(&format!("m{n}"), "x"))).collect();
+        let (mut stage, _) = stage_in(&directory);
+        take(&mut stage, 0, &values[..2]).await;
+        stage.commit().unwrap();
+        take(&mut stage, 2, &values[2..]).await;
+        // The kill: what was settled and not committed is gone with the writer.
+        drop(stage);
+
+        let (mut stage, committed) = stage_in(&directory);
+        assert_eq!(committed.borrow().positions, [Position { partition: 0, offset: 2 }]);
+        assert_eq!(committed.borrow().documents, 2);
+        // The last committed record is delivered again too.
+        take(&mut stage, 1, &values[1..]).await;
+        stage.commit().unwrap();
+        assert_eq!(committed.borrow().positions, [Position { partition: 0, offset: 4 }]);
+        assert_eq!(committed.borrow().documents, 4);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_idle_stage_asks_for_nothing_and_a_record_that_is_none_moves_on() {
+        let (mut stage, committed) = stage_in(&RamDirectory::create());
+        assert_eq!(stage.due(), None);
+        let fate = stage.process(&record(7, b"{\"kind\":\"upsert\",\"v\":99}".to_vec()));
+        assert!(matches!(fate, Fate::Rejected(_)), "{fate:?}");
+        stage.settle(&[]).await.unwrap();
+        assert!(stage.due().is_some(), "its position must be committed too");
+        stage.tick(&[]).await.unwrap();
+        assert_eq!(committed.borrow().positions, [Position { partition: 0, offset: 8 }]);
+        assert_eq!(stage.due(), None);
+    }
+}

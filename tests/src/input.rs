@@ -96,7 +96,7 @@ pub fn past() -> Past {
             // Spread over the day, at an odd step so that hours differ.
             let minute = (n * 1_439 / mentions) % 1_440;
             let time = format!("2026-03-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60);
-            let text = if row % 97 == 0 { "" } else { "Harbor Bank again, the app is down" };
+            let text = if row % 97 == 0 { "" } else { "Harbor Bank again and the app is down" };
             let written = format!("{row},{time},writer{},{text}\n", row % 150);
             past.csv.push_str(&written);
             if text.is_empty() {

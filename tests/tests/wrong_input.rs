@@ -101,7 +101,7 @@ async fn bad_rows_unsigned_calls_and_a_feed_that_is_none_are_named_and_nothing_s
     std::fs::write(folder.path().join("rows.csv"), "id,time,text\n1,2026-01-01T00:00:00Z,\n2,soon,Hello\n")
         .unwrap();
     let message = refused(folder.path(), &["import", "rows.csv", "--server", &node.address]).await;
-    assert_names(&message, &["rows.csv:2: ", "text", "rows.csv:3: ", "`soon`", "no row became a mention"]);
+    assert_names(&message, &["rows.csv:2: ", "text", "rows.csv:3: ", "\"soon\"", "no row became a mention"]);
     let message =
         refused(folder.path(), &["import", "rows.csv", "--text", "body", "--server", &node.address]).await;
     assert_names(&message, &["`body`", "id, time, text"]);

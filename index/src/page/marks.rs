@@ -52,7 +52,7 @@ pub(crate) fn marked(
         let mut classes: Vec<&str> = Vec::new();
         if hits.iter().any(|hit| covers(hit.from, hit.to)) {
             piece.hit = true;
-            classes.push("hit");
+            classes.push("match");
         }
         if names.iter().any(|name| covers(name.from, name.to)) {
             classes.push("name");
@@ -94,7 +94,7 @@ mod tests {
         let pieces = marked(text, TextField::Text, &[hit], &sentiment, &[]);
         let shown: Vec<(&str, &str)> =
             pieces.iter().map(|piece| (piece.text.as_str(), piece.class.as_str())).collect();
-        assert_eq!(shown, [("😡 ", ""), ("bad", "hit tone negative"), (" café", "hit")]);
+        assert_eq!(shown, [("😡 ", ""), ("bad", "match tone negative"), (" café", "match")]);
         assert_eq!(pieces[1].title, "negative: −0.50 of the score");
     }
 }

@@ -11,7 +11,7 @@ use crate::params::Parameters;
 const WIDTH: f64 = 1_000.0;
 const HEIGHT: f64 = 100.0;
 /// Few bars stay slim.
-const FEWEST_SLOTS: usize = 24;
+const WIDEST_BAR: f64 = 70.0;
 
 /// The picture.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Block {
 pub(crate) fn draw(buckets: &[Bucket], unit: Unit, parameters: &Parameters) -> Option<TimelineView> {
     let (first, last) = (buckets.first()?, buckets.last()?);
     let highest = buckets.iter().map(Bucket::total).max().unwrap_or_default();
-    let slot = WIDTH / buckets.len().max(FEWEST_SLOTS) as f64;
+    let slot = WIDTH / buckets.len() as f64;
     let bars = buckets.iter().enumerate().map(|(at, bucket)| {
         let x = at as f64 * slot;
         Bar {
@@ -74,6 +74,8 @@ pub(crate) fn draw(buckets: &[Bucket], unit: Unit, parameters: &Parameters) -> O
 }
 
 fn blocks(bucket: &Bucket, x: f64, slot: f64, highest: u64) -> Vec<Block> {
+    let width = (slot * 0.8).min(WIDEST_BAR);
+    let x = x + (slot - width) / 2.0;
     let mut y = HEIGHT;
     let mut blocks = Vec::new();
     let counts = [("negative", bucket.negative), ("neutral", bucket.neutral), ("positive", bucket.positive)];
@@ -85,9 +87,9 @@ fn blocks(bucket: &Bucket, x: f64, slot: f64, highest: u64) -> Vec<Block> {
         y -= height;
         blocks.push(Block {
             class,
-            x: decimals(x + slot * 0.12),
+            x: decimals(x),
             y: decimals(y),
-            width: decimals(slot * 0.76),
+            width: decimals(width),
             height: decimals(height),
         });
     }

@@ -140,7 +140,7 @@ fn count_explanation(count: &CountArithmetic) -> Vec<String> {
         if let Some(probability) = count.probability {
             sentences.push(by_chance(probability, span));
         }
-        if let Some(dispersion) = count.dispersion {
+        if let Some(dispersion) = count.dispersion.filter(|dispersion| *dispersion > 0.0) {
             sentences.push(format!(
                 "Counts of this subject swing more than pure chance would let them; the estimate allows for it \
                  (dispersion {dispersion:.2})."
