@@ -42,7 +42,7 @@ enum Command {
     /// Show an invented company in a crisis, on a data folder of its own
     Demo(Place),
     /// Bring in mentions of the past from a CSV or JSON Lines file, plain or gzip
-    Import(import::ImportCommand),
+    Import(Box<import::ImportCommand>),
     /// Publish watchlist files to the running system: changed definitions, and the end of absent ones
     Apply(watchlist::ApplyCommand),
     /// Write a commented settings file and a watchlist for your brand
@@ -91,7 +91,7 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
     match line.command.unwrap_or(Command::Demo(Place::default())) {
         Command::Up(place) => up::up(Settings::load(&line.settings)?, place).await,
         Command::Demo(place) => demo::demo(place).await,
-        Command::Import(command) => import::import(command, &line.settings).await,
+        Command::Import(command) => import::import(*command, &line.settings).await,
         Command::Apply(command) => watchlist::apply(command, &line.settings).await,
         Command::Init(command) => init::init(command),
         Command::Check => watchlist::check(&Settings::load(&line.settings)?),

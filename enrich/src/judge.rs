@@ -1,6 +1,7 @@
 //! From a mention to its judgement, and from the judgement to its signal. Pure: the same mention, knowledge
 //! and time give the same records.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use earshot_common::definitions::Watchlist;
@@ -9,9 +10,10 @@ use earshot_common::events::{
     SubjectSignal,
 };
 use earshot_common::keys::{MentionKey, Secret};
+use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
 use earshot_common::time::Timestamp;
 
-use crate::entities::Matcher;
+use crate::entities::{Matcher, NamedSubject};
 use crate::sentiment::{self, Lexicon};
 use crate::{language, story};
 
@@ -44,9 +46,15 @@ impl Knowledge {
 pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Timestamp) -> Enriched {
     let title = mention.title.as_deref();
     let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
-    let sentiment = sentiment::of_message(&knowledge.lexicon, &language.code, title, &mention.text);
+    let subjects = knowledge.matcher.find(title, &mention.text, &mention.links);
+    let sentiment = sentiment::of_message(
+        &knowledge.lexicon,
+        &language.code,
+        title.map(|title| without_names(title, &subjects, true)).as_deref(),
+        &without_names(&mention.text, &subjects, false),
+    );
     let mut entities = Vec::new();
-    for named in knowledge.matcher.find(title, &mention.text, &mention.links) {
+    for named in subjects {
         entities.push(EntityTag {
             subject: named.subject,
             matches: named.matches,
@@ -100,6 +108,37 @@ pub fn signal(enriched: &Enriched, secret: &Secret) -> Option<Signal> {
         watchlist: enriched.enrichment.watchlist,
         lexicon: enriched.enrichment.lexicon.clone(),
     })
+}
+
+/// The text with the letters of names and handles made meaningless, character for character: to be called
+/// United is no praise.
+fn without_names(text: &str, subjects: &[NamedSubject], in_title: bool) -> String {
+    let mut offsets = CharacterOffsets::new(text);
+    let mut names: Vec<Range<u32>> = Vec::new();
+    for token in tokens(text) {
+        if token.kind == TokenKind::Handle {
+            names.push(offsets.at(token.bytes.start)..offsets.at(token.bytes.end));
+        }
+    }
+    for named in subjects.iter().flat_map(|subject| &subject.matches) {
+        if named.in_title == in_title {
+            names.push(named.from..named.to);
+        }
+    }
+    let mut is_name = vec![false; text.chars().count()];
+    for name in names {
+        is_name[name.start as usize..name.end as usize].fill(true);
+    }
+    let mut masked = String::with_capacity(text.len());
+    for (c, is_name) in text.chars().zip(is_name) {
+        masked.push(match (is_name && c.is_alphabetic(), c.is_uppercase()) {
+            (false, _) => c,
+            // Letters that no word of a lexicon is made of; case stays, since shouting is counted by it.
+            (true, true) => 'Ø',
+            (true, false) => 'ø',
+        });
+    }
+    masked
 }
 
 /// The message's polarity stands in for the one towards a subject.

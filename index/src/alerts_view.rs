@@ -64,6 +64,13 @@ impl Alert {
         self.transitions.last().expect("an alert begins with its first transition")
     }
 
+    /// The last transition that raised it: its numbers say why the alert is there, while those of the last
+    /// one may say why it is over.
+    pub(crate) fn raised(&self) -> &AlertEvent {
+        let raised = self.transitions.iter().rev().find(|event| event.transition != Transition::Resolved);
+        raised.unwrap_or_else(|| self.now())
+    }
+
     /// All transitions, oldest first.
     pub(crate) fn transitions(&self) -> &[AlertEvent] {
         &self.transitions

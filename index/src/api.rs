@@ -204,9 +204,31 @@ struct AlertAnswer {
     subject_name: String,
     transition: Transition,
     evidence_mentions: Vec<Hit>,
-    /// All fields of the last transition.
+    /// How it stands; numbers and evidence are those that raised it, not those of the calm that ended it.
     #[serde(flatten)]
     now: AlertFields,
+    /// Every transition with its own numbers, oldest first.
+    transitions: Vec<TransitionAnswer>,
+}
+
+/// One step of an alert.
+#[derive(Debug, Serialize)]
+struct TransitionAnswer {
+    sequence: u32,
+    transition: Transition,
+    decided: Timestamp,
+    arithmetic: earshot_common::events::Arithmetic,
+}
+
+impl From<&AlertEvent> for TransitionAnswer {
+    fn from(event: &AlertEvent) -> Self {
+        Self {
+            sequence: event.sequence,
+            transition: event.transition,
+            decided: event.decided,
+            arithmetic: event.arithmetic.clone(),
+        }
+    }
 }
 
 /// The fields of a transition that describe the alert.
@@ -266,7 +288,12 @@ async fn alerts(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<Aler
             subject_name: app.subject_name(&now.subject),
             transition: now.transition,
             evidence_mentions: evidence.into_iter().map(|mention| Hit::of(mention, &Search::All)).collect(),
-            now: now.into(),
+            now: AlertFields {
+                arithmetic: alert.raised().arithmetic.clone(),
+                evidence: alert.raised().evidence.clone(),
+                ..now.into()
+            },
+            transitions: alert.transitions().iter().map(TransitionAnswer::from).collect(),
         });
     }
     Ok(Json(AlertsAnswer { alerts: answers }))
@@ -332,7 +359,7 @@ impl App {
 
     /// The first mentions behind an alert that are still there.
     pub(crate) async fn evidence(&self, alert: &Alert) -> Result<Vec<Enriched>, Refusal> {
-        let keys = alert.now().evidence.clone();
+        let keys = alert.raised().evidence.clone();
         self.blocking(move |store| {
             let mut mentions = Vec::new();
             for key in keys {

@@ -37,8 +37,6 @@ use crate::params::{ParameterError, Parameters};
 use crate::query::Filter;
 use crate::search::{self, Choices, Cursor, Page, Sort};
 
-/// Historic alerts that stand among the open ones, at most; the others are folded away.
-const HISTORIC_SHOWN: usize = 3;
 /// Alerts that are folded away, at most.
 const MAX_EARLIER: usize = 50;
 
@@ -322,7 +320,7 @@ impl AlertCard {
             historic: now.historic,
             resolved: alert.state() == AlertState::Resolved,
             subject: subject_name(watchlist, &now.subject),
-            sentence: words::sentence(now, &zone),
+            sentence: words::sentence(alert.raised(), &zone),
             since: words::moment(now.opened, &zone),
         }
     }
@@ -340,16 +338,7 @@ fn alert_cards(app: &App, subject: Option<&str>) -> (Vec<AlertCard>, Vec<AlertCa
     let (mut top, rest): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|alert| alert.state() == AlertState::Open && !alert.now().historic);
     top.sort_by_key(|alert| std::cmp::Reverse(alert.now().severity));
-    let mut earlier = Vec::new();
-    let mut historic_shown = 0;
-    for alert in rest {
-        if alert.now().historic && alert.state() == AlertState::Open && historic_shown < HISTORIC_SHOWN {
-            historic_shown += 1;
-            top.push(alert);
-        } else if earlier.len() < MAX_EARLIER {
-            earlier.push(alert);
-        }
-    }
+    let earlier = rest.into_iter().take(MAX_EARLIER).collect();
     let cards =
         |alerts: Vec<Arc<Alert>>| alerts.iter().map(|alert| AlertCard::new(alert, &watchlist)).collect();
     (cards(top), cards(earlier))
@@ -552,7 +541,8 @@ async fn alert(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
         severity: event.severity,
         sentence: words::sentence(event, &zone),
     });
-    let baseline = match &now.arithmetic {
+    let raised = alert.raised();
+    let baseline = match &raised.arithmetic {
         Arithmetic::Count(count) => count.baseline.iter().map(|n| words::number((*n).into())).collect(),
         Arithmetic::Each(_) => Vec::new(),
     };
@@ -564,14 +554,14 @@ async fn alert(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
     let page = AlertPage {
         card: AlertCard::new(&alert, &watchlist),
         until: words::moment(now.until, &zone),
-        explanation: words::explanation(&now.arithmetic),
+        explanation: words::explanation(&raised.arithmetic),
         baseline,
         rule_id: now.rule.clone(),
         rule: now.definition.rule.clone(),
         parent: now.parent.map(|parent| parent.to_string()),
         silent_sources: now.silent_sources.clone(),
         evidence: evidence.iter().map(view).collect(),
-        evidence_named: now.evidence.len(),
+        evidence_named: raised.evidence.len(),
         transitions: transitions.collect(),
         search: address(&Parameters::default(), &changes),
     };

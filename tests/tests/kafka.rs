@@ -1,8 +1,8 @@
 //! The four services as programs of their own on Apache Kafka: two instances share the partitions, each is
 //! killed once, the broker too, and the oracle of the input holds.
 //!
-//! `EARSHOT_TEST_KAFKA_HOME` is the folder of `deploy/kafka` scripts' cache; `.ci/run` sets it. Without it these
-//! tests do not run, and say so.
+//! They run where `EARSHOT_TEST_KAFKA` is set, on a node of their own by `deploy/kafka/run`. Without it they do
+//! not run, and say so.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! Wrong input gives one clear message that names the thing and what to do, and an end that is not success
 //! where there is no way on.
 
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
 use std::path::Path;
 
 use earshot_common::broker::{Broker, Connection, EmbeddedSettings};

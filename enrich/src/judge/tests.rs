@@ -52,6 +52,15 @@ fn written(record: &impl serde::Serialize) -> Value {
 }
 
 #[test]
+fn a_name_is_no_praise() {
+    // "united" is a positive word of the lexicon; as a name and in a handle it says nothing.
+    let enriched = judged("@united UNITED lost my bag, a good start");
+    let words: Vec<&str> = enriched.sentiment.words.iter().map(|word| word.word.as_str()).collect();
+    assert_eq!(words, ["lost", "good"]);
+    assert_eq!((enriched.sentiment.words[0].from, enriched.sentiment.words[1].from), (15, 30));
+}
+
+#[test]
 fn a_mention_is_judged_as_a_whole() {
     let enriched = judged("Harbor's new CEO is not the problem, the app is.");
     let mut record = written(&enriched);
