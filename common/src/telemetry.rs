@@ -1,5 +1,7 @@
 //! Logs and metrics: how a line looks, and where counters live.
 
+use std::io::IsTerminal;
+
 use prometheus::{Encoder, Registry, TextEncoder};
 use tracing_subscriber::EnvFilter;
 
@@ -10,7 +12,10 @@ use crate::settings::{Log, LogFormat};
 pub fn start_logging(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|error| anyhow::anyhow!("settings key `log.filter`: `{}`: {error}", log.filter))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // An error means that logging has started already.
     let _ = match log.format {
         LogFormat::Human => lines.with_target(false).try_init(),
