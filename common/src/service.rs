@@ -152,7 +152,8 @@ pub async fn listen(address: SocketAddr, login: Option<&Login>) -> anyhow::Resul
 /// hand its grace period.
 pub async fn run(context: &Context, listener: TcpListener, services: Vec<Service>) -> anyhow::Result<()> {
     let stop = context.stop.clone();
-    let mut routes = Router::new();
+    // For a client that wants to know whether its login is right before it sends much.
+    let mut routes = Router::new().route("/api/login", get(async || StatusCode::NO_CONTENT));
     let mut open_routes = admin(context);
     let mut work = tokio::task::JoinSet::new();
     let names: Vec<&'static str> = services.iter().map(|service| service.name).collect();

@@ -57,7 +57,9 @@ impl Client {
         for base in candidates {
             match services_at(&http, &base).await {
                 Ok(names) if names.iter().any(|name| name == service) => {
-                    return Ok(Self { base, http, server: server.clone() });
+                    let client = Self { base, http, server: server.clone() };
+                    client.log_in().await?;
+                    return Ok(client);
                 }
                 Ok(names) => troubles.push(format!("{base} serves {}", names.join(", "))),
                 Err(error) => troubles.push(format!("{base}: {error:#}")),
@@ -71,7 +73,23 @@ impl Client {
 
     /// A request to post to the service.
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
-        let request = self.http.post(format!("{}{path}", self.base));
+        self.with_login(self.http.post(format!("{}{path}", self.base)))
+    }
+
+    /// Asks whether the login is right, so that a refusal is heard before a long body is on its way.
+    async fn log_in(&self) -> anyhow::Result<()> {
+        let request =
+            self.with_login(self.http.get(format!("{}/api/login", self.base))).timeout(REQUEST_TIMEOUT);
+        let response = request.send().await.with_context(|| format!("ask {}", self.base))?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let refused = answer::<serde_json::Value>(response).await.err();
+        let refused = refused.unwrap_or_else(|| anyhow::anyhow!("the login was refused"));
+        Err(refused.context(format!("use {} (give --user, and the password as EARSHOT_PASSWORD)", self.base)))
+    }
+
+    fn with_login(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.server.user {
             Some(user) => request.basic_auth(user, self.server.password.as_deref()),
             None => request,

@@ -108,6 +108,12 @@ async fn bad_rows_unsigned_calls_and_a_feed_that_is_none_are_named_and_nothing_s
         refused(folder.path(), &["import", "rows.csv", "--text", "body", "--server", &node.address]).await;
     assert_names(&message, &["`body`", "id, time, text"]);
 
+    // A refusal is heard although most of the file was not sent yet.
+    std::fs::write(folder.path().join("long.csv"), format!("number\n{}", "0123456789\n".repeat(2_000_000)))
+        .unwrap();
+    let message = refused(folder.path(), &["import", "long.csv", "--server", &node.address]).await;
+    assert_names(&message, &["no column looks like `text`", "number"]);
+
     let unsigned = reqwest::Client::new()
         .post(format!("{}/api/doors/test", node.address))
         .json(&live_mention(1, "Harbor Bank", None))

@@ -12,7 +12,7 @@ mod records;
 mod times;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Read as _};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -44,6 +44,8 @@ use file::{Batch, FileError};
 const QUEUED_BATCHES: usize = 2;
 /// Batches that may be on their way to storage.
 const BATCHES_ON_THEIR_WAY: usize = 8;
+/// Of a file that is refused, so many bytes are taken before the answer.
+const REFUSED_BYTES_TAKEN: u64 = 16 * 1024 * 1024 * 1024;
 
 /// The route of imports.
 pub(crate) fn routes(context: &Context, metrics: &IngestMetrics) -> Router {
@@ -80,8 +82,14 @@ impl Importer {
         let bytes = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
         let source = options.source_id();
         let reading = tokio::task::spawn_blocking(move || {
-            let input = SyncIoBridge::new(Box::pin(bytes));
-            file::read(input, &options, collected, |batch| sender.blocking_send(batch).is_ok())
+            let mut input = SyncIoBridge::new(Box::pin(bytes));
+            let read =
+                file::read(&mut input, &options, collected, |batch| sender.blocking_send(batch).is_ok());
+            if read.is_err() {
+                // A client hears a refusal only when all that it sends is taken. Where that fails, it has gone.
+                let _ = io::copy(&mut input.take(REFUSED_BYTES_TAKEN), &mut io::sink());
+            }
+            read
         });
 
         let mut writer = Writer::new(self.context.broker.clone());
