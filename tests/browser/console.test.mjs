@@ -98,6 +98,11 @@ test("the page fits a phone, without sideways scrolling, also in the dark", asyn
     const { page } = await open("/", { viewport: { width: 390, height: 844 }, colorScheme });
     const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(content <= window, `${content} pixels wide on ${window}`);
+    const form = await page.locator("form.search").boundingBox();
+    for (const field of await page.locator("form.search select, form.search input:visible").all()) {
+      const box = await field.boundingBox();
+      assert.ok(box.x + box.width <= form.x + form.width, "a field sticks out of the form");
+    }
     await picture(page, `phone-${colorScheme}`);
   }
 });
