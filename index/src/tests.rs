@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use earshot_common::broker::NewRecord;
-use earshot_common::definitions::parse_file;
+use earshot_common::definitions::{Definition, parse_file};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, CountArithmetic, DecidedWith, Lane, Measure, SchemaVersion,
     Seasonality, Transition, encode,
@@ -87,7 +87,10 @@ impl Bench {
 
     /// Publishes a watchlist file's text.
     async fn publish(&self, toml: &str) -> (StatusCode, String) {
-        let definitions = parse_file("test.toml", toml).unwrap();
+        self.publish_definitions(parse_file("test.toml", toml).unwrap()).await
+    }
+
+    async fn publish_definitions(&self, definitions: Vec<Definition>) -> (StatusCode, String) {
         let owned = OwnedDefinitions { owner: "file:test.toml".to_owned(), definitions };
         let request = Request::post("/api/watchlist").header("content-type", "application/json");
         let body = serde_json::to_vec(&PublishRequest { owners: vec![owned] }).unwrap();
@@ -234,6 +237,14 @@ async fn definitions_are_published_by_difference_and_name_things_at_once() {
     let (status, body) = bench.publish(&format!("{HARBOR}{rule}")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body.contains("`subjects` names `nobody`"), "{body}");
+    // What a file could not hold is refused here too.
+    let mut nameless = parse_file("test.toml", HARBOR).unwrap();
+    if let Definition::Subject(subject) = &mut nameless[0] {
+        subject.name.clear();
+    }
+    let (status, body) = bench.publish_definitions(nameless).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.contains("subject `harbor`: `name` is empty"), "{body}");
     // The page shows times in the zone of the chosen subject: noon in UTC is seven in New York.
     let noon = about(mention("a", "Harbor"), "harbor", 0.5, Lane::Sure);
     bench.index(vec![("a", upsert(noon))]).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earshot_common::broker::{Broker, NewRecord};
-use earshot_common::definitions::{Definition, Watchlist, difference};
+use earshot_common::definitions::{Definition, Watchlist, check, difference};
 use earshot_common::events::encode;
 use earshot_common::http::Refusal;
 use earshot_common::topics::WATCHLIST;
@@ -61,6 +61,9 @@ impl Publisher {
 
     /// Publishes what differs, and answers when it is in force here.
     pub(crate) async fn publish(&self, request: PublishRequest) -> Result<PublishAnswer, Refusal> {
+        for definition in request.owners.iter().flat_map(|owned| &owned.definitions) {
+            check(definition).map_err(Refusal::bad_request)?;
+        }
         let _turn = self.turn.lock().await;
         let bounds = self.broker.bounds(&WATCHLIST, None).await.map_err(Refusal::unavailable)?;
         let end = bounds.iter().map(|bounds| bounds.next).max().unwrap_or_default();

@@ -41,54 +41,65 @@ pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> 
         let at = error.span().map_or(0, |span| span.start);
         FileError { file: file.to_owned(), line: line_of(text, at), message: error.message().to_owned() }
     })?;
-    let mut definitions = Vec::new();
-    let at = |span: std::ops::Range<usize>, result: Result<Definition, String>| {
-        result.map_err(|message| FileError {
-            file: file.to_owned(),
-            line: line_of(text, span.start),
-            message,
-        })
-    };
+    let mut found: Vec<(usize, Result<Definition, String>)> = Vec::new();
     for table in tables.subject {
-        let span = table.span();
-        definitions.push(at(span, check_subject(table.into_inner()))?);
+        found.push((table.span().start, Ok(Definition::Subject(table.into_inner()))));
     }
     for table in tables.rule {
-        let span = table.span();
-        definitions.push(at(span, check_rule(table.into_inner()))?);
+        found.push((table.span().start, rule_of(table.into_inner()).map(Definition::Rule)));
     }
     for table in tables.route {
-        let span = table.span();
-        definitions.push(at(span, check_route(table.into_inner()))?);
+        found.push((table.span().start, Ok(Definition::Route(table.into_inner()))));
     }
     for table in tables.source {
-        let span = table.span();
-        definitions.push(at(span, check_source(table.into_inner()))?);
+        found.push((table.span().start, Ok(Definition::Source(table.into_inner()))));
+    }
+    let mut definitions = Vec::new();
+    for (start, definition) in found {
+        let checked = definition.and_then(|definition| check(&definition).map(|()| definition));
+        definitions.push(checked.map_err(|message| FileError {
+            file: file.to_owned(),
+            line: line_of(text, start),
+            message,
+        })?);
     }
     Ok(definitions)
 }
 
-fn check_subject(subject: Subject) -> Result<Definition, String> {
-    check_id("subject", &subject.id)?;
-    let named = |what: &str| format!("subject `{}`: {what}", subject.id);
-    if subject.name.trim().is_empty() {
-        return Err(named("`name` is empty"));
+/// Says what is wrong with a definition by itself, naming it, the field and the value.
+pub fn check(definition: &Definition) -> Result<(), String> {
+    match definition {
+        Definition::Subject(subject) => check_subject(subject),
+        Definition::Rule(rule) => check_rule(rule),
+        Definition::Route(route) => check_route(route),
+        Definition::Source(source) => check_source(source),
     }
-    if subject.aliases.iter().any(|alias| alias.text.trim().is_empty()) {
-        return Err(named("`aliases` has an empty one"));
-    }
-    if let Err(error) = jiff::tz::TimeZone::get(&subject.zone) {
-        return Err(named(&format!("`zone = \"{}\"` is not a known time zone: {error}", subject.zone)));
-    }
-    Ok(Definition::Subject(subject))
 }
 
-fn check_rule(form: RuleForm) -> Result<Definition, String> {
-    check_id("rule", &form.id)?;
-    if let Some(field) = form.misplaced_fields().first() {
-        return Err(format!("rule `{}`: `{field}` does not belong to its `when`", form.id));
+fn check_subject(subject: &Subject) -> Result<(), String> {
+    check_id("subject", &subject.id)?;
+    let named = |what: &str| Err(format!("subject `{}`: {what}", subject.id));
+    if subject.name.trim().is_empty() {
+        return named("`name` is empty");
     }
-    let rule = Rule::from(form);
+    if subject.aliases.iter().any(|alias| alias.text.trim().is_empty()) {
+        return named("`aliases` has an empty one");
+    }
+    if let Err(error) = jiff::tz::TimeZone::get(&subject.zone) {
+        return named(&format!("`zone = \"{}\"` is not a known time zone: {error}", subject.zone));
+    }
+    Ok(())
+}
+
+fn rule_of(form: RuleForm) -> Result<Rule, String> {
+    match form.misplaced_fields().first() {
+        Some(field) => Err(format!("rule `{}`: `{field}` does not belong to its `when`", form.id)),
+        None => Ok(Rule::from(form)),
+    }
+}
+
+fn check_rule(rule: &Rule) -> Result<(), String> {
+    check_id("rule", &rule.id)?;
     let named = |what: String| Err(format!("rule `{}`: {what}", rule.id));
     if rule.subjects.is_empty() {
         return named("`subjects` is empty: name at least one".to_owned());
@@ -103,11 +114,11 @@ fn check_rule(form: RuleForm) -> Result<Definition, String> {
         Condition::Count(count) if !(count.probability_below > 0.0 && count.probability_below < 1.0) => {
             named(format!("`probability_below = {}` must be between 0 and 1", count.probability_below))
         }
-        _ => Ok(Definition::Rule(rule)),
+        _ => Ok(()),
     }
 }
 
-fn check_route(route: Route) -> Result<Definition, String> {
+fn check_route(route: &Route) -> Result<(), String> {
     check_id("route", &route.id)?;
     if let Some(address) = route.mail.iter().find(|address| !address.contains('@')) {
         return Err(format!("route `{}`: `mail` has `{address}`, which is not an e-mail address", route.id));
@@ -115,10 +126,10 @@ fn check_route(route: Route) -> Result<Definition, String> {
     if route.mail.is_empty() && route.webhook.is_empty() && !route.log {
         return Err(format!("route `{}`: it tells nobody: give `mail`, `webhook` or `log = true`", route.id));
     }
-    Ok(Definition::Route(route))
+    Ok(())
 }
 
-fn check_source(source: Source) -> Result<Definition, String> {
+fn check_source(source: &Source) -> Result<(), String> {
     check_id("source", &source.id)?;
     if !source.url.starts_with("http://") && !source.url.starts_with("https://") {
         return Err(format!(
@@ -129,7 +140,7 @@ fn check_source(source: Source) -> Result<Definition, String> {
     if source.poll_interval_s == 0 {
         return Err(format!("source `{}`: `poll_interval_s = 0` must be at least 1", source.id));
     }
-    Ok(Definition::Source(source))
+    Ok(())
 }
 
 /// Ids stand in keys, addresses and file names: letters, digits, `-`, `_` and `.`.

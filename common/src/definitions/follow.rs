@@ -48,13 +48,15 @@ async fn keep_up(mut reader: Reader, sender: watch::Sender<Arc<Watchlist>>) {
     }
 }
 
-/// A version that this program cannot read is passed over: the one before stays in force.
 fn take(watchlist: &mut Watchlist, record: &Record) {
     match decode::<DefinitionVersion>(&record.value) {
         Ok(version) => watchlist.take(record.offset, version),
-        Err(error) => tracing::error!(
-            definition = record.key_lossy(), offset = record.offset, %error,
-            "this version of a definition is passed over"
-        ),
+        Err(error) => {
+            watchlist.pass_over(record.offset);
+            tracing::error!(
+                definition = record.key_lossy(), offset = record.offset, %error,
+                "this version of a definition is passed over"
+            );
+        }
     }
 }

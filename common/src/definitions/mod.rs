@@ -12,7 +12,7 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use file::{FileError, parse_file};
+pub use file::{FileError, check, parse_file};
 pub use follow::follow;
 pub use rule::{Condition, CountCondition, EachCondition, Rule, Window};
 pub use watchlist::{Watchlist, WatchlistError, difference};

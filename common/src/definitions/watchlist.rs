@@ -54,6 +54,11 @@ impl Watchlist {
         }
     }
 
+    /// Leaves out a version that this program cannot read: the one before stays in force.
+    pub fn pass_over(&mut self, offset: u64) {
+        self.next = self.next.max(offset + 1);
+    }
+
     /// The next offset of `watchlist`: all definitions before it are in.
     pub fn next(&self) -> u64 {
         self.next
