@@ -1,11 +1,13 @@
-//! `earshot-alerts`: the service as a program of its own.
+//! `earshot-alerts`: the service as a program of its own. Its only argument is the settings file.
+
+use std::process::ExitCode;
 
 use earshot_alerts::AlertsSettings;
+use earshot_common::service;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    earshot_common::service::run_alone(
-        &earshot_common::service::settings_file(),
+async fn main() -> ExitCode {
+    service::program(
         |settings| Ok(settings.section::<AlertsSettings>("alerts")?.listen),
         earshot_alerts::start,
     )

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -197,9 +198,24 @@ pub async fn run(context: &Context, listener: TcpListener, services: Vec<Service
     outcome
 }
 
-/// The settings file that a service's program is given as its only argument, by default `earshot.toml`.
-pub fn settings_file() -> PathBuf {
-    std::env::args_os().nth(1).map_or_else(|| PathBuf::from(DEFAULT_FILE), PathBuf::from)
+/// The whole of a service's own program: runs it with the settings file of its arguments, and says in one line
+/// why it cannot go on.
+#[expect(clippy::print_stderr, reason = "the log may not have started when a program cannot go on")]
+pub async fn program<F>(
+    listen_on: impl FnOnce(&Settings) -> Result<SocketAddr, SettingsError>,
+    start: impl FnOnce(Context) -> F,
+) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<Service>>,
+{
+    let file = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(DEFAULT_FILE), PathBuf::from);
+    match run_alone(&file, listen_on, start).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("earshot: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs one service as a program of its own: the whole start-up order.

@@ -1,14 +1,12 @@
-//! The program `earshot-index`: the read side as a service of its own.
+//! `earshot-index`: the service as a program of its own. Its only argument is the settings file.
 
-use earshot_common::service::{run_alone, settings_file};
+use std::process::ExitCode;
+
+use earshot_common::service;
 use earshot_index::IndexSettings;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    run_alone(
-        &settings_file(),
-        |settings| Ok(settings.section::<IndexSettings>("index")?.listen),
-        earshot_index::start,
-    )
-    .await
+async fn main() -> ExitCode {
+    service::program(|settings| Ok(settings.section::<IndexSettings>("index")?.listen), earshot_index::start)
+        .await
 }

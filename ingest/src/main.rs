@@ -1,11 +1,13 @@
-//! `earshot-ingest`: the service as a program of its own.
+//! `earshot-ingest`: the service as a program of its own. Its only argument is the settings file.
 
+use std::process::ExitCode;
+
+use earshot_common::service;
 use earshot_ingest::IngestSettings;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    earshot_common::service::run_alone(
-        &earshot_common::service::settings_file(),
+async fn main() -> ExitCode {
+    service::program(
         |settings| Ok(settings.section::<IngestSettings>("ingest")?.listen),
         earshot_ingest::start,
     )
