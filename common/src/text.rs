@@ -271,7 +271,7 @@ fn plain_apostrophe(c: char) -> char {
 }
 
 /// Whether a character starts an emoji: the blocks of Unicode that hold pictographs and flags.
-pub fn is_emoji(c: char) -> bool {
+fn is_emoji(c: char) -> bool {
     matches!(u32::from(c),
         0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x1F000..=0x1FAFF | 0x2190..=0x21FF | 0x2300..=0x23FF | 0x25A0..=0x25FF)
 }

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use earshot_common::broker::{Broker, MAX_BATCH, ReadError, Reader, Record};
+use earshot_common::broker::{Broker, ReadError, Record};
 use earshot_common::events::{AlertEvent, Transition, decode};
 use earshot_common::keys::AlertKey;
 use earshot_common::topics::ALERTS;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Every alert with its transitions.
 #[derive(Clone, Debug, Default)]
@@ -121,34 +118,7 @@ pub(crate) async fn follow(
     broker: &Broker,
     stop: CancellationToken,
 ) -> Result<watch::Receiver<Arc<AlertsView>>, ReadError> {
-    let mut view = AlertsView::default();
-    let reader = broker.replay(&ALERTS, |record| take(&mut view, &record)).await?;
-    let (sender, receiver) = watch::channel(Arc::new(view));
-    tokio::spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = keep_up(reader, sender) => {}
-        }
-    });
-    Ok(receiver)
-}
-
-/// Ends when nobody listens any more.
-async fn keep_up(mut reader: Reader, sender: watch::Sender<Arc<AlertsView>>) {
-    while !sender.is_closed() {
-        match reader.next(MAX_BATCH).await {
-            Ok(records) => sender.send_modify(|view| {
-                let newer = Arc::make_mut(view);
-                for record in &records {
-                    take(newer, record);
-                }
-            }),
-            Err(error) => {
-                tracing::warn!(%error, "the alerts cannot be read; trying again");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+    broker.follow(&ALERTS, stop, take).await
 }
 
 fn take(view: &mut AlertsView, record: &Record) {

@@ -56,11 +56,6 @@ impl Node {
         Ok(Self { child, address })
     }
 
-    /// The process id.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// SIGKILL, and waits for the end.
     pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("kill the program")
@@ -122,13 +117,13 @@ pub async fn run_service(arguments: &[OsString]) -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing_line(&format!("{error:#}"));
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 #[expect(clippy::print_stderr, reason = "the log of the program under test is its standard error")]
-fn tracing_line(line: &str) {
+fn say(line: &str) {
     eprintln!("earshot-node: {line}");
 }

@@ -5,6 +5,7 @@
 //! runs on both.
 
 mod embedded;
+mod follow;
 mod kafka;
 mod room;
 
