@@ -44,7 +44,7 @@ impl Running {
     async fn start(context: &Context) -> Self {
         let context = Context {
             stop: CancellationToken::new(),
-            metrics: prometheus::Registry::new(),
+            registry: prometheus::Registry::new(),
             ..context.clone()
         };
         let service = earshot_alerts::start(context.clone()).await.unwrap();

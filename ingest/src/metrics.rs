@@ -1,7 +1,8 @@
 //! What ingest counts.
 
 use earshot_common::events::{Mention, Origin};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use earshot_common::metrics::{Hop, Metrics};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 /// The kind of door that a mention came in by.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +21,6 @@ pub(crate) struct IngestMetrics {
     pub(crate) bad_rows: IntCounter,
     /// Polls of feeds, by result.
     pub(crate) feed_polls: IntCounterVec,
-    /// Seconds from the publication of a live mention to its collection.
-    delay_seconds: Histogram,
 }
 
 impl IngestMetrics {
@@ -43,18 +42,10 @@ impl IngestMetrics {
                 Opts::new("earshot_ingest_feed_polls_total", "Polls of feeds, by result"),
                 &["result"],
             )?,
-            delay_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "earshot_ingest_delay_seconds",
-                    "Seconds from the publication of a live mention to its collection",
-                )
-                .buckets(vec![1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0]),
-            )?,
         };
         registry.register(Box::new(metrics.mentions.clone()))?;
         registry.register(Box::new(metrics.bad_rows.clone()))?;
         registry.register(Box::new(metrics.feed_polls.clone()))?;
-        registry.register(Box::new(metrics.delay_seconds.clone()))?;
         Ok(metrics)
     }
 
@@ -67,12 +58,11 @@ impl IngestMetrics {
         };
         self.mentions.with_label_values(&[door]).inc_by(mentions as u64);
     }
+}
 
-    /// Measures how late a mention is. History is late by its nature and says nothing.
-    pub(crate) fn observe_delay(&self, mention: &Mention) {
-        if mention.origin == Origin::Live {
-            let delay_ms = mention.collected.as_millis() - mention.published.as_millis();
-            self.delay_seconds.observe(delay_ms.max(0) as f64 / 1000.0);
-        }
+/// Measures how late a mention is. History is late by its nature and says nothing.
+pub(crate) fn observe_delay(metrics: &Metrics, mention: &Mention) {
+    if mention.origin == Origin::Live {
+        metrics.hop(Hop::PublishedCollected, mention.published, mention.collected);
     }
 }
