@@ -6,6 +6,7 @@
 
 mod delivery;
 mod fold;
+mod heartbeat;
 mod history;
 mod metrics;
 mod service;
@@ -15,4 +16,4 @@ mod written;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
 pub use service::start;
-pub use settings::{AlertsSettings, MailSettings, WebhookSettings, check};
+pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};

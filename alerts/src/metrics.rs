@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) undecodable: IntCounter,
     pub(crate) transitions: IntCounterVec,
     pub(crate) deliveries: IntCounterVec,
+    pub(crate) heartbeats: IntCounterVec,
     undelivered: IntGauge,
     oldest_undelivered_seconds: Gauge,
     open: IntGaugeVec,
@@ -35,6 +36,10 @@ impl Metrics {
             Opts::new("earshot_alerts_deliveries_total", "Attempts to tell people, by channel and result"),
             &["channel", "result"],
         )?;
+        let heartbeats = IntCounterVec::new(
+            Opts::new("earshot_heartbeats_total", "Signs of life to the outside address, by result"),
+            &["result"],
+        )?;
         let undelivered = IntGauge::new(
             "earshot_alerts_undelivered",
             "Messages that were decided and are not delivered yet",
@@ -51,6 +56,7 @@ impl Metrics {
         registry.register(Box::new(undecodable.clone()))?;
         registry.register(Box::new(transitions.clone()))?;
         registry.register(Box::new(deliveries.clone()))?;
+        registry.register(Box::new(heartbeats.clone()))?;
         registry.register(Box::new(undelivered.clone()))?;
         registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
         registry.register(Box::new(open.clone()))?;
@@ -59,6 +65,7 @@ impl Metrics {
             undecodable,
             transitions,
             deliveries,
+            heartbeats,
             undelivered,
             oldest_undelivered_seconds,
             open,

@@ -29,6 +29,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused};
 use crate::fold::{HistoryDue, State};
+use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
 use crate::metrics::Metrics;
 use crate::settings::{AlertsSettings, check};
@@ -75,13 +76,23 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         copies_checked: Timestamp::default(),
         unreadable: false,
         next: 0,
+        progress: None,
         watchlist,
         standing,
         settings,
         metrics,
         context,
     };
+    let heartbeat = worker.settings.heartbeat.as_ref();
+    let heartbeat = heartbeat
+        .map(|settings| Heartbeat::open(settings, &worker.context.settings.base))
+        .transpose()
+        .context("settings section `alerts.heartbeat`")?;
     let signals = worker.catch_up().await?;
+    if let Some(heartbeat) = heartbeat {
+        let results = worker.metrics.heartbeats.clone();
+        tokio::spawn(heartbeat.run(worker.context.clone(), stands.clone(), results));
+    }
     Ok(Service {
         name: "alerts",
         routes: Router::new().route("/api/decisions", get(decisions)).with_state((broker, stands)),
@@ -92,13 +103,15 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
 
 /// How far the decisions are.
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
+pub(crate) struct Standing {
     /// The offset of `signals` to fold next.
     next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
     /// Alerts that are open.
     open: usize,
+    /// When enrichment last told its progress.
+    pub(crate) progress: Option<Timestamp>,
 }
 
 /// Whether all that the log held when the question came is decided, the past included.
@@ -107,7 +120,7 @@ async fn decisions(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let Standing { next, past_due, open } = *stands.borrow();
+    let Standing { next, past_due, open, .. } = *stands.borrow();
     let up_to_date = next >= end && !past_due;
     Ok(Json(serde_json::json!({ "up_to_date": up_to_date, "next": next, "end": end, "open": open })))
 }
@@ -135,6 +148,8 @@ struct Worker {
     unreadable: bool,
     /// The offset of `signals` to fold next.
     next: u64,
+    /// When enrichment last told its progress.
+    progress: Option<Timestamp>,
 }
 
 /// An attempt that has ended.
@@ -185,6 +200,7 @@ impl Worker {
                 next: self.next,
                 past_due: self.state.awaits_history() || self.past.is_some(),
                 open: self.state.open_severities().count(),
+                progress: self.progress,
             });
         }
         self.finish_attempts().await
@@ -234,8 +250,10 @@ impl Worker {
             self.next = record.offset + 1;
             match decode::<SignalRecord>(&record.value) {
                 Ok(signal) => {
-                    if let SignalRecord::Delivery(delivery) = &signal {
-                        self.ledger.take(record.appended, delivery);
+                    match &signal {
+                        SignalRecord::Delivery(delivery) => self.ledger.take(record.appended, delivery),
+                        SignalRecord::Progress(_) => self.progress = Some(record.appended),
+                        _ => {}
                     }
                     events.extend(self.state.apply(record.offset, record.appended, &signal));
                 }

@@ -134,6 +134,7 @@ impl Poller {
             .last_success
             .zip(last_success)
             .is_some_and(|(new, old)| new.as_millis() - old.as_millis() >= STATE_REFRESH_MS);
+        self.around.states.remember(&self.source, new.clone());
         if status_changed || changed || stale {
             self.around.states.put(&self.source, new.clone()).await?;
             self.state = Some(new);
