@@ -45,7 +45,8 @@ pub(super) async fn connect(settings: &KafkaSettings, topics: &[Topic]) -> Resul
                 "{reason}; Kafka refuses the login: correct `kafka.sasl.user`, its password or `kafka.sasl.mechanism`"
             )),
             Some(RDKafkaErrorCode::SSL) => refused(format!(
-                "{reason}; TLS fails: correct `kafka.tls.ca_file`, or the host names in `kafka.bootstrap_servers`"
+                "{reason}; TLS fails: the broker's certificate must come from an authority in `kafka.tls.ca_file` and \
+                 carry the name that `kafka.bootstrap_servers` has for it"
             )),
             _ => unreachable(settings, reason),
         }),
@@ -58,9 +59,7 @@ fn first_answer(questions: &Questions, topic_name: &str) -> Result<(), NoAnswer>
     loop {
         let Err(error) = questions.0.fetch_metadata(Some(topic_name), FIRST_WAIT) else { return Ok(()) };
         last = questions.heard().or(last);
-        let refused = last.as_ref().is_some_and(|heard| {
-            matches!(heard.code, Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL))
-        });
+        let refused = last.as_ref().is_some_and(NoAnswer::is_refusal);
         if refused || started.elapsed() >= REQUEST_TIMEOUT {
             let code = error.rdkafka_error_code();
             return Err(last.unwrap_or_else(|| NoAnswer { code, reason: error.to_string() }));
@@ -99,7 +98,14 @@ struct NoAnswer {
     reason: String,
 }
 
-/// Keeps the last reason for whoever asked.
+impl NoAnswer {
+    /// Whether one side does not trust the other.
+    fn is_refusal(&self) -> bool {
+        matches!(self.code, Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL))
+    }
+}
+
+/// Keeps the last reason for whoever asked, and a refusal before any other.
 #[derive(Default)]
 pub(super) struct Reasons(Mutex<Option<NoAnswer>>);
 
@@ -111,10 +117,11 @@ impl ClientContext for Reasons {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // That all brokers are down follows on the reason, and is none.
-        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
-            let reason = NoAnswer { code, reason: reason.to_owned() };
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) && !last.as_ref().is_some_and(NoAnswer::is_refusal)
+        {
+            *last = Some(NoAnswer { code, reason: reason.to_owned() });
         }
     }
 }
