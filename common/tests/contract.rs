@@ -735,6 +735,14 @@ async fn kafka_says_that_a_certificate_is_not_trusted() {
 }
 
 #[tokio::test]
+async fn kafka_hints_at_tls_where_it_is_missing() {
+    let Some(settings) = secure_settings() else { return };
+    let plain = Connection::Kafka(KafkaSettings::new(&settings.bootstrap_servers));
+    let error = patiently(Broker::open(&plain, &ALL)).await.unwrap_err().to_string();
+    assert!(error.contains("closes the connection") && error.contains("`kafka.tls`"), "{error}");
+}
+
+#[tokio::test]
 async fn kafka_says_that_a_certificate_has_another_name() {
     let Some(mut settings) = secure_settings() else { return };
     settings.bootstrap_servers = another_address_of(settings.bootstrap_servers).await;

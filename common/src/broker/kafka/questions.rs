@@ -29,6 +29,9 @@ pub(super) async fn connect(settings: &KafkaSettings, topics: &[Topic]) -> Resul
         |message: String| OpenError::Unreachable { at: settings.bootstrap_servers.clone(), message };
     let consumer = settings
         .client_config()
+        // A broker that wants TLS closes the connection; librdkafka only logs it.
+        .set("log.connection.close", "true")
+        .set_log_level(RDKafkaLogLevel::Info)
         .create_with_context(Reasons::default())
         .map_err(|error| refused(error.to_string()))?;
     let questions = Questions(consumer);
@@ -47,6 +50,10 @@ pub(super) async fn connect(settings: &KafkaSettings, topics: &[Topic]) -> Resul
             Some(RDKafkaErrorCode::SSL) => refused(format!(
                 "{reason}; TLS fails: the broker's certificate must come from an authority in `kafka.tls.ca_file` and \
                  carry the name that `kafka.bootstrap_servers` has for it"
+            )),
+            _ if reason.contains("closed by peer") => refused(format!(
+                "{reason}; Kafka closes the connection: see whether it wants TLS (section `kafka.tls`) and a login \
+                 (section `kafka.sasl`)"
             )),
             _ => unreachable(settings, reason),
         }),
@@ -109,19 +116,28 @@ impl NoAnswer {
 #[derive(Default)]
 pub(super) struct Reasons(Mutex<Option<NoAnswer>>);
 
+impl Reasons {
+    fn keep(&self, reason: NoAnswer) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.as_ref().is_some_and(NoAnswer::is_refusal) {
+            *last = Some(reason);
+        }
+    }
+}
+
 impl ClientContext for Reasons {
-    /// What librdkafka logs comes as a reason too.
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "kafka client");
+        if facility == "FAIL" {
+            let reason = message.split_once("]: ").map_or(message, |(_thread, reason)| reason);
+            self.keep(NoAnswer { code: None, reason: reason.to_owned() });
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // That all brokers are down follows on the reason, and is none.
-        if code != Some(RDKafkaErrorCode::AllBrokersDown) && !last.as_ref().is_some_and(NoAnswer::is_refusal)
-        {
-            *last = Some(NoAnswer { code, reason: reason.to_owned() });
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.keep(NoAnswer { code, reason: reason.to_owned() });
         }
     }
 }
