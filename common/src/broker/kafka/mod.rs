@@ -150,13 +150,13 @@ impl Client {
         answer.map_err(|message| ReadError::unavailable(&topic, message))
     }
 
-    /// Runs blocking calls on a thread for them.
+    /// Asks on a thread for blocking calls.
     async fn blocking<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Inner) -> KafkaResult<T> + Send + 'static,
+        call: impl Fn(&Inner) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, String> {
         let inner = Arc::clone(&self.0);
-        let asking = move || inner.questions.explained(call(&inner));
+        let asking = move || inner.questions.answer(|| call(&inner));
         match tokio::task::spawn_blocking(asking).await {
             Ok(answer) => answer,
             Err(stopped) => Err(stopped.to_string()),

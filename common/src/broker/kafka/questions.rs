@@ -17,6 +17,8 @@ use crate::topics::Topic;
 
 /// How long one attempt at the first question waits before the reasons are looked at.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait before a question is asked again.
+const RETRY_WAIT: Duration = Duration::from_millis(200);
 /// How long to listen for more reasons after the last.
 const LISTEN_WAIT: Duration = Duration::from_millis(1);
 
@@ -71,25 +73,37 @@ fn first_answer(questions: &Questions, topic_name: &str) -> Result<(), NoAnswer>
             let code = error.rdkafka_error_code();
             return Err(last.unwrap_or_else(|| NoAnswer { code, reason: error.to_string() }));
         }
+        std::thread::sleep(RETRY_WAIT);
     }
 }
 
 impl Questions {
-    /// For a question. Its answer belongs into [`Questions::explained`].
+    /// For a question that [`Questions::answer`] asks.
     pub(super) fn consumer(&self) -> &BaseConsumer<Reasons> {
         &self.0
     }
 
-    /// The answer, or its error with the reason beside it. Reasons of answered questions are forgotten here too.
-    pub(super) fn explained<T>(&self, answer: KafkaResult<T>) -> Result<T, String> {
-        let heard = self.heard();
-        answer.map_err(|error| match (error.rdkafka_error_code(), heard) {
-            (
-                Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure),
-                Some(heard),
-            ) => format!("{error}: {}", heard.reason),
-            _ => error.to_string(),
-        })
+    /// Asks, and asks again while a broker goes and another takes its place. An error has the reason beside it.
+    pub(super) fn answer<T>(&self, ask: impl Fn() -> KafkaResult<T>) -> Result<T, String> {
+        let started = Instant::now();
+        loop {
+            let answer = ask();
+            // Reasons of answered questions are forgotten here too.
+            let heard = self.heard();
+            let error = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if broker_went(&error) && started.elapsed() < REQUEST_TIMEOUT {
+                std::thread::sleep(RETRY_WAIT);
+                continue;
+            }
+            let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut);
+            return Err(match heard {
+                Some(heard) if timed_out || broker_went(&error) => format!("{error}: {}", heard.reason),
+                _ => error.to_string(),
+            });
+        }
     }
 
     /// The last reason since the last call.
@@ -97,6 +111,19 @@ impl Questions {
         while self.0.poll(LISTEN_WAIT).is_some() {}
         self.0.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Whether a broker went while it was asked, or is no longer the one to ask.
+fn broker_went(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::DestroyBroker
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+        )
+    )
 }
 
 /// Why the brokers do not answer.
