@@ -15,6 +15,7 @@ mod up;
 mod watchlist;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -101,9 +102,9 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
 }
 
 /// Prints a line of the program's answer.
-#[expect(clippy::print_stdout, reason = "the answer of a command belongs on the standard output")]
 fn print(line: &str) {
-    println!("{line}");
+    // A reader that has seen enough, such as `head`, is no fault.
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Tells a person at the terminal something that is not the answer.
