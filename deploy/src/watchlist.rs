@@ -103,3 +103,16 @@ pub(crate) fn read_files(files: &[PathBuf]) -> anyhow::Result<Owners> {
     }
     Ok(owners)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_settings_file_that_is_shipped_passes_the_check() {
+        for file in ["samples/earshot.toml", "samples/services.toml", "kubernetes/earshot.toml"] {
+            let settings = Settings::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            check(&settings).unwrap();
+        }
+    }
+}
