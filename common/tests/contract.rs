@@ -25,11 +25,13 @@ use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const FOUR: Topic = Topic { name: "four", partitions: 4, cleanup: Cleanup::Keep };
 const ONE: Topic = Topic { name: "one", partitions: 1, cleanup: Cleanup::Keep };
 const SHORT: Topic = Topic { name: "short", partitions: 1, cleanup: Cleanup::Delete(HOUR) };
+const DAILY: Topic = Topic { name: "daily", partitions: 1, cleanup: Cleanup::Delete(DAY) };
 const COMPACTED: Topic = Topic { name: "compacted", partitions: 1, cleanup: Cleanup::Compact };
-const ALL: [Topic; 4] = [FOUR, ONE, SHORT, COMPACTED];
+const ALL: [Topic; 5] = [FOUR, ONE, SHORT, DAILY, COMPACTED];
 
 /// Defines each case as a test of both back ends.
 macro_rules! contract {
@@ -440,20 +442,19 @@ async fn a_position_past_the_end_is_out_of_range(log: Log) {
 }
 
 async fn a_topic_with_other_settings_is_refused(log: Log) {
-    let (partitions, cleanup, kept, expired) = if log.is_embedded() {
-        ("partitions", "cleanup", "kept for ever", "deleted after 1 days")
+    let (partitions, cleanup, expired, kept) = if log.is_embedded() {
+        ("partitions", "cleanup", "deleted after 1 days", "kept for ever")
     } else {
-        ("partitions", "retention.ms", "-1", "86400000")
+        ("partitions", "retention.ms", "86400000", "-1")
     };
     drop(log.open().await);
-    let day = Cleanup::Delete(24 * HOUR);
     for (altered, wanted_setting, wanted_found, wanted_value) in [
         (Topic { partitions: 2, ..ONE }, partitions, "1", "2"),
-        (Topic { cleanup: day, ..ONE }, cleanup, kept, expired),
+        (Topic { cleanup: Cleanup::Keep, ..DAILY }, cleanup, expired, kept),
     ] {
         match Broker::open(&log.connection, &[altered]).await {
             Err(OpenError::TopicDiffers { topic, setting, found, wanted }) => {
-                assert!(topic.ends_with("one"), "{topic}");
+                assert!(topic.ends_with(altered.name), "{topic}");
                 assert_eq!(
                     (setting, found.as_str(), wanted.as_str()),
                     (wanted_setting, wanted_found, wanted_value)

@@ -144,8 +144,10 @@ fn verify_config(client: &Client, topic: &Topic, found: &ConfigResource) -> Resu
 fn same(setting: &str, found: &str, wanted: &str) -> bool {
     match setting {
         "cleanup.policy" => found.split(',').collect::<BTreeSet<_>>() == wanted.split(',').collect(),
-        // A topic that takes larger records does no harm.
+        // A topic that takes larger records does no harm, nor one that keeps them longer: that is what an operator
+        // lets it do while a service is behind.
         "max.message.bytes" => found.parse::<u64>().ok() >= wanted.parse().ok(),
+        "retention.ms" => found == "-1" || wanted != "-1" && found.parse::<u64>().ok() >= wanted.parse().ok(),
         _ => found == wanted,
     }
 }
@@ -176,4 +178,23 @@ fn created_with(topic: &Topic) -> [(&'static str, String); 5] {
         ("message.timestamp.type", "LogAppendTime".to_owned()),
         ("max.message.bytes", MAX_MESSAGE_BYTES.to_owned()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn a_topic_may_keep_longer_than_it_must_and_not_shorter() {
+        for (found, wanted, good) in [
+            ("604800000", "604800000", true),
+            ("1209600000", "604800000", true),
+            ("-1", "604800000", true),
+            ("604799999", "604800000", false),
+            ("604800000", "-1", false),
+            ("", "604800000", false),
+        ] {
+            assert_eq!(same("retention.ms", found, wanted), good, "{found} for {wanted}");
+        }
+    }
 }
