@@ -12,7 +12,8 @@ mod service;
 mod settings;
 mod written;
 
+pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
-pub use service::start;
+pub use service::{DeliveryListing, start};
 pub use settings::{AlertsSettings, MailSettings, WebhookSettings, check};

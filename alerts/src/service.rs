@@ -22,10 +22,11 @@ use earshot_common::http::Refusal;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{ALERTS, SIGNALS, Topic};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused};
+use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused, Undelivered};
 use crate::fold::{HistoryDue, State};
 use crate::history::{Found, Past};
 use crate::metrics::Metrics;
@@ -82,14 +83,17 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let signals = worker.catch_up().await?;
     Ok(Service {
         name: "alerts",
-        routes: Router::new().route("/api/decisions", get(decisions)).with_state((broker, stands)),
+        routes: Router::new()
+            .route("/api/decisions", get(decisions))
+            .route("/api/deliveries", get(deliveries))
+            .with_state((broker, stands)),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
     })
 }
 
-/// How far the decisions are.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far the decisions and the messages are.
+#[derive(Debug, Default)]
 struct Standing {
     /// The offset of `signals` to fold next.
     next: u64,
@@ -97,6 +101,16 @@ struct Standing {
     past_due: bool,
     /// Alerts that are open.
     open: usize,
+    /// Messages that nobody has taken.
+    undelivered: Vec<Undelivered>,
+}
+
+/// The answer of `GET /api/deliveries`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryListing {
+    /// Messages that were decided and that nobody has taken: those that wait, and those that were given up
+    /// within a day.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// Whether all that the log held when the question came is decided, the past included.
@@ -105,9 +119,19 @@ async fn decisions(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let Standing { next, past_due, open } = *stands.borrow();
+    let (next, past_due, open) = {
+        let stands = stands.borrow();
+        (stands.next, stands.past_due, stands.open)
+    };
     let up_to_date = next >= end && !past_due;
     Ok(Json(serde_json::json!({ "up_to_date": up_to_date, "next": next, "end": end, "open": open })))
+}
+
+/// The messages that nobody has taken.
+async fn deliveries(
+    axum::extract::State((_, stands)): axum::extract::State<(Broker, watch::Receiver<Standing>)>,
+) -> Json<DeliveryListing> {
+    Json(DeliveryListing { undelivered: stands.borrow().undelivered.clone() })
 }
 
 struct Worker {
@@ -181,6 +205,7 @@ impl Worker {
                 next: self.next,
                 past_due: self.state.awaits_history() || self.past.is_some(),
                 open: self.state.open_severities().count(),
+                undelivered: self.ledger.undelivered(self.context.clock.now()),
             });
         }
         self.finish_attempts().await

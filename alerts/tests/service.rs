@@ -1,8 +1,10 @@
 //! The service on a real log: what it writes, what it tells, and what a restart does not do twice.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use earshot_alerts::{DeliveryListing, Undelivered};
 use earshot_common::broker::{NewRecord, Reader};
 use earshot_common::definitions::{Watchlist, difference, parse_file};
 use earshot_common::events::{
@@ -11,7 +13,7 @@ use earshot_common::events::{
     encode,
 };
 use earshot_common::keys::{MentionKey, Secret};
-use earshot_common::service::{Context, open};
+use earshot_common::service::{Context, listen, open, run};
 use earshot_common::settings::Settings;
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
@@ -37,6 +39,7 @@ const WATCHED: &str = r#"
 
 struct Running {
     context: Context,
+    address: SocketAddr,
     work: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -47,8 +50,28 @@ impl Running {
             metrics: prometheus::Registry::new(),
             ..context.clone()
         };
+        // As a program does at its start; a second time it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let service = earshot_alerts::start(context.clone()).await.unwrap();
-        Self { context, work: tokio::spawn(service.work) }
+        let listener = listen("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let running = context.clone();
+        let work = tokio::spawn(async move { run(&running, listener, vec![service]).await });
+        Self { context, address, work }
+    }
+
+    /// The messages that nobody has taken, once they are as wanted.
+    async fn undelivered(&self, wanted: impl Fn(&[Undelivered]) -> bool) -> Vec<Undelivered> {
+        let asking = async {
+            loop {
+                let response = reqwest::get(format!("http://{}/api/deliveries", self.address)).await.unwrap();
+                let listing: DeliveryListing = response.json().await.unwrap();
+                if wanted(&listing.undelivered) {
+                    return listing.undelivered;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asking).await.expect("what was wanted did not come")
     }
 
     async fn stop(self) {
@@ -183,7 +206,12 @@ async fn an_alert_is_written_once_and_told_once_over_restarts() {
         deliveries.iter().filter(|d| d.state != DeliveryState::Sending).count() == 2
     };
     let deliveries = read_until(&mut signals, delivery, done).await;
+    let undelivered = running.undelivered(|listed| listed.iter().any(|message| message.given_up)).await;
     running.stop().await;
+    assert_eq!(undelivered.len(), 1, "the log took its message: {undelivered:?}");
+    assert_eq!((undelivered[0].route.as_str(), undelivered[0].channel.as_str()), ("desk", "webhook"));
+    assert_eq!((undelivered[0].alert, undelivered[0].since), (opened[0].alert, opened[0].decided));
+    assert!(undelivered[0].error.as_ref().unwrap().contains("alerts.webhooks.missing"), "{undelivered:?}");
 
     let failed = deliveries.iter().find(|delivery| delivery.state == DeliveryState::Failed).unwrap();
     assert!(failed.error.as_ref().unwrap().contains("no section `alerts.webhooks.missing`"), "{failed:?}");
