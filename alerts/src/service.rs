@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use axum::routing::get;
 use axum::{Json, Router};
 use earshot_common::broker::{
-    AppendError, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
+    AppendError, Bounds, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
@@ -213,8 +213,16 @@ impl Worker {
 
     /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
     async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
+        let bounds =
+            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
+        let bounds = *bounds.first().context("`signals` has no partition")?;
+        let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
         let (written, ledger) = (&mut self.written, &mut self.ledger);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
+            // What caused it is no longer in the log, or was in another log whose offsets say nothing about
+            // this one, as after a restore of `alerts` alone: it holds nothing back, and nobody is told again.
+            Ok(event)
+                if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) => {}
             Ok(event) => {
                 written.is_new(&event);
                 ledger.expect(&event);
@@ -224,10 +232,6 @@ impl Worker {
             }
         };
         self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
-        let bounds =
-            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
-        let bounds = bounds.first().context("`signals` has no partition")?;
-        self.ledger.forget_before(bounds.first);
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
         let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
@@ -418,6 +422,16 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// When the log took the oldest record of `signals` that it still has: later than anything, where it has none.
+async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Timestamp, ReadError> {
+    if bounds.first == bounds.next {
+        return Ok(Timestamp::from_millis(i64::MAX));
+    }
+    let from = vec![Position { partition: bounds.partition, offset: bounds.first }];
+    let oldest = broker.read(&SIGNALS, from).await?.next(1).await?;
+    Ok(oldest.first().map_or_else(Timestamp::default, |record| record.appended))
 }
 
 /// Waits for the fold over the past; for ever where none is running.

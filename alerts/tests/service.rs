@@ -292,3 +292,43 @@ async fn a_fold_over_the_past_that_a_crash_cut_short_is_completed_at_the_next_st
     };
     assert_eq!(numbers(&all(&cut, &ALERTS, alert).await), numbers(&complete));
 }
+
+#[tokio::test]
+async fn alerts_restored_beside_a_new_log_hold_nothing_back_and_are_told_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await.remove(0);
+    running.stop().await;
+
+    // The same alert as a backup brings it back: from far along a log that is gone, told to somebody there.
+    let restored_folder = tempfile::tempdir().unwrap();
+    let restored = log(&restored_folder).await;
+    let mut earlier = opened.clone();
+    earlier.signals.offset = 500_000;
+    for notification in &mut earlier.notify {
+        notification.key = format!("earlier/{}", notification.key);
+    }
+    append(&restored, &ALERTS, NewRecord::keyed(earlier.alert.to_string(), encode(&earlier))).await;
+    let mut alerts = restored.broker.read_from_start(&ALERTS).await.unwrap();
+    let mut signals = restored.broker.read_from_start(&SIGNALS).await.unwrap();
+    for start in 0..2 {
+        let running = Running::start(&restored).await;
+        signal(&restored, start, Origin::Live).await;
+        let wanted = if start == 0 { 2 } else { 1 };
+        let events = read_until(&mut alerts, alert, |alerts| alerts.len() == wanted).await;
+        assert_ne!(events.last().unwrap().signals.offset, 500_000, "the new log raises its own alert");
+        if start == 0 {
+            let done = |told: &[Delivery]| told.iter().any(|told| told.state == DeliveryState::Delivered);
+            read_until(&mut signals, delivery, done).await;
+        }
+        running.stop().await;
+    }
+    let told = all(&restored, &SIGNALS, delivery).await;
+    assert!(
+        !told.is_empty() && told.iter().all(|delivery| !delivery.key.starts_with("earlier/")),
+        "{told:?}"
+    );
+}

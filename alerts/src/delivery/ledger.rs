@@ -134,11 +134,6 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was decided before this offset of `signals`: what became of it is no longer in the log.
-    pub(crate) fn forget_before(&mut self, offset: u64) {
-        self.entries.retain(|_, entry| entry.event.signals.offset >= offset);
-    }
-
     /// Reads a record of a sender. The first claim in the order of the log owns the message, until its owner
     /// renews it or it is older than the timeout.
     pub(crate) fn take(&mut self, appended: Timestamp, delivery: &Delivery) {
@@ -410,12 +405,5 @@ mod tests {
         ledger.take(at(0), &claim("a", 1));
         ledger.take(at(1), &delivery(MAIL_KEY, DeliveryState::Delivered, 1, "a", None));
         assert!(ledger.claims(at(9_999)).is_empty());
-    }
-
-    #[test]
-    fn a_message_from_before_the_log_begins_is_not_sent_again() {
-        let mut ledger = ledger("a");
-        ledger.forget_before(event().signals.offset + 1);
-        assert!(ledger.claims(at(0)).is_empty());
     }
 }
