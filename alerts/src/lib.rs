@@ -6,6 +6,7 @@
 
 mod delivery;
 mod fold;
+mod heartbeat;
 mod history;
 mod metrics;
 mod service;
@@ -16,4 +17,4 @@ pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
 pub use service::{DeliveryListing, start};
-pub use settings::{AlertsSettings, MailSettings, WebhookSettings, check};
+pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};

@@ -1,10 +1,9 @@
 //! The metrics of this service.
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    register_gauge_with_registry,
-};
+use earshot_common::time::Timestamp;
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use crate::delivery::Ledger;
 use crate::fold::State;
 
 /// Declared once; the help texts say what each is.
@@ -12,10 +11,11 @@ use crate::fold::State;
 pub(crate) struct Metrics {
     pub(crate) signals: IntCounter,
     pub(crate) undecodable: IntCounter,
-    pub(crate) lag_seconds: prometheus::Gauge,
     pub(crate) transitions: IntCounterVec,
     pub(crate) deliveries: IntCounterVec,
-    pub(crate) delay_seconds: Histogram,
+    pub(crate) heartbeats: IntCounterVec,
+    undelivered: IntGauge,
+    oldest_undelivered_seconds: Gauge,
     open: IntGaugeVec,
 }
 
@@ -36,12 +36,17 @@ impl Metrics {
             Opts::new("earshot_alerts_deliveries_total", "Attempts to tell people, by channel and result"),
             &["channel", "result"],
         )?;
-        let delay_seconds = Histogram::with_opts(
-            HistogramOpts::new(
-                "earshot_alerts_delay_seconds",
-                "Seconds from the publication of the mention that opened an alert to the alert's record",
-            )
-            .buckets(vec![0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0]),
+        let heartbeats = IntCounterVec::new(
+            Opts::new("earshot_heartbeats_total", "Signs of life to the outside address, by result"),
+            &["result"],
+        )?;
+        let undelivered = IntGauge::new(
+            "earshot_alerts_undelivered",
+            "Messages that were decided and are not delivered yet",
+        )?;
+        let oldest_undelivered_seconds = Gauge::new(
+            "earshot_alerts_oldest_undelivered_seconds",
+            "Age of the oldest message that is not delivered yet; 0 where there is none",
         )?;
         let open = IntGaugeVec::new(
             Opts::new("earshot_alerts_open", "Alerts that are open, by whom their severity reaches"),
@@ -51,14 +56,32 @@ impl Metrics {
         registry.register(Box::new(undecodable.clone()))?;
         registry.register(Box::new(transitions.clone()))?;
         registry.register(Box::new(deliveries.clone()))?;
-        registry.register(Box::new(delay_seconds.clone()))?;
+        registry.register(Box::new(heartbeats.clone()))?;
+        registry.register(Box::new(undelivered.clone()))?;
+        registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
         registry.register(Box::new(open.clone()))?;
-        let lag_seconds = register_gauge_with_registry!(
-            "earshot_alerts_lag_seconds",
-            "Age of the newest record of `signals` when it was folded",
-            registry
-        )?;
-        Ok(Self { signals, undecodable, lag_seconds, transitions, deliveries, delay_seconds, open })
+        Ok(Self {
+            signals,
+            undecodable,
+            transitions,
+            deliveries,
+            heartbeats,
+            undelivered,
+            oldest_undelivered_seconds,
+            open,
+        })
+    }
+
+    /// Shows what waits to be delivered.
+    pub(crate) fn show_undelivered(&self, ledger: &Ledger, now: Timestamp) {
+        let mut oldest_ms = 0;
+        let mut count = 0;
+        for decided in ledger.undelivered() {
+            count += 1;
+            oldest_ms = oldest_ms.max(now.as_millis() - decided.as_millis());
+        }
+        self.undelivered.set(count);
+        self.oldest_undelivered_seconds.set(oldest_ms as f64 / 1_000.0);
     }
 
     /// Counts the alerts that are open.

@@ -18,7 +18,9 @@ use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
     AlertEvent, DefinitionVersion, DeliveryState, SchemaVersion, SignalRecord, Transition, decode, encode,
 };
+use earshot_common::fail_point;
 use earshot_common::http::Refusal;
+use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{ALERTS, SIGNALS, Topic};
@@ -28,6 +30,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused, Undelivered};
 use crate::fold::{HistoryDue, State};
+use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
 use crate::metrics::Metrics;
 use crate::settings::{AlertsSettings, check};
@@ -53,7 +56,7 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings: AlertsSettings = context.settings.section("alerts")?;
     let channels = Channels::open(&settings, &context.settings.base)?;
-    let metrics = Metrics::declare(&context.metrics).context("declare the metrics of alerts")?;
+    let metrics = Metrics::declare(&context.registry).context("declare the metrics of alerts")?;
     let watchlist = follow(&context.broker, context.stop.clone()).await.context("follow the watchlist")?;
     let limits = Limits {
         claim_timeout_ms: i64::from(settings.claim_timeout_s) * 1_000,
@@ -74,13 +77,23 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         copies_checked: Timestamp::default(),
         unreadable: false,
         next: 0,
+        progress: None,
         watchlist,
         standing,
         settings,
         metrics,
         context,
     };
+    let heartbeat = worker.settings.heartbeat.as_ref();
+    let heartbeat = heartbeat
+        .map(|settings| Heartbeat::open(settings, &worker.context.settings.base))
+        .transpose()
+        .context("settings section `alerts.heartbeat`")?;
     let signals = worker.catch_up().await?;
+    if let Some(heartbeat) = heartbeat {
+        let results = worker.metrics.heartbeats.clone();
+        tokio::spawn(heartbeat.run(worker.context.clone(), stands.clone(), results));
+    }
     Ok(Service {
         name: "alerts",
         routes: Router::new()
@@ -94,13 +107,15 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
 
 /// How far the decisions and the messages are.
 #[derive(Debug, Default)]
-struct Standing {
+pub(crate) struct Standing {
     /// The offset of `signals` to fold next.
     next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
     /// Alerts that are open.
     open: usize,
+    /// When enrichment last told its progress.
+    pub(crate) progress: Option<Timestamp>,
     /// Messages that nobody has taken.
     undelivered: Vec<Undelivered>,
 }
@@ -157,12 +172,15 @@ struct Worker {
     unreadable: bool,
     /// The offset of `signals` to fold next.
     next: u64,
+    /// When enrichment last told its progress.
+    progress: Option<Timestamp>,
 }
 
 /// An attempt that has ended.
 struct Attempt {
     key: String,
     channel: &'static str,
+    decided: Timestamp,
     result: Result<(), Refused>,
 }
 
@@ -201,11 +219,13 @@ impl Worker {
                 self.context.health.well("alerts", DEADLINE);
             }
             self.act().await?;
+            self.metrics.show_undelivered(&self.ledger, self.context.clock.now());
             self.standing.send_replace(Standing {
                 next: self.next,
                 past_due: self.state.awaits_history() || self.past.is_some(),
                 open: self.state.open_severities().count(),
-                undelivered: self.ledger.undelivered(self.context.clock.now()),
+                progress: self.progress,
+                undelivered: self.ledger.listing(self.context.clock.now()),
             });
         }
         self.finish_attempts().await
@@ -259,10 +279,21 @@ impl Worker {
             self.next = record.offset + 1;
             match decode::<SignalRecord>(&record.value) {
                 Ok(signal) => {
-                    if let SignalRecord::Delivery(delivery) = &signal {
-                        self.ledger.take(record.appended, delivery);
+                    match &signal {
+                        SignalRecord::Delivery(delivery) => self.ledger.take(record.appended, delivery),
+                        SignalRecord::Progress(_) => self.progress = Some(record.appended),
+                        _ => {}
                     }
                     events.extend(self.state.apply(record.offset, record.appended, &signal));
+                }
+                // Passing over what a newer Earshot says would make other decisions than it makes.
+                Err(error) if error.newer_version => {
+                    let offset = record.offset;
+                    return Err(error).with_context(|| {
+                        format!(
+                            "fold `signals` offset {offset}: a newer Earshot wrote it; upgrade alerts first"
+                        )
+                    });
                 }
                 Err(error) => {
                     self.metrics.undecodable.inc();
@@ -272,8 +303,8 @@ impl Worker {
         }
         self.metrics.signals.inc_by(records.len() as u64);
         if let Some(last) = records.last() {
-            let lag_ms = self.context.clock.now().as_millis() - last.appended.as_millis();
-            self.metrics.lag_seconds.set(lag_ms as f64 / 1_000.0);
+            let next = Position { partition: 0, offset: last.offset + 1 };
+            self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
         }
         self.write(events).await?;
         self.metrics.show_open(&self.state);
@@ -287,6 +318,7 @@ impl Worker {
         let records =
             events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
         self.append(&ALERTS, records).await?;
+        fail_point::passed("alerted");
         for event in &events {
             self.ledger.expect(event);
             self.report(event);
@@ -306,8 +338,9 @@ impl Worker {
             return;
         }
         if event.transition == Transition::Opened {
-            let delay_ms = self.context.clock.now().as_millis() - event.opened.as_millis();
-            self.metrics.delay_seconds.observe(delay_ms as f64 / 1_000.0);
+            let now = self.context.clock.now();
+            self.context.metrics.hop(Hop::SignalAlerted, event.decided, now);
+            self.context.metrics.hop(Hop::PublishedAlerted, event.opened, now);
         }
         tracing::info!(
             alert = %event.alert, sequence = event.sequence, rule = event.rule, subject = event.subject,
@@ -335,13 +368,15 @@ impl Worker {
         }
         let claims = self.ledger.claims(now);
         self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
+        fail_point::passed("claimed");
         let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
         for job in self.ledger.jobs(room, now) {
             let message = Message::compose(job, self.state.watchlist(), self.settings.console_url.as_deref());
             let channels = Arc::clone(&self.channels);
             self.attempts.spawn(async move {
                 let result = channels.send(&message).await;
-                Attempt { key: message.key, channel: message.to.name(), result }
+                let (channel, decided) = (message.to.name(), message.event.decided);
+                Attempt { key: message.key, channel, decided, result }
             });
         }
         if self.past.is_none()
@@ -364,11 +399,17 @@ impl Worker {
         };
         self.metrics.deliveries.with_label_values(&[attempt.channel, result]).inc();
         let Outcome::Done(delivery) = outcome else { return Ok(()) };
+        fail_point::passed("sent");
         match &delivery.error {
             Some(error) => tracing::error!(key = delivery.key, error, "a message was not delivered"),
-            None => tracing::info!(key = delivery.key, attempt = delivery.attempt, "a message was delivered"),
+            None => {
+                self.context.metrics.hop(Hop::AlertedDelivered, attempt.decided, self.context.clock.now());
+                tracing::info!(key = delivery.key, attempt = delivery.attempt, "a message was delivered");
+            }
         }
-        self.append_signals([SignalRecord::Delivery(delivery)]).await
+        self.append_signals([SignalRecord::Delivery(delivery)]).await?;
+        fail_point::passed("delivered");
+        Ok(())
     }
 
     /// Writes what the fold over the past found, unless something has asked for another meanwhile.

@@ -18,6 +18,8 @@ pub struct AlertsSettings {
     pub mail: Option<MailSettings>,
     /// Webhooks by the names that routes use.
     pub webhooks: BTreeMap<String, WebhookSettings>,
+    /// A sign of life to an outside address that raises the alarm where it stays away.
+    pub heartbeat: Option<HeartbeatSettings>,
     /// Where people open the console, such as `https://earshot.harbor.example`: messages link there.
     pub console_url: Option<String>,
     /// Seconds after which another sender may take over a message that one has claimed and not finished.
@@ -32,6 +34,7 @@ impl Default for AlertsSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7703)),
             mail: None,
             webhooks: BTreeMap::new(),
+            heartbeat: None,
             console_url: None,
             claim_timeout_s: 60,
             retry_for_s: 900,
@@ -53,6 +56,31 @@ pub struct MailSettings {
     /// A file with the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+}
+
+/// A dead man's switch: an outside service that expects a request every so often.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatSettings {
+    /// The address to ask for with GET.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// A file with the address, which is a secret with most receivers.
+    #[serde(default)]
+    pub url_file: Option<PathBuf>,
+    /// Seconds from one request to the next.
+    #[serde(default = "every_minute")]
+    pub interval_s: u64,
+}
+
+fn every_minute() -> u64 {
+    60
+}
+
+impl fmt::Debug for HeartbeatSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeartbeatSettings").field("interval_s", &self.interval_s).finish_non_exhaustive()
+    }
 }
 
 /// A webhook in the form of <https://www.standardwebhooks.com>.

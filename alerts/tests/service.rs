@@ -47,7 +47,7 @@ impl Running {
     async fn start(context: &Context) -> Self {
         let context = Context {
             stop: CancellationToken::new(),
-            metrics: prometheus::Registry::new(),
+            registry: prometheus::Registry::new(),
             ..context.clone()
         };
         // As a program does at its start; a second time it is there already.
@@ -331,4 +331,32 @@ async fn alerts_restored_beside_a_new_log_hold_nothing_back_and_are_told_to_nobo
         !told.is_empty() && told.iter().all(|delivery| !delivery.key.starts_with("earlier/")),
         "{told:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_heartbeat_is_sent_while_enrichment_tells_its_progress_and_not_before() {
+    let (beaten, mut beats) = tokio::sync::mpsc::unbounded_channel();
+    let beat = axum::routing::get(async move || beaten.send(()).unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/ping", beat)).await });
+
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        format!("data = \"data\"\n[alerts.heartbeat]\nurl = \"http://{address}/ping\"\ninterval_s = 1\n");
+    let settings = Settings::from_toml(&text, folder.path()).unwrap();
+    let context = open(settings, CancellationToken::new()).await.unwrap();
+    let running = Running::start(&context).await;
+    // The first beat is due at once, and nobody listens yet.
+    let counted = "earshot_heartbeats_total{result=\"failed\"} 1";
+    let withheld = async {
+        while !earshot_common::telemetry::render(&running.context.registry).unwrap().contains(counted) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), withheld).await.expect("the first beat is withheld");
+    assert!(beats.try_recv().is_err());
+    progress(&context, 1).await;
+    tokio::time::timeout(Duration::from_secs(20), beats.recv()).await.expect("a beat comes").unwrap();
+    running.stop().await;
 }

@@ -16,17 +16,23 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::BoxFuture;
 use prometheus::Registry;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::http;
 use crate::keys::Secret;
+use crate::lag::{InputLag, Inputs};
+use crate::metrics::Metrics;
 use crate::settings::{DEFAULT_FILE, Login, Settings, SettingsError};
-use crate::stage::{StageMetrics, Surroundings};
+use crate::stage::Surroundings;
 use crate::telemetry;
 use crate::time::Clock;
 use crate::topics;
+
+/// An operator's question waits no longer for the log: it must be answered when the log is the trouble.
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a service gets from its surroundings.
 #[derive(Clone, Debug)]
@@ -38,9 +44,11 @@ pub struct Context {
     /// Cancelled when the service must stop.
     pub stop: CancellationToken,
     /// Where its metrics are declared.
-    pub metrics: Registry,
-    /// Counters of the stages' loop, one set for the process.
-    pub stage_metrics: StageMetrics,
+    pub registry: Registry,
+    /// What every program measures, one set for the process.
+    pub metrics: Metrics,
+    /// Where its stages say how far they are.
+    pub inputs: Inputs,
     /// Where it reports that it lives.
     pub health: Health,
     /// The installation's secret.
@@ -56,7 +64,8 @@ impl Context {
             broker: self.broker.clone(),
             stop: self.stop.clone(),
             health: self.health.clone(),
-            metrics: self.stage_metrics.clone(),
+            inputs: self.inputs.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 }
@@ -102,34 +111,47 @@ impl Health {
         parts.insert(part.to_owned(), PartHealth { reported: Instant::now(), deadline, trouble });
     }
 
-    /// One line for each part that is not well; empty when all are.
-    pub fn troubles(&self) -> Vec<String> {
+    /// How each part is.
+    pub fn parts(&self) -> Vec<PartReport> {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut troubles = Vec::new();
+        let mut reports = Vec::new();
         for (name, part) in parts.iter() {
-            if let Some(trouble) = &part.trouble {
-                troubles.push(format!("{name}: {trouble}"));
-            } else if part.reported.elapsed() > part.deadline {
-                troubles
-                    .push(format!("{name}: has not reported for {} s", part.reported.elapsed().as_secs()));
-            }
+            let silent_s = part.reported.elapsed().as_secs();
+            let trouble = match &part.trouble {
+                Some(trouble) => Some(trouble.clone()),
+                None if part.reported.elapsed() > part.deadline => {
+                    Some(format!("has not reported for {silent_s} s"))
+                }
+                None => None,
+            };
+            reports.push(PartReport { part: name.clone(), trouble });
         }
-        troubles
+        reports
     }
+}
+
+/// How a part of a program is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartReport {
+    /// The part, such as `enrich`.
+    pub part: String,
+    /// Why it does not get on; `None` where it does.
+    pub trouble: Option<String>,
 }
 
 /// Opens the log and makes the surroundings of services that run in this process.
 pub async fn open(settings: Settings, stop: CancellationToken) -> anyhow::Result<Context> {
     let secret = Secret::load_or_create(&settings.secret_file())?;
     let broker = Broker::open(&settings.connection(), &topics::ALL).await?;
-    let metrics = Registry::new();
-    let stage_metrics = StageMetrics::declare(&metrics).context("declare the metrics of the stages")?;
+    let registry = Registry::new();
+    let metrics = Metrics::declare(&registry).context("declare the metrics of every program")?;
     Ok(Context {
         broker,
         clock: Clock::system(),
         stop,
+        registry,
         metrics,
-        stage_metrics,
+        inputs: Inputs::default(),
         health: Health::default(),
         secret,
         settings,
@@ -155,9 +177,10 @@ pub async fn run(context: &Context, listener: TcpListener, services: Vec<Service
     let stop = context.stop.clone();
     // For a client that wants to know whether its login is right before it sends much.
     let mut routes = Router::new().route("/api/login", get(async || StatusCode::NO_CONTENT));
-    let mut open_routes = admin(context);
     let mut work = tokio::task::JoinSet::new();
     let names: Vec<&'static str> = services.iter().map(|service| service.name).collect();
+    routes = routes.merge(for_operators(context, &names));
+    let mut open_routes = admin(context);
     open_routes = open_routes.route("/api/services", get(async move || Json(names)));
     for service in services {
         routes = routes.merge(service.routes);
@@ -273,25 +296,92 @@ pub fn stop_on_signal(stop: CancellationToken) {
 /// `/livez` says that the process serves, `/readyz` that all parts are well, `/metrics` how it goes.
 fn admin(context: &Context) -> Router {
     let health = context.health.clone();
-    let registry = context.metrics.clone();
+    let context = context.clone();
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route(
             "/readyz",
             get(async move || {
-                let troubles = health.troubles();
+                let troubles = troubles(&health);
                 if troubles.is_empty() {
-                    (StatusCode::OK, "ready\n".to_owned())
-                } else {
-                    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+                    return (StatusCode::OK, "ready\n".to_owned());
                 }
+                let lines: Vec<String> = troubles
+                    .iter()
+                    .map(|trouble| format!("{}: {}\n", trouble.part, trouble.trouble))
+                    .collect();
+                (StatusCode::SERVICE_UNAVAILABLE, lines.concat())
             }),
         )
         .route(
             "/metrics",
             get(async move || {
-                telemetry::render(&registry)
+                measure(&context).await;
+                telemetry::render(&context.registry)
                     .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
             }),
         )
+}
+
+/// `/api/health`: what `earshot status` asks of every program.
+fn for_operators(context: &Context, services: &[&'static str]) -> Router {
+    let context = context.clone();
+    let services = services.to_vec();
+    let answer = async move || {
+        let inputs = inputs(&context).await;
+        let mut troubles = troubles(&context.health);
+        if let Err(error) = &inputs {
+            troubles.push(Trouble { part: "log".to_owned(), trouble: error.clone() });
+        }
+        Json(HealthReport {
+            version: env!("CARGO_PKG_VERSION"),
+            services: services.clone(),
+            troubles,
+            inputs: inputs.unwrap_or_default(),
+        })
+    };
+    Router::new().route("/api/health", get(answer))
+}
+
+/// How a program is, as an operator asks.
+#[derive(Debug, Serialize)]
+struct HealthReport {
+    version: &'static str,
+    services: Vec<&'static str>,
+    /// Empty where all is well.
+    troubles: Vec<Trouble>,
+    /// How far each partition is read that is read here.
+    inputs: Vec<InputLag>,
+}
+
+#[derive(Debug, Serialize)]
+struct Trouble {
+    part: String,
+    trouble: String,
+}
+
+fn troubles(health: &Health) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    for PartReport { part, trouble } in health.parts() {
+        troubles.extend(trouble.map(|trouble| Trouble { part, trouble }));
+    }
+    troubles
+}
+
+/// Brings the gauges up to date that are only looked at when somebody asks.
+async fn measure(context: &Context) {
+    context.metrics.show_parts(&context.health.parts());
+    context.metrics.show_disk(&context.settings.shared.data);
+    match inputs(context).await {
+        Ok(lags) => context.metrics.show_lags(&lags),
+        Err(error) => tracing::warn!(error, "the lag could not be measured; its gauges stand still"),
+    }
+}
+
+async fn inputs(context: &Context) -> Result<Vec<InputLag>, String> {
+    let measuring = context.inputs.measure(&context.broker, context.clock.now());
+    match tokio::time::timeout(MEASURE_TIMEOUT, measuring).await {
+        Ok(measured) => measured.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the log gives no answer within {} s", MEASURE_TIMEOUT.as_secs())),
+    }
 }

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{
     Broker, MAX_BATCH, MAX_RECORD_BYTES, Member, NewRecord, Position, ReadError, Reader, Record,
 };
+use crate::events::DecodeError;
+use crate::fail_point;
+use crate::lag::Inputs;
+use crate::metrics::Metrics;
 use crate::service::Health;
 use crate::topics::{DEAD_LETTERS, Topic};
 
@@ -34,10 +37,59 @@ pub enum Fate {
     Emitted(Vec<Output>),
     /// It concerns nobody; why, from a small set, for the metrics.
     Skipped(&'static str),
-    /// It can never succeed: to the dead letters, with the reason.
-    Rejected(String),
+    /// It cannot succeed as it is: to the dead letters, with the reason.
+    Rejected(Rejection),
     /// It may succeed later: the same batch again, in order.
     Failed(anyhow::Error),
+}
+
+/// Why a message cannot succeed as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The kind of fault, for the metrics.
+    pub reason: RejectionReason,
+    /// The fault in words: the field, the value, and what is wrong.
+    pub message: String,
+}
+
+/// The kinds of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectionReason {
+    /// It is not the record that it should be.
+    Unreadable,
+    /// A newer Earshot wrote it: it can be driven again after the upgrade.
+    NewerVersion,
+    /// It, or what becomes of it, is larger than the log takes.
+    TooLarge,
+    /// A row of an import is no mention.
+    BadRow,
+}
+
+impl RejectionReason {
+    /// The word as it stands in labels and headers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::NewerVersion => "newer_version",
+            Self::TooLarge => "too_large",
+            Self::BadRow => "bad_row",
+        }
+    }
+}
+
+impl From<DecodeError> for Rejection {
+    fn from(error: DecodeError) -> Self {
+        let reason =
+            if error.newer_version { RejectionReason::NewerVersion } else { RejectionReason::Unreadable };
+        Self { reason, message: error.to_string() }
+    }
+}
+
+impl Rejection {
+    /// Of something that is larger than the log takes.
+    pub fn too_large(message: String) -> Self {
+        Self { reason: RejectionReason::TooLarge, message }
+    }
 }
 
 /// A record and where it goes.
@@ -53,6 +105,9 @@ pub struct Output {
 pub trait Stage: Send {
     /// The service and stage, for metrics, health and dead letters.
     fn name(&self) -> &'static str;
+
+    /// The topic that its messages come from.
+    fn topic(&self) -> Topic;
 
     /// Before each batch: takes in what must be known for it.
     fn prepare(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send {
@@ -120,40 +175,6 @@ impl Input {
     }
 }
 
-/// Counters of the loop.
-#[derive(Clone, Debug)]
-pub struct StageMetrics {
-    /// Messages by stage and fate.
-    fates: IntCounterVec,
-    /// Seconds from reading a batch to having it done, by stage.
-    batch_seconds: HistogramVec,
-}
-
-impl StageMetrics {
-    /// Declares the metrics.
-    pub fn declare(registry: &Registry) -> prometheus::Result<Self> {
-        let fates = IntCounterVec::new(
-            Opts::new("earshot_stage_messages_total", "Messages by stage and fate"),
-            &["stage", "fate"],
-        )?;
-        let batch_seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "earshot_stage_batch_seconds",
-                "Seconds from reading a batch to having it done",
-            )
-            .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0]),
-            &["stage"],
-        )?;
-        registry.register(Box::new(fates.clone()))?;
-        registry.register(Box::new(batch_seconds.clone()))?;
-        Ok(Self { fates, batch_seconds })
-    }
-
-    fn count(&self, stage: &str, fate: &str) {
-        self.fates.with_label_values(&[stage, fate]).inc();
-    }
-}
-
 /// What the loop needs beside its stage and input.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -163,14 +184,17 @@ pub struct Surroundings {
     pub stop: CancellationToken,
     /// Where to say that the stage gets on.
     pub health: Health,
+    /// Where to say how far the input is read.
+    pub inputs: Inputs,
     /// Where to count.
-    pub metrics: StageMetrics,
+    pub metrics: Metrics,
 }
 
 /// Runs a stage until the stop, or until its input cannot be read any more.
 pub async fn run<S: Stage>(stage: &mut S, mut input: Input, around: &Surroundings) -> anyhow::Result<()> {
     loop {
         around.health.well(stage.name(), PROGRESS_DEADLINE);
+        around.inputs.stands(stage.name(), stage.topic(), &input.owned(), &[]);
         // An idle stage wakes to say that it lives.
         let alive = Instant::now() + PROGRESS_DEADLINE / 2;
         let wake = stage.due().map_or(alive, |due| due.min(alive));
@@ -186,6 +210,7 @@ pub async fn run<S: Stage>(stage: &mut S, mut input: Input, around: &Surrounding
                 if !done {
                     return Ok(());
                 }
+                around.inputs.stands(stage.name(), stage.topic(), &input.owned(), &batch);
             }
             Some(Err(ReadError::Unavailable { topic, message })) => {
                 around.health.trouble(stage.name(), format!("read `{topic}`: {message}"));
@@ -266,16 +291,17 @@ async fn work<S: Stage>(
                     outputs.extend(records);
                 }
                 Fate::Skipped(reason) => around.metrics.count(name, reason),
-                Fate::Rejected(reason) => {
+                Fate::Rejected(rejection) => {
                     around.metrics.count(name, "rejected");
+                    around.metrics.dead_letters(name, rejection.reason, 1);
                     tracing::warn!(
                         stage = name,
                         partition = record.partition,
                         offset = record.offset,
-                        reason,
+                        reason = rejection.message,
                         "rejected"
                     );
-                    outputs.push(dead_letter(name, record, &reason));
+                    outputs.push(dead_letter(name, stage.topic(), record, &rejection));
                 }
                 Fate::Failed(error) => return Err(error),
             }
@@ -283,15 +309,19 @@ async fn work<S: Stage>(
         }
         Ok(())
     })?;
+    fail_point::passed("processed");
     store(&around.broker, outputs).await?;
+    fail_point::passed("stored");
     let next: Vec<Position> =
         next.into_iter().map(|(partition, offset)| Position { partition, offset }).collect();
     stage.settle(&next).await?;
+    fail_point::passed("settled");
     if let Err(error) = input.done(&next).await {
         // The next commit covers this one. Where the group has moved on without us, only reading on brings us
         // back into it, and what is read again is repeatable.
         tracing::warn!(stage = name, %error, "positions were not committed; reading on");
     }
+    fail_point::passed("committed");
     Ok(())
 }
 
@@ -315,25 +345,33 @@ pub async fn store(broker: &Broker, outputs: Vec<Output>) -> anyhow::Result<()> 
 }
 
 /// A message as a dead letter: the original bytes, with why and where from in the headers.
-fn dead_letter(stage: &'static str, record: &Record, reason: &str) -> Output {
-    let from = [("partition", record.partition.to_string()), ("offset", record.offset.to_string())];
-    letter(stage, reason, record.key.clone(), record.value.clone(), &from)
+fn dead_letter(stage: &'static str, topic: Topic, record: &Record, rejection: &Rejection) -> Output {
+    let from = [
+        ("topic", topic.name.to_owned()),
+        ("partition", record.partition.to_string()),
+        ("offset", record.offset.to_string()),
+    ];
+    letter(stage, rejection, record.key.clone(), record.value.clone(), &from)
 }
 
 /// A dead letter of something that never was a message, such as a row of an import.
 pub fn letter(
     service: &str,
-    reason: &str,
+    rejection: &Rejection,
     key: Option<Bytes>,
     mut value: Bytes,
     from: &[(&str, String)],
 ) -> Output {
+    let header = |name: &str, text: &str| {
+        (name.to_owned(), Bytes::copy_from_slice(cut(text, MAX_REASON_BYTES).as_bytes()))
+    };
     let mut headers = vec![
-        ("service".to_owned(), Bytes::copy_from_slice(service.as_bytes())),
-        ("reason".to_owned(), Bytes::copy_from_slice(cut(reason, MAX_REASON_BYTES).as_bytes())),
+        header("service", service),
+        header("kind", rejection.reason.as_str()),
+        header("reason", &rejection.message),
     ];
     for (name, text) in from {
-        headers.push(((*name).to_owned(), Bytes::copy_from_slice(cut(text, MAX_REASON_BYTES).as_bytes())));
+        headers.push(header(name, text));
     }
     if value.len() > MAX_RECORD_BYTES - DEAD_LETTER_ROOM {
         headers.push(("cut_from_bytes".to_owned(), Bytes::from(value.len().to_string())));

@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, EnrichedEvent, MentionEvent, SignalRecord, SourceState, decode, encode,
+    AlertEvent, DefinitionVersion, EnrichedEvent, Erasure, MentionEvent, SignalRecord, SourceState, decode,
+    encode,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,11 +28,12 @@ fn every_golden_example_is_read_and_written_again_as_it_is() {
             "alerts" => round_trip::<AlertEvent>(&name, &text),
             "watchlist" => round_trip::<DefinitionVersion>(&name, &text),
             "source.state" => round_trip::<SourceState>(&name, &text),
+            "erasures" => round_trip::<Erasure>(&name, &text),
             other => panic!("{name}: no topic is called {other}"),
         }
         examples += 1;
     }
-    assert_eq!(examples, 16);
+    assert_eq!(examples, 17);
 }
 
 fn round_trip<T: Serialize + DeserializeOwned>(name: &str, text: &str) {
@@ -50,7 +52,9 @@ fn a_reader_ignores_fields_that_it_does_not_know() {
 #[test]
 fn a_version_from_the_future_is_refused_by_its_number() {
     let future = include_str!("golden/mentions.raw.v1.upsert.json").replacen("\"v\":1", "\"v\":2", 1);
-    let error = decode::<MentionEvent>(future.as_bytes()).unwrap_err().to_string();
+    let error = decode::<MentionEvent>(future.as_bytes()).unwrap_err();
+    assert!(error.newer_version);
+    let error = error.to_string();
     assert!(error.contains("schema version 2 is not one that this program reads (1 to 1)"), "{error}");
 }
 

@@ -16,10 +16,10 @@ pub mod story;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
-use earshot_common::definitions;
 use earshot_common::service::{Context, Service};
 use earshot_common::stage::{Input, run};
 use earshot_common::topics::MENTIONS_RAW;
+use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
@@ -42,17 +42,19 @@ impl Default for EnrichSettings {
     }
 }
 
-/// Starts the service: the watchlist is read to its end before the first mention.
+/// Starts the service: the watchlist and the erasures are read to their ends before the first mention.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     // Read for its check: the address is the runner's affair.
     context.settings.section::<EnrichSettings>("enrich")?;
-    let metrics = Metrics::declare(&context.metrics).context("declare the metrics of enrich")?;
+    let metrics = Metrics::declare(&context.registry).context("declare the metrics of enrich")?;
     let watchlist =
         definitions::follow(&context.broker, context.stop.clone()).await.context("read the watchlist")?;
+    let erased =
+        erasures::follow(&context.broker, context.stop.clone()).await.context("read the erasures")?;
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
-    let mut stage = EnrichStage::new(context.broker, context.clock, context.secret, metrics, watchlist)?;
+    let mut stage = EnrichStage::new(&context, metrics, watchlist, erased)?;
     let work = async move { run(&mut stage, Input::Member(member), &around).await };
     Ok(Service {
         name: stage::NAME,

@@ -7,13 +7,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use earshot_common::broker::{Broker, MAX_RECORD_BYTES, NewRecord, Position, Record};
 use earshot_common::definitions::Watchlist;
+use earshot_common::erasures::Erased;
 use earshot_common::events::{
-    Deletion, EnrichedEvent, Mention, MentionEvent, RawPosition, SignalRecord, decode, encode,
+    Deletion, DeletionReason, Enriched, EnrichedEvent, Mention, MentionEvent, Origin, RawPosition,
+    SchemaVersion, SignalRecord, decode, encode,
 };
 use earshot_common::keys::Secret;
-use earshot_common::stage::{Fate, Output, Stage};
-use earshot_common::time::Clock;
-use earshot_common::topics::{MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS};
+use earshot_common::metrics::{Hop, Metrics as PipelineMetrics};
+use earshot_common::service::Context;
+use earshot_common::stage::{Fate, Output, Rejection, Stage};
+use earshot_common::time::{Clock, Timestamp};
+use earshot_common::topics::{MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS, Topic};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -41,7 +45,9 @@ pub struct EnrichStage {
     clock: Clock,
     secret: Secret,
     metrics: Metrics,
+    pipeline: PipelineMetrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
+    erased: watch::Receiver<Arc<Erased>>,
     lexicon: Arc<Lexicon>,
     knowledge: Knowledge,
     done: Done,
@@ -52,24 +58,25 @@ pub struct EnrichStage {
 }
 
 impl EnrichStage {
-    /// A stage that follows a watchlist.
+    /// A stage that follows a watchlist, and keeps out the authors that are erased.
     pub fn new(
-        broker: Broker,
-        clock: Clock,
-        secret: Secret,
+        context: &Context,
         metrics: Metrics,
         mut watchlist: watch::Receiver<Arc<Watchlist>>,
+        erased: watch::Receiver<Arc<Erased>>,
     ) -> anyhow::Result<Self> {
         let lexicon = Arc::new(Lexicon::english());
         let newest = watchlist.borrow_and_update().clone();
         let knowledge = Knowledge::of(&newest, lexicon.clone()).context("prepare the watchlist")?;
         metrics.watchlist(newest.next());
         Ok(Self {
-            broker,
-            clock,
-            secret,
+            broker: context.broker.clone(),
+            clock: context.clock.clone(),
+            secret: context.secret.clone(),
             metrics,
+            pipeline: context.metrics.clone(),
             watchlist,
+            erased,
             lexicon,
             knowledge,
             done: Done::default(),
@@ -78,23 +85,24 @@ impl EnrichStage {
         })
     }
 
-    fn upsert(&self, mention: Mention, raw: RawPosition) -> Fate {
+    fn upsert(&self, mention: Mention, raw: RawPosition, appended: Timestamp) -> Fate {
         let bytes = mention.text.len() + mention.title.as_ref().map_or(0, String::len);
         if bytes > MAX_TEXT_BYTES {
-            return Fate::Rejected(format!(
+            return Fate::Rejected(Rejection::too_large(format!(
                 "fields `title` and `text` have {bytes} bytes, more than the {MAX_TEXT_BYTES} of a mention"
-            ));
+            )));
         }
         let enriched = judge(mention, raw, &self.knowledge, self.clock.now());
         self.metrics.judged(&enriched);
+        self.observe_hops(&enriched, appended);
         let signal = signal(&enriched, &self.secret);
         let id = enriched.mention.id.clone();
         let value = encode(&EnrichedEvent::Upsert(Box::new(enriched)));
         if id.len() + value.len() > MAX_RECORD_BYTES {
-            return Fate::Rejected(format!(
+            return Fate::Rejected(Rejection::too_large(format!(
                 "the mention has {} bytes with its judgement, more than the {MAX_RECORD_BYTES} of a record",
                 value.len()
-            ));
+            )));
         }
         let mut outputs = vec![Output { topic: MENTIONS_ENRICHED, record: NewRecord::keyed(id, value) }];
         outputs.extend(signal.map(|signal| to_signals(&SignalRecord::Signal(Box::new(signal)))));
@@ -102,9 +110,28 @@ impl EnrichStage {
     }
 }
 
+impl EnrichStage {
+    fn keeps_out(&self, mention: &Mention) -> bool {
+        let erased = self.erased.borrow();
+        mention.author.as_ref().is_some_and(|author| erased.contains(self.secret.author(&author.id)))
+    }
+
+    /// Measures a live mention's way so far. History is late by its nature and says nothing.
+    fn observe_hops(&self, enriched: &Enriched, appended: Timestamp) {
+        if enriched.mention.origin == Origin::Live {
+            self.pipeline.hop(Hop::CollectedRaw, enriched.mention.collected, appended);
+            self.pipeline.hop(Hop::RawEnriched, appended, enriched.enriched);
+        }
+    }
+}
+
 impl Stage for EnrichStage {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn topic(&self) -> Topic {
+        MENTIONS_RAW
     }
 
     async fn prepare(&mut self) -> anyhow::Result<()> {
@@ -121,9 +148,12 @@ impl Stage for EnrichStage {
         self.done.record(record.partition, record.appended);
         let raw = RawPosition { partition: record.partition, offset: record.offset };
         match decode(&record.value) {
-            Ok(MentionEvent::Upsert(mention)) => self.upsert(*mention, raw),
+            Ok(MentionEvent::Upsert(mention)) if self.keeps_out(&mention) => {
+                delete(erasure_of(&mention), raw)
+            }
+            Ok(MentionEvent::Upsert(mention)) => self.upsert(*mention, raw, record.appended),
             Ok(MentionEvent::Delete(deletion)) => delete(deletion, raw),
-            Err(error) => Fate::Rejected(error.to_string()),
+            Err(error) => Fate::Rejected(error.into()),
         }
     }
 
@@ -145,7 +175,6 @@ impl Stage for EnrichStage {
         }
         let asked = self.clock.now();
         let bounds = self.broker.bounds(&MENTIONS_RAW, None).await.context("tell progress")?;
-        self.metrics.waiting(owned, &bounds);
         if !in_any_case && !all_drained(owned, &bounds) {
             return Ok(Vec::new());
         }
@@ -155,6 +184,18 @@ impl Stage for EnrichStage {
             return Ok(Vec::new());
         }
         Ok(vec![to_signals(&SignalRecord::Progress(progress))])
+    }
+}
+
+/// In place of a mention whose author is kept out, so that what stands of it under its id goes too.
+fn erasure_of(mention: &Mention) -> Deletion {
+    Deletion {
+        v: SchemaVersion::default(),
+        id: mention.id.clone(),
+        revision: mention.revision,
+        origin: mention.origin,
+        reason: DeletionReason::Erased,
+        collected: mention.collected,
     }
 }
 

@@ -147,15 +147,10 @@ async fn raw_mentions_become_judgements_signals_progress_and_dead_letters() {
 }
 
 fn stage(context: &Context, watchlist: watch::Receiver<Arc<Watchlist>>) -> EnrichStage {
-    let metrics = Metrics::declare(&context.metrics).unwrap();
-    EnrichStage::new(
-        context.broker.clone(),
-        context.clock.clone(),
-        context.secret.clone(),
-        metrics,
-        watchlist,
-    )
-    .unwrap()
+    let metrics = Metrics::declare(&context.registry).unwrap();
+    // The sender may go: what it sent stays.
+    let (_, erased) = watch::channel(Arc::default());
+    EnrichStage::new(context, metrics, watchlist, erased).unwrap()
 }
 
 /// A raw record as the loop hands it over.

@@ -74,7 +74,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
 /// What the requests work with, and the work of writing.
 async fn assemble(context: Context) -> anyhow::Result<(App, Indexing)> {
     let settings: IndexSettings = context.settings.section("index")?;
-    let metrics = Metrics::declare(&context.metrics).context("declare the metrics of the index")?;
+    let metrics = Metrics::declare(&context.registry, context.metrics.clone())
+        .context("declare the metrics of the index")?;
     let store = Store::open(&context.settings.shared.data.join("index"))?;
     let watchlist = definitions::follow(&context.broker, context.stop.clone()).await?;
     let alerts = alerts_view::follow(&context.broker, context.stop.clone()).await?;

@@ -9,15 +9,16 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use earshot_common::broker::{Bounds, Broker, Position, Record};
 use earshot_common::events::{EnrichedEvent, Origin, decode};
+use earshot_common::fail_point;
 use earshot_common::stage::{Fate, Input, Output, Stage};
-use earshot_common::time::{Clock, Timestamp};
-use earshot_common::topics::MENTIONS_ENRICHED;
+use earshot_common::time::Clock;
+use earshot_common::topics::{MENTIONS_ENRICHED, Topic};
 use tantivy::{IndexWriter, TantivyDocument, Term};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::metrics::{LiveMention, Metrics};
 use crate::schema::{SCHEMA_VERSION, Version, version_of};
 use crate::store::{Mark, Payload, Store};
 
@@ -48,8 +49,8 @@ pub(crate) struct IndexStage {
     processed: BTreeMap<u32, Mark>,
     /// Versions that are written and not yet searchable.
     pending: HashMap<String, Version>,
-    /// When each live mention was judged and published that waits for the commit.
-    waiting: Vec<(Timestamp, Timestamp)>,
+    /// The live mentions that wait for the commit.
+    waiting: Vec<LiveMention>,
     /// Since when something waits for a commit.
     dirty_since: Option<Instant>,
     committed: watch::Sender<Committed>,
@@ -121,13 +122,15 @@ impl IndexStage {
         let payload = Payload { schema: SCHEMA_VERSION, partitions: self.marks.values().cloned().collect() };
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&serde_json::to_string(&payload)?);
+        fail_point::passed("prepared");
         prepared.commit()?;
+        fail_point::passed("indexed");
         self.store.reload()?;
         self.dirty_since = None;
         self.pending.clear();
         let now = self.clock.now();
-        for (enriched, published) in self.waiting.drain(..) {
-            self.metrics.observe_searchable(enriched, published, now);
+        for live in self.waiting.drain(..) {
+            self.metrics.observe_searchable(&live, now);
         }
         self.announce()
     }
@@ -136,6 +139,8 @@ impl IndexStage {
     fn announce(&self) -> anyhow::Result<()> {
         let documents = self.store.documents().context("count the index's documents")?;
         self.metrics.documents.set(i64::try_from(documents).unwrap_or(i64::MAX));
+        let bytes = self.store.size_bytes().context("measure the index")?;
+        self.metrics.size_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let positions = self.marks.values().map(Mark::position).collect();
         self.committed.send_replace(Committed { positions, documents });
         Ok(())
@@ -163,7 +168,8 @@ impl IndexStage {
                 let document = fields.mention(&enriched);
                 let written = self.write(&enriched.mention.id, Version::of_upsert(&enriched), document)?;
                 if written && enriched.mention.origin == Origin::Live {
-                    self.waiting.push((enriched.enriched, enriched.mention.published));
+                    let (published, collected) = (enriched.mention.published, enriched.mention.collected);
+                    self.waiting.push(LiveMention { published, collected, enriched: enriched.enriched });
                 }
                 Ok(written)
             }
@@ -180,6 +186,10 @@ impl Stage for IndexStage {
         "index"
     }
 
+    fn topic(&self) -> Topic {
+        MENTIONS_ENRICHED
+    }
+
     fn process(&mut self, record: &Record) -> Fate {
         let fate = match decode::<EnrichedEvent>(&record.value) {
             Ok(event) => match self.take(event) {
@@ -191,7 +201,7 @@ impl Stage for IndexStage {
                     return Fate::Failed(anyhow::Error::new(error).context("write to the index"));
                 }
             },
-            Err(error) => Fate::Rejected(error.to_string()),
+            Err(error) => Fate::Rejected(error.into()),
         };
         self.processed.insert(record.partition, Mark::behind(record));
         fate
@@ -253,6 +263,8 @@ mod tests {
     use prometheus::Registry;
     use tantivy::directory::RamDirectory;
 
+    use earshot_common::time::Timestamp;
+
     use super::*;
     use crate::fixtures::{delete, mention, upsert, version};
     use crate::search::by_id;
@@ -260,7 +272,9 @@ mod tests {
     fn stage_in(directory: &RamDirectory) -> (IndexStage, watch::Receiver<Committed>) {
         let store = Store::in_directory(directory.clone()).unwrap();
         let (sender, committed) = watch::channel(Committed::default());
-        let metrics = Metrics::declare(&Registry::new()).unwrap();
+        let registry = Registry::new();
+        let pipeline = earshot_common::metrics::Metrics::declare(&registry).unwrap();
+        let metrics = Metrics::declare(&registry, pipeline).unwrap();
         let interval = Duration::from_millis(500);
         let stage =
             IndexStage::open(store, interval, Clock::system(), metrics, sender, CancellationToken::new());

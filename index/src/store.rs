@@ -118,6 +118,11 @@ impl Store {
         self.reader.searcher()
     }
 
+    /// Bytes of the last commit's files.
+    pub(crate) fn size_bytes(&self) -> tantivy::Result<u64> {
+        Ok(self.searcher().space_usage()?.total().get_bytes())
+    }
+
     /// Mentions that can be found.
     pub(crate) fn documents(&self) -> tantivy::Result<u64> {
         let count = self.searcher().search(&Filter::default().to_tantivy(&self.fields), &Count)?;

@@ -28,7 +28,7 @@ const NAME: &str = "ingest";
 /// Starts the service: opens its doors and takes up its sources where it left them.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings: IngestSettings = context.settings.section(NAME)?;
-    let metrics = IngestMetrics::declare(&context.metrics).context("declare the metrics of ingest")?;
+    let metrics = IngestMetrics::declare(&context.registry).context("declare the metrics of ingest")?;
     let signed_routes = doors::routes(&context, &settings, &metrics)?;
     let import = import::routes(&context, &metrics);
     let sources = Sources::open(context, &settings, metrics).await?;

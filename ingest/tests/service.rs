@@ -69,7 +69,7 @@ impl Running {
     async fn restart(self) -> Self {
         let context = self.context.clone();
         self.stop().await;
-        let fresh = Context { stop: CancellationToken::new(), metrics: Registry::new(), ..context };
+        let fresh = Context { stop: CancellationToken::new(), registry: Registry::new(), ..context };
         Self::start_on(fresh).await
     }
 

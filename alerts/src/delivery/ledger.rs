@@ -167,6 +167,11 @@ impl Ledger {
         }
     }
 
+    /// When each message was decided that is not done with.
+    pub(crate) fn undelivered(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.entries.values().map(|entry| entry.event.decided)
+    }
+
     /// The claims to write now.
     pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Delivery> {
         let mut claims = Vec::new();
@@ -227,7 +232,7 @@ impl Ledger {
 
     /// What nobody has taken: the messages that wait for an attempt or its end, and those that were given up
     /// within a day.
-    pub(crate) fn undelivered(&mut self, now: Timestamp) -> Vec<Undelivered> {
+    pub(crate) fn listing(&mut self, now: Timestamp) -> Vec<Undelivered> {
         self.given_up.retain(|_, (at, _)| now < at.plus_millis(LISTED_FOR_MS));
         let waiting = self.entries.iter().map(|(key, entry)| entry.listed(key, false));
         waiting.chain(self.given_up.values().map(|(_, listed)| listed.clone())).collect()
@@ -305,13 +310,13 @@ mod tests {
         assert_eq!(done.state, DeliveryState::Delivered);
         ledger.take(at(2), &done);
         assert!(ledger.claims(at(9_999)).is_empty());
-        assert_eq!(ledger.undelivered(at(2)), []);
+        assert_eq!(ledger.listing(at(2)), []);
     }
 
     #[test]
     fn a_message_is_listed_until_it_is_taken_and_for_a_day_after_it_was_given_up() {
         let mut ledger = ledger("a");
-        let waiting = ledger.undelivered(at(0)).remove(0);
+        let waiting = ledger.listing(at(0)).remove(0);
         assert_eq!(
             (waiting.key.as_str(), waiting.route.as_str(), waiting.channel.as_str()),
             (MAIL_KEY, "comms", "mail")
@@ -322,15 +327,15 @@ mod tests {
         ledger.take(at(0), &claim("a", 1));
         ledger.jobs(9, at(0));
         ledger.settle(MAIL_KEY, for_now(), at(0));
-        let tried = ledger.undelivered(at(1)).remove(0);
+        let tried = ledger.listing(at(1)).remove(0);
         assert_eq!((tried.attempts, tried.error.as_deref(), tried.given_up), (1, Some("busy"), false));
 
         let failed = delivery(MAIL_KEY, DeliveryState::Failed, 7, "a", Some("no such mailbox".to_owned()));
         ledger.take(at(900), &failed);
-        let given_up = ledger.undelivered(at(901)).remove(0);
+        let given_up = ledger.listing(at(901)).remove(0);
         assert_eq!((given_up.attempts, given_up.error.as_deref()), (7, Some("no such mailbox")));
         assert!(given_up.given_up);
-        assert_eq!(ledger.undelivered(at(900 + 24 * 60 * 60)), []);
+        assert_eq!(ledger.listing(at(900 + 24 * 60 * 60)), []);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod alert;
 mod enriched;
+mod erasure;
 mod mention;
 mod signal;
 mod source;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use alert::*;
 pub use enriched::*;
+pub use erasure::*;
 pub use mention::*;
 pub use signal::*;
 pub use source::*;
@@ -41,8 +43,9 @@ impl<'de, const NEWEST: u32> Deserialize<'de> for SchemaVersion<NEWEST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
             version if (1..=NEWEST).contains(&version) => Ok(Self(version)),
+            0 => Err(de::Error::custom("version 0 is none: versions begin with 1")),
             version => Err(de::Error::custom(format_args!(
-                "schema version {version} is not one that this program reads (1 to {NEWEST})"
+                "{NEWER_VERSION} {version} is not one that this program reads (1 to {NEWEST})"
             ))),
         }
     }
@@ -56,13 +59,21 @@ pub struct DecodeError {
     pub path: String,
     /// What is wrong there.
     pub message: String,
+    /// Whether its schema version is one that a newer Earshot writes.
+    pub newer_version: bool,
 }
+
+/// How the refusal of a schema version from the future begins.
+const NEWER_VERSION: &str = "schema version";
 
 /// Reads a record from the bytes of a topic.
 pub fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(value);
-    serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| DecodeError { path: error.path().to_string(), message: error.inner().to_string() })
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let message = error.inner().to_string();
+        let newer_version = message.starts_with(NEWER_VERSION);
+        DecodeError { path: error.path().to_string(), message, newer_version }
+    })
 }
 
 /// Writes a record as the bytes of a topic.

@@ -26,7 +26,7 @@ use earshot_common::topics::MENTIONS_RAW;
 use serde::{Deserialize, Serialize};
 
 use crate::cleaning::{is_plain_name, raw_record};
-use crate::metrics::{DoorKind, IngestMetrics};
+use crate::metrics::{DoorKind, IngestMetrics, observe_delay};
 use crate::settings::IngestSettings;
 use signature::Secrets;
 use wire::Provenance;
@@ -109,7 +109,7 @@ impl Doors {
         self.store(&events).await?;
         for event in &events {
             if let MentionEvent::Upsert(mention) = event {
-                self.metrics.observe_delay(mention);
+                observe_delay(&self.context.metrics, mention);
             }
         }
         self.metrics.count_stored(DoorKind::Webhook, events.len());

@@ -26,8 +26,9 @@ use earshot_common::events::{
     MentionEvent, RawPosition, SchemaVersion, SignalRecord, SourceHealth, SourceStatus, encode,
 };
 use earshot_common::http::Refusal;
+use earshot_common::metrics::Metrics;
 use earshot_common::service::Context;
-use earshot_common::stage;
+use earshot_common::stage::{self, Rejection, RejectionReason};
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_RAW, SIGNALS};
 use futures::TryStreamExt as _;
 use tokio::sync::mpsc;
@@ -92,7 +93,7 @@ impl Importer {
             read
         });
 
-        let mut writer = Writer::new(self.context.broker.clone());
+        let mut writer = Writer::new(&self.context);
         while let Some(batch) = batches.recv().await {
             self.metrics.bad_rows.inc_by(batch.rejected.len() as u64);
             let mentions = batch.mentions.len();
@@ -132,14 +133,16 @@ impl Importer {
 /// Writes batches in order; several may be on their way to storage.
 struct Writer {
     broker: Broker,
+    metrics: Metrics,
     on_their_way: VecDeque<Durable>,
     /// The next raw offset of each partition that was written to.
     next: BTreeMap<u32, u64>,
 }
 
 impl Writer {
-    fn new(broker: Broker) -> Self {
-        Self { broker, on_their_way: VecDeque::new(), next: BTreeMap::new() }
+    fn new(context: &Context) -> Self {
+        let (broker, metrics) = (context.broker.clone(), context.metrics.clone());
+        Self { broker, metrics, on_their_way: VecDeque::new(), next: BTreeMap::new() }
     }
 
     async fn write(&mut self, source: &str, batch: Batch) -> Result<(), AppendError> {
@@ -154,9 +157,11 @@ impl Writer {
         let mut letters = Vec::new();
         for bad in batch.rejected {
             let from = [("import", source.to_owned()), ("line", bad.line.to_string())];
-            letters.push(stage::letter(NAME, &bad.reason, None, Bytes::from(bad.bytes), &from).record);
+            let rejection = Rejection { reason: RejectionReason::BadRow, message: bad.reason };
+            letters.push(stage::letter(NAME, &rejection, None, Bytes::from(bad.bytes), &from).record);
         }
         if !letters.is_empty() {
+            self.metrics.dead_letters(NAME, RejectionReason::BadRow, letters.len());
             self.broker.append_durably(&DEAD_LETTERS, letters).await?;
         }
         while self.on_their_way.len() > BATCHES_ON_THEIR_WAY {

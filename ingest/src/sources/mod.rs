@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use earshot_common::definitions::{self, Source, SourceKind, Watchlist};
-use earshot_common::events::Mention;
+use earshot_common::events::{Mention, SourceStatus};
 use earshot_common::service::Context;
 use earshot_common::time::Timestamp;
 use serde_json::Value;
@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::IngestMetrics;
+use crate::metrics::{IngestMetrics, SourceView};
 use crate::settings::IngestSettings;
 use client::Client;
 use poller::Poller;
@@ -98,6 +98,7 @@ struct Around {
 
 struct Running {
     source: Source,
+    began: Timestamp,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -129,6 +130,7 @@ impl Sources {
             let watchlist = Arc::clone(&self.watchlist.borrow_and_update());
             self.adjust(&mut running, &watchlist).await;
             self.around.context.health.well("ingest", ROUND * 4);
+            self.show(&running);
             tokio::select! {
                 () = stop.cancelled() => {}
                 changed = self.watchlist.changed() => {
@@ -167,12 +169,24 @@ impl Sources {
         }
     }
 
+    /// Shows operators how the sources are.
+    fn show(&self, running: &BTreeMap<String, Running>) {
+        let now = self.around.context.clock.now();
+        let views = running.values().map(|one| {
+            let state = self.around.states.get(&one.source);
+            let answered = state.as_ref().and_then(|state| state.last_success).unwrap_or(one.began);
+            let failing = state.is_some_and(|state| state.status == SourceStatus::Failing);
+            SourceView { kind: one.source.kind, failing, silent_ms: now.as_millis() - answered.as_millis() }
+        });
+        self.around.metrics.show_sources(views);
+    }
+
     fn begin(&self, source: Source) -> Running {
         tracing::info!(source = source.id, url = source.url, "a source is polled from now on");
         let stop = self.around.context.stop.child_token();
         let poller = Poller::new(self.around.clone(), source.clone());
         let task = tokio::spawn(poller.run(stop.clone()));
-        Running { source, stop, task }
+        Running { source, began: self.around.context.clock.now(), stop, task }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Around, PollError, Polled, poll};
 use crate::cleaning::raw_record;
-use crate::metrics::DoorKind;
+use crate::metrics::{DoorKind, observe_delay};
 
 /// A source that fails is asked at least this often, unless its own interval is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
@@ -91,7 +91,7 @@ impl Poller {
     async fn store(&self, mentions: Vec<Mention>) -> Result<(), AppendError> {
         let count = mentions.len();
         for mention in &mentions {
-            self.around.metrics.observe_delay(mention);
+            observe_delay(&self.around.context.metrics, mention);
         }
         let mut records: Vec<NewRecord> = mentions
             .into_iter()
@@ -134,6 +134,7 @@ impl Poller {
             .last_success
             .zip(last_success)
             .is_some_and(|(new, old)| new.as_millis() - old.as_millis() >= STATE_REFRESH_MS);
+        self.around.states.remember(&self.source, new.clone());
         if status_changed || changed || stale {
             self.around.states.put(&self.source, new.clone()).await?;
             self.state = Some(new);

@@ -42,6 +42,11 @@ impl States {
         newest.get(&place(source)).cloned()
     }
 
+    /// Keeps in mind what a source's state is, until a newer one comes; the log need not hold every answer.
+    pub(super) fn remember(&self, source: &Source, state: SourceState) {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(place(source), state);
+    }
+
     /// Stores a source's state.
     pub(super) async fn put(&self, source: &Source, state: SourceState) -> Result<(), AppendError> {
         let (partition, id) = place(source);
