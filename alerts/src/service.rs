@@ -254,6 +254,7 @@ impl Worker {
         self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
+        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
         let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
         Ok((reader, bounds.next))
     }

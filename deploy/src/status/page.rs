@@ -10,6 +10,8 @@ use super::report::{Answer, Input, Program, Report};
 
 /// Columns of a page, at most.
 const WIDTH: usize = 80;
+/// Services that read topics all the time.
+const READERS: [&str; 3] = ["enrich", "index", "alerts"];
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
@@ -55,19 +57,20 @@ fn inputs(page: &mut String, answers: &[&Answer]) {
     if by_reader.is_empty() {
         return;
     }
-    line(
-        page,
-        &format!(
-            "{:<8} {:<20} {:>10} {:>10}  {:>14}",
-            "READER", "topic", "partitions", "unread", "deleted in"
-        ),
-    );
-    for ((stage, topic), inputs) in by_reader {
+    line(page, "READER   topic                partitions     unread      deleted in");
+    for ((stage, topic), inputs) in &by_reader {
         let unread: u64 = inputs.iter().map(|input| input.lag).sum();
         let left = inputs.iter().filter_map(|input| input.retention_left_s).reduce(f64::min);
         // What is read cannot be lost any more.
         let left = left.filter(|_| unread > 0).map_or("-".to_owned(), hours);
         line(page, &format!("{stage:<8} {topic:<20} {:>10} {unread:>10}  {left:>14}", inputs.len()));
+    }
+    // As while a group shares out its partitions.
+    let reads = |service: &str| by_reader.keys().any(|(stage, _)| *stage == service);
+    for service in answers.iter().flat_map(|answer| &answer.health.services) {
+        if READERS.contains(&service.as_str()) && !reads(service) {
+            line(page, &format!("{service:<8} reads nothing at the moment"));
+        }
     }
     page.push('\n');
 }
@@ -108,14 +111,18 @@ fn undelivered(page: &mut String, answers: &[&Answer], at: Timestamp) {
     }
     line(page, &format!("UNDELIVERED MESSAGES  {}", messages.len()));
     for message in messages {
-        let state = match (message.given_up, message.attempts) {
-            (true, attempts) => format!("given up after {attempts} attempts"),
-            (false, 0) => "not tried yet".to_owned(),
-            (false, attempts) => format!("waits after {attempts} attempts"),
+        let state = if message.given_up { "given up" } else { "waiting" };
+        let tried = match message.attempts {
+            1 => "1 attempt".to_owned(),
+            attempts => format!("{attempts} attempts"),
         };
         let age = duration_s(seconds_between(message.since, at));
         line(page, &format!("  alert {}", message.alert));
-        wrapped(page, 4, &format!("{} of route {}: {age} old, {state}", message.channel, message.route));
+        wrapped(
+            page,
+            4,
+            &format!("{} of route {}: {age} old, {tried}, {state}", message.channel, message.route),
+        );
     }
     page.push('\n');
 }
@@ -194,15 +201,16 @@ mod tests {
 
             READER   topic                partitions     unread      deleted in
             index    mentions.enriched             2       1200          22.2 h
+            alerts   reads nothing at the moment
 
             SOURCES  1 healthy, 1 failing, 1 new
               news fails; it last answered 3 h ago
 
             UNDELIVERED MESSAGES  2
               alert a7000000000000000000000000000001
-                webhook of route comms: 4 min old, waits after 4 attempts
+                webhook of route comms: 4 min old, 4 attempts, waiting
               alert a7000000000000000000000000000001
-                mail of route comms: 2 s old, not tried yet
+                mail of route comms: 2 s old, 0 attempts, waiting
 
             NOT WELL: 5 faults
               index has 1200 records of mentions.enriched partition 1 to read, of which the
