@@ -41,8 +41,7 @@ async fn a_source_that_fails_and_a_message_that_nobody_takes_are_said_with_their
 
     let (feed, hook) = (free_address().await.unwrap(), free_address().await.unwrap());
     let watched = format!(
-        "{}webhook = [\"team\"]\n[[source]]\nid = \"news\"\nkind = \"feed\"\nurl = \"http://{feed}/feed\"\n",
-        WATCHLIST
+        "{WATCHLIST}webhook = [\"team\"]\n[[source]]\nid = \"news\"\nkind = \"feed\"\nurl = \"http://{feed}/feed\"\n"
     );
     let more = format!(
         "[ingest]\nallow_private_addresses = true\n[alerts.webhooks.team]\nurl = \"http://{hook}/\"\nsecret = \"{DOOR_SECRET}\""
