@@ -50,11 +50,6 @@ impl LogCopy {
         Self::open(to)
     }
 
-    /// The log of a folder that this process holds, as good as a copy.
-    pub fn of(folder: &Path) -> Result<Self, CopyError> {
-        Self::open(&folder.join(FILE))
-    }
-
     /// Opens a copy that was taken before.
     pub fn open(path: &Path) -> Result<Self, CopyError> {
         let failed = |error: rusqlite::Error| CopyError::new(path, error);

@@ -9,12 +9,12 @@ mod topics;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
@@ -28,8 +28,6 @@ pub(super) use producer::Pending;
 
 /// How long a question to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before a partition is asked again whose leader is not known.
-const LEADER_RETRY_WAIT: Duration = Duration::from_millis(100);
 
 /// Where Apache Kafka is, and how topics are made there.
 #[derive(Clone, Debug, Deserialize)]
@@ -186,24 +184,8 @@ fn ask_partition_bounds<C: ConsumerContext>(
     name: &str,
     partition: u32,
 ) -> KafkaResult<Bounds> {
-    let started = Instant::now();
-    let (first, next) = loop {
-        match consumer.fetch_watermarks(name, partition as i32, REQUEST_TIMEOUT) {
-            // The partition was made or moved a moment ago, and the client asks anew where it is.
-            Err(error) if is_without_leader(&error) && started.elapsed() < REQUEST_TIMEOUT => {
-                std::thread::sleep(LEADER_RETRY_WAIT);
-            }
-            answer => break answer?,
-        }
-    };
+    let (first, next) = consumer.fetch_watermarks(name, partition as i32, REQUEST_TIMEOUT)?;
     Ok(Bounds { partition, first: first.max(0) as u64, next: next.max(0) as u64, since: None })
-}
-
-fn is_without_leader(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-    )
 }
 
 /// Hands librdkafka's messages to the program's log.
