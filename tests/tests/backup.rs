@@ -97,6 +97,10 @@ async fn a_backup_taken_under_load_comes_back_elsewhere_as_it_was() {
     let version = watchlist_version(&home, &node).await;
     assert!(node.stop().await.unwrap());
 
+    for file in ["log.sqlite3", "secret", "settings/earshot.toml", "topics/alerts.jsonl", "manifest.json"] {
+        assert_private(&backup.join(file));
+    }
+
     // Elsewhere there is nothing: settings, watchlist, secret and log come from the backup.
     let elsewhere = folder.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();

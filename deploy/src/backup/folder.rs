@@ -8,7 +8,7 @@ use earshot_common::broker::{Broker, Connection, EmbeddedSettings, LogCopy, Reco
 use earshot_common::settings::Settings;
 use earshot_common::topics::ERASURES;
 
-use super::{Extents, kept_for_ever, lines, newest, settings, topic_file, topics};
+use super::{Extents, kept_for_ever, lines, newest, settings, topic_file, topics, write_private};
 use crate::print;
 
 /// The log in a backup.
@@ -18,7 +18,10 @@ const PREPARED: &str = "restoring";
 
 /// Copies the log, and once more as JSON Lines what is kept for ever.
 pub(super) fn copy(embedded: &EmbeddedSettings, to: &Path) -> anyhow::Result<Extents> {
-    let copy = LogCopy::take(&embedded.folder, &to.join(LOG)).context("copy the log")?;
+    let file = to.join(LOG);
+    // It is filled as it is, so that nobody else may read it.
+    write_private(&file, b"")?;
+    let copy = LogCopy::take(&embedded.folder, &file).context("copy the log")?;
     for topic in kept_for_ever() {
         let file = topic_file(to, &topic);
         let mut writer = lines::Writer::create(&file)?;

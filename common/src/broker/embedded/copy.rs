@@ -33,7 +33,7 @@ impl CopyError {
 }
 
 impl LogCopy {
-    /// Copies the log in a folder to a new file. A process that uses the log is not held up. What was deleted
+    /// Copies the log in a folder to a new or empty file. A process that uses the log is not held up. What was deleted
     /// from the log, and may still be found in its file, is not in the copy.
     pub fn take(folder: &Path, to: &Path) -> Result<Self, CopyError> {
         let source = folder.join(FILE);
@@ -48,6 +48,11 @@ impl LogCopy {
         let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
         synced.map_err(|error| CopyError::new(to, error))?;
         Self::open(to)
+    }
+
+    /// The log of a folder that this process holds, as good as a copy.
+    pub fn of(folder: &Path) -> Result<Self, CopyError> {
+        Self::open(&folder.join(FILE))
     }
 
     /// Opens a copy that was taken before.
