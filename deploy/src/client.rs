@@ -93,13 +93,13 @@ impl Client {
 
     /// A request to post to the service.
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
-        self.login.with(self.http.post(format!("{}{path}", self.base)))
+        self.with_login(self.http.post(format!("{}{path}", self.base)))
     }
 
     /// Asks whether the login is right, so that a refusal is heard before a long body is on its way.
     async fn log_in(&self) -> anyhow::Result<()> {
         let request =
-            self.login.with(self.http.get(format!("{}/api/login", self.base))).timeout(REQUEST_TIMEOUT);
+            self.with_login(self.http.get(format!("{}/api/login", self.base))).timeout(REQUEST_TIMEOUT);
         let response = request.send().await.with_context(|| format!("ask {}", self.base))?;
         if response.status().is_success() {
             return Ok(());
@@ -107,6 +107,10 @@ impl Client {
         let refused = answer::<serde_json::Value>(response).await.err();
         let refused = refused.unwrap_or_else(|| anyhow::anyhow!("the login was refused"));
         Err(refused.context(format!("use {} (give --user, and the password as EARSHOT_PASSWORD)", self.base)))
+    }
+
+    fn with_login(&self, request: RequestBuilder) -> RequestBuilder {
+        self.login.with(request)
     }
 
     /// Posts a value and reads the answer.
