@@ -219,6 +219,8 @@ async fn on_kafka_what_is_kept_for_ever_comes_back_record_by_record() {
         let settings = Settings::load(&home.join("earshot.toml")).unwrap();
         Broker::open(&settings.connection(), &ALL).await.unwrap()
     };
+    let nothing = refused(&first, &["backup", "../nothing"]).await;
+    assert!(nothing.contains("`kafka.topic_prefix`"), "{nothing}");
     let broker = open(&first).await;
     let many =
         (0..2_500).map(|n| NewRecord::keyed(format!("subject/{}", n % 7), format!("version {n}"))).collect();

@@ -34,6 +34,11 @@ pub(super) async fn copy(broker: &Broker, to: &Path) -> anyhow::Result<Extents> 
         writer.finish()?;
         extents.extend(bounds.into_iter().map(|bounds| (topic.name.to_owned(), bounds)));
     }
+    // Topics that are missing are made when the log is opened, so a wrong prefix finds empty ones.
+    anyhow::ensure!(
+        extents.iter().any(|(_, bounds)| bounds.next > 0),
+        "the topics hold nothing: are `kafka.bootstrap_servers` and `kafka.topic_prefix` those of the installation?"
+    );
     Ok(extents)
 }
 

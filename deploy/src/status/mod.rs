@@ -14,6 +14,7 @@ use clap::Args;
 use earshot_alerts::DeliveryListing;
 use earshot_ingest::SourceListing;
 use futures::future::join_all;
+use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 
 use crate::client::{Login, addresses, answer};
@@ -89,7 +90,12 @@ async fn get<T: DeserializeOwned>(
     address: &str,
     path: &str,
 ) -> anyhow::Result<T> {
-    answer(login.with(http.get(format!("{address}{path}"))).send().await?).await.context(path.to_owned())
+    let response = login.with(http.get(format!("{address}{path}"))).send().await?;
+    anyhow::ensure!(
+        response.status() != StatusCode::UNAUTHORIZED,
+        "the login was refused: give --user, and the password as EARSHOT_PASSWORD"
+    );
+    answer(response).await.context(path.to_owned())
 }
 
 /// Why a program gave no answer, in few words: the address is said beside it.
