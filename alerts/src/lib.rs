@@ -13,7 +13,8 @@ mod service;
 mod settings;
 mod written;
 
+pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
-pub use service::start;
+pub use service::{DeliveryListing, start};
 pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};

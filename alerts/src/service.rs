@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use axum::routing::get;
 use axum::{Json, Router};
 use earshot_common::broker::{
-    AppendError, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
+    AppendError, Bounds, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
@@ -24,10 +24,11 @@ use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{ALERTS, SIGNALS, Topic};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused};
+use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused, Undelivered};
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
@@ -95,14 +96,17 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     }
     Ok(Service {
         name: "alerts",
-        routes: Router::new().route("/api/decisions", get(decisions)).with_state((broker, stands)),
+        routes: Router::new()
+            .route("/api/decisions", get(decisions))
+            .route("/api/deliveries", get(deliveries))
+            .with_state((broker, stands)),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
     })
 }
 
-/// How far the decisions are.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far the decisions and the messages are.
+#[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// The offset of `signals` to fold next.
     next: u64,
@@ -112,6 +116,16 @@ pub(crate) struct Standing {
     open: usize,
     /// When enrichment last told its progress.
     pub(crate) progress: Option<Timestamp>,
+    /// Messages that nobody has taken.
+    undelivered: Vec<Undelivered>,
+}
+
+/// The answer of `GET /api/deliveries`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryListing {
+    /// Messages that were decided and that nobody has taken: those that wait, and those that were given up
+    /// within a day.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// Whether all that the log held when the question came is decided, the past included.
@@ -120,9 +134,19 @@ async fn decisions(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let Standing { next, past_due, open, .. } = *stands.borrow();
+    let (next, past_due, open) = {
+        let stands = stands.borrow();
+        (stands.next, stands.past_due, stands.open)
+    };
     let up_to_date = next >= end && !past_due;
     Ok(Json(serde_json::json!({ "up_to_date": up_to_date, "next": next, "end": end, "open": open })))
+}
+
+/// The messages that nobody has taken.
+async fn deliveries(
+    axum::extract::State((_, stands)): axum::extract::State<(Broker, watch::Receiver<Standing>)>,
+) -> Json<DeliveryListing> {
+    Json(DeliveryListing { undelivered: stands.borrow().undelivered.clone() })
 }
 
 struct Worker {
@@ -201,6 +225,7 @@ impl Worker {
                 past_due: self.state.awaits_history() || self.past.is_some(),
                 open: self.state.open_severities().count(),
                 progress: self.progress,
+                undelivered: self.ledger.listing(self.context.clock.now()),
             });
         }
         self.finish_attempts().await
@@ -208,8 +233,16 @@ impl Worker {
 
     /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
     async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
+        let bounds =
+            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
+        let bounds = *bounds.first().context("`signals` has no partition")?;
+        let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
         let (written, ledger) = (&mut self.written, &mut self.ledger);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
+            // What caused it is no longer in the log, or was in another log whose offsets say nothing about
+            // this one, as after a restore of `alerts` alone: it holds nothing back, and nobody is told again.
+            Ok(event)
+                if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) => {}
             Ok(event) => {
                 written.is_new(&event);
                 ledger.expect(&event);
@@ -219,12 +252,9 @@ impl Worker {
             }
         };
         self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
-        let bounds =
-            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
-        let bounds = bounds.first().context("`signals` has no partition")?;
-        self.ledger.forget_before(bounds.first);
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
+        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
         let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
         Ok((reader, bounds.next))
     }
@@ -434,6 +464,16 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// When the log took the oldest record of `signals` that it still has: later than anything, where it has none.
+async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Timestamp, ReadError> {
+    if bounds.first == bounds.next {
+        return Ok(Timestamp::from_millis(i64::MAX));
+    }
+    let from = vec![Position { partition: bounds.partition, offset: bounds.first }];
+    let oldest = broker.read(&SIGNALS, from).await?.next(1).await?;
+    Ok(oldest.first().map_or_else(Timestamp::default, |record| record.appended))
 }
 
 /// Waits for the fold over the past; for ever where none is running.

@@ -1,8 +1,10 @@
 //! The service on a real log: what it writes, what it tells, and what a restart does not do twice.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use earshot_alerts::{DeliveryListing, Undelivered};
 use earshot_common::broker::{NewRecord, Reader};
 use earshot_common::definitions::{Watchlist, difference, parse_file};
 use earshot_common::events::{
@@ -11,7 +13,7 @@ use earshot_common::events::{
     encode,
 };
 use earshot_common::keys::{MentionKey, Secret};
-use earshot_common::service::{Context, open};
+use earshot_common::service::{Context, listen, open, run};
 use earshot_common::settings::Settings;
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
@@ -37,6 +39,7 @@ const WATCHED: &str = r#"
 
 struct Running {
     context: Context,
+    address: SocketAddr,
     work: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -47,8 +50,28 @@ impl Running {
             registry: prometheus::Registry::new(),
             ..context.clone()
         };
+        // As a program does at its start; a second time it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let service = earshot_alerts::start(context.clone()).await.unwrap();
-        Self { context, work: tokio::spawn(service.work) }
+        let listener = listen("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let running = context.clone();
+        let work = tokio::spawn(async move { run(&running, listener, vec![service]).await });
+        Self { context, address, work }
+    }
+
+    /// The messages that nobody has taken, once they are as wanted.
+    async fn undelivered(&self, wanted: impl Fn(&[Undelivered]) -> bool) -> Vec<Undelivered> {
+        let asking = async {
+            loop {
+                let response = reqwest::get(format!("http://{}/api/deliveries", self.address)).await.unwrap();
+                let listing: DeliveryListing = response.json().await.unwrap();
+                if wanted(&listing.undelivered) {
+                    return listing.undelivered;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asking).await.expect("what was wanted did not come")
     }
 
     async fn stop(self) {
@@ -183,7 +206,12 @@ async fn an_alert_is_written_once_and_told_once_over_restarts() {
         deliveries.iter().filter(|d| d.state != DeliveryState::Sending).count() == 2
     };
     let deliveries = read_until(&mut signals, delivery, done).await;
+    let undelivered = running.undelivered(|listed| listed.iter().any(|message| message.given_up)).await;
     running.stop().await;
+    assert_eq!(undelivered.len(), 1, "the log took its message: {undelivered:?}");
+    assert_eq!((undelivered[0].route.as_str(), undelivered[0].channel.as_str()), ("desk", "webhook"));
+    assert_eq!((undelivered[0].alert, undelivered[0].since), (opened[0].alert, opened[0].decided));
+    assert!(undelivered[0].error.as_ref().unwrap().contains("alerts.webhooks.missing"), "{undelivered:?}");
 
     let failed = deliveries.iter().find(|delivery| delivery.state == DeliveryState::Failed).unwrap();
     assert!(failed.error.as_ref().unwrap().contains("no section `alerts.webhooks.missing`"), "{failed:?}");
@@ -263,6 +291,46 @@ async fn a_fold_over_the_past_that_a_crash_cut_short_is_completed_at_the_next_st
         events.iter().map(|e| (e.alert, e.sequence, e.transition)).collect()
     };
     assert_eq!(numbers(&all(&cut, &ALERTS, alert).await), numbers(&complete));
+}
+
+#[tokio::test]
+async fn alerts_restored_beside_a_new_log_hold_nothing_back_and_are_told_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await.remove(0);
+    running.stop().await;
+
+    // The same alert as a backup brings it back: from far along a log that is gone, told to somebody there.
+    let restored_folder = tempfile::tempdir().unwrap();
+    let restored = log(&restored_folder).await;
+    let mut earlier = opened.clone();
+    earlier.signals.offset = 500_000;
+    for notification in &mut earlier.notify {
+        notification.key = format!("earlier/{}", notification.key);
+    }
+    append(&restored, &ALERTS, NewRecord::keyed(earlier.alert.to_string(), encode(&earlier))).await;
+    let mut alerts = restored.broker.read_from_start(&ALERTS).await.unwrap();
+    let mut signals = restored.broker.read_from_start(&SIGNALS).await.unwrap();
+    for start in 0..2 {
+        let running = Running::start(&restored).await;
+        signal(&restored, start, Origin::Live).await;
+        let wanted = if start == 0 { 2 } else { 1 };
+        let events = read_until(&mut alerts, alert, |alerts| alerts.len() == wanted).await;
+        assert_ne!(events.last().unwrap().signals.offset, 500_000, "the new log raises its own alert");
+        if start == 0 {
+            let done = |told: &[Delivery]| told.iter().any(|told| told.state == DeliveryState::Delivered);
+            read_until(&mut signals, delivery, done).await;
+        }
+        running.stop().await;
+    }
+    let told = all(&restored, &SIGNALS, delivery).await;
+    assert!(
+        !told.is_empty() && told.iter().all(|delivery| !delivery.key.starts_with("earlier/")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,15 @@
 //! The way to the running system: which of its addresses serves what a command needs.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use earshot_alerts::AlertsSettings;
 use earshot_common::http::REQUEST_TIMEOUT;
 use earshot_common::settings::Settings;
+use earshot_enrich::EnrichSettings;
 use earshot_index::IndexSettings;
 use earshot_ingest::IngestSettings;
 use reqwest::{RequestBuilder, Response};
@@ -19,12 +22,29 @@ pub(crate) struct Server {
     /// Address of the running system, such as http://127.0.0.1:7700; the settings' when not given
     #[arg(long, value_name = "URL", env = "EARSHOT_SERVER")]
     server: Option<String>,
+    #[command(flatten)]
+    login: Login,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Login {
     /// Name to log in with, where the system asks for one
     #[arg(long, value_name = "NAME", env = "EARSHOT_USER")]
     user: Option<String>,
     /// Password to log in with; better given as the environment's EARSHOT_PASSWORD
     #[arg(long, value_name = "PASSWORD", env = "EARSHOT_PASSWORD", hide_env_values = true)]
     password: Option<String>,
+}
+
+impl Login {
+    /// The request with this login, where there is one.
+    pub(crate) fn with(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.user {
+            Some(user) => request.basic_auth(user, self.password.as_deref()),
+            None => request,
+        }
+    }
 }
 
 impl Server {
@@ -39,7 +59,7 @@ impl Server {
 pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
-    server: Server,
+    login: Login,
 }
 
 impl Client {
@@ -47,7 +67,7 @@ impl Client {
     pub(crate) async fn find(server: &Server, settings: &Path, service: &str) -> anyhow::Result<Self> {
         let candidates = match &server.server {
             Some(url) => vec![url.trim_end_matches('/').to_owned()],
-            None => addresses(settings)?,
+            None => addresses(settings)?.into_iter().map(|(_, address)| address).collect(),
         };
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -57,7 +77,7 @@ impl Client {
         for base in candidates {
             match services_at(&http, &base).await {
                 Ok(names) if names.iter().any(|name| name == service) => {
-                    let client = Self { base, http, server: server.clone() };
+                    let client = Self { base, http, login: server.login.clone() };
                     client.log_in().await?;
                     return Ok(client);
                 }
@@ -90,10 +110,7 @@ impl Client {
     }
 
     fn with_login(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.server.user {
-            Some(user) => request.basic_auth(user, self.server.password.as_deref()),
-            None => request,
-        }
+        self.login.with(request)
     }
 
     /// Posts a value and reads the answer.
@@ -130,13 +147,30 @@ async fn services_at(http: &reqwest::Client, base: &str) -> anyhow::Result<Vec<S
     answer(request.send().await?).await
 }
 
-/// The addresses that the settings give: the console's, which in `earshot up` serves everything, and ingest's.
-fn addresses(file: &Path) -> anyhow::Result<Vec<String>> {
-    let (index, ingest) = if file.is_file() {
-        let settings = Settings::load(file)?;
-        (settings.section::<IndexSettings>("index")?, settings.section::<IngestSettings>("ingest")?)
-    } else {
-        (IndexSettings::default(), IngestSettings::default())
+/// Where each service is by the settings: the console first, whose address serves everything in `earshot up`.
+pub(crate) fn addresses(file: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let settings = match file.is_file() {
+        true => Settings::load(file)?,
+        false => Settings::from_toml("", Path::new(""))?,
     };
-    Ok(vec![format!("http://{}", index.listen), format!("http://{}", ingest.listen)])
+    let listen = [
+        ("index", settings.section::<IndexSettings>("index")?.listen),
+        ("ingest", settings.section::<IngestSettings>("ingest")?.listen),
+        ("enrich", settings.section::<EnrichSettings>("enrich")?.listen),
+        ("alerts", settings.section::<AlertsSettings>("alerts")?.listen),
+    ];
+    Ok(listen
+        .into_iter()
+        .map(|(service, address)| (service, format!("http://{}", reached_at(address))))
+        .collect())
+}
+
+/// Where a program that listens there is reached from the same machine.
+fn reached_at(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }

@@ -5,11 +5,13 @@
 //! What belongs here: the command line, what is printed for people, and the invented company of the demo.
 //! What a service does belongs to its crate.
 
+mod backup;
 mod client;
 mod demo;
 mod import;
 mod init;
 mod password;
+mod status;
 mod topics;
 mod up;
 mod watchlist;
@@ -50,8 +52,14 @@ enum Command {
     Init(init::InitCommand),
     /// Validate settings, watchlist and rules without starting anything
     Check,
+    /// Say how everything is: services, lag, sources, undelivered messages; fails where something is not well
+    Status(status::StatusCommand),
     /// Create the topics that are missing, verify the rest, and show what they hold
     Topics,
+    /// Copy to a folder what cannot be made anew, also while the system runs
+    Backup(backup::BackupCommand),
+    /// Verify a backup and bring it back, while the system does not run
+    Restore(backup::RestoreCommand),
     /// Make the hash of a password for `login.password_hash`
     HashPassword,
 }
@@ -80,7 +88,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Both TLS users of this process, the HTTP client and mail, share one provider. It is set once.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(line).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(&format!("earshot: {error:#}"));
             ExitCode::FAILURE
@@ -88,8 +96,8 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-async fn run(line: CommandLine) -> anyhow::Result<()> {
-    match line.command.unwrap_or(Command::Demo(Place::default())) {
+async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
+    let done = match line.command.unwrap_or(Command::Demo(Place::default())) {
         Command::Up(place) => up::up(Settings::load(&line.settings)?, place).await,
         Command::Demo(place) => demo::demo(place).await,
         Command::Import(command) => import::import(*command, &line.settings).await,
@@ -97,8 +105,12 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Init(command) => init::init(command),
         Command::Check => watchlist::check(&Settings::load(&line.settings)?),
         Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
+        Command::Backup(command) => backup::backup(command, &line.settings).await,
+        Command::Restore(command) => backup::restore(command, &line.settings).await,
         Command::HashPassword => password::hash_password(),
-    }
+        Command::Status(command) => return status::status(command, &line.settings).await,
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Prints a line of the program's answer.

@@ -17,6 +17,7 @@ use earshot_common::service::{Context, Service};
 pub use doors::Accepted;
 pub use import::{BadRow, Field, Format, ImportOptions, ImportReport, Mapping};
 pub use settings::{Door, IngestSettings};
+pub use sources::{ListedSource, SourceListing, Standing};
 
 use metrics::IngestMetrics;
 use sources::Sources;
@@ -29,7 +30,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings: IngestSettings = context.settings.section(NAME)?;
     let metrics = IngestMetrics::declare(&context.registry).context("declare the metrics of ingest")?;
     let signed_routes = doors::routes(&context, &settings, &metrics)?;
-    let routes = import::routes(&context, &metrics);
+    let import = import::routes(&context, &metrics);
     let sources = Sources::open(context, &settings, metrics).await?;
+    let routes = import.merge(sources.routes());
     Ok(Service { name: NAME, routes, signed_routes, work: Box::pin(sources.run()) })
 }

@@ -20,7 +20,7 @@ use earshot_common::events::{
 use earshot_common::service::{self, Context};
 use earshot_common::settings::Settings;
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_RAW, SIGNALS, Topic, WATCHLIST};
-use earshot_ingest::{Accepted, ImportReport};
+use earshot_ingest::{Accepted, ImportReport, ListedSource, SourceListing, Standing};
 use prometheus::Registry;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
@@ -77,6 +77,21 @@ impl Running {
         let url = format!("http://{}/api/import?{query}", self.address);
         let response = self.http.post(url).body(body).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// The one source that there is, as operators see it, once it stands so.
+    async fn listed_as(&self, wanted: Standing) -> ListedSource {
+        let asking = async {
+            loop {
+                let url = format!("http://{}/api/sources", self.address);
+                let mut listing: SourceListing =
+                    self.http.get(url).send().await.unwrap().json().await.unwrap();
+                if listing.sources.len() == 1 && listing.sources[0].status == wanted {
+                    return listing.sources.remove(0);
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.expect("the source stands as wanted in time")
     }
 
     async fn knock(&self, door: &str, body: &str, signed: bool) -> (u16, Value) {
@@ -317,6 +332,8 @@ async fn a_feed_is_followed_through_changes_failures_and_a_restart() {
     assert_eq!(signals.health().await.state, SourceStatus::Healthy);
 
     // After a restart only what is new comes, as live.
+    let healthy = service.listed_as(Standing::Healthy).await;
+    assert!(healthy.last_success.is_some() && healthy.reason.is_none(), "{healthy:?}");
     let service = service.restart().await;
     let asked_before = *site.not_modified.borrow();
     let mut not_modified = site.not_modified.subscribe();
@@ -326,5 +343,20 @@ async fn a_feed_is_followed_through_changes_failures_and_a_restart() {
     let third = mentions.mention().await;
     assert_eq!((third.id.as_str(), third.origin), ("feed:news:c", Origin::Live));
     assert_eq!(service.records(SIGNALS).await.len(), 3, "a restart is no change of health");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_which_source_fails_and_why_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::default();
+    let service = Running::start(folder.path()).await;
+    service.publish(Source { poll_interval_s: 3_600, ..source(site.serve().await) }).await;
+    let failing = service.listed_as(Standing::Failing).await;
+    assert_eq!((failing.id.as_str(), failing.kind, failing.last_success), ("news", SourceKind::Feed, None));
+    assert!(failing.reason.as_deref().is_some_and(|reason| reason.contains("404")), "{failing:?}");
+
+    let service = service.restart().await;
+    assert_eq!(service.listed_as(Standing::Failing).await, failing);
     service.stop().await;
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earshot_common::events::{AlertEvent, Delivery, DeliveryState, Notification, SchemaVersion};
+use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Refused;
 
@@ -25,12 +27,38 @@ pub(crate) struct Limits {
     pub(crate) retry_for_ms: i64,
 }
 
+/// A message that was given up is listed for this long, so that somebody sees it.
+const LISTED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// Messages that are not done with.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     sender: String,
     limits: Limits,
     entries: BTreeMap<String, Entry>,
+    /// What was given up, with the time of the record that says so.
+    given_up: BTreeMap<String, (Timestamp, Undelivered)>,
+}
+
+/// A message that was decided and that nobody has taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undelivered {
+    /// The message: alert, transition, channel and address.
+    pub key: String,
+    /// The alert that it tells of.
+    pub alert: AlertKey,
+    /// The route that asked for it.
+    pub route: String,
+    /// The channel: `mail`, `webhook` or `log`.
+    pub channel: String,
+    /// When it was decided.
+    pub since: Timestamp,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What the last attempt that is known came to.
+    pub error: Option<String>,
+    /// Whether it was given up: no further attempt follows.
+    pub given_up: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +68,8 @@ struct Entry {
     first_claim: Option<Timestamp>,
     claim: Option<Claim>,
     attempt: u32,
+    /// What the last attempt came to.
+    error: Option<String>,
     stage: Stage,
 }
 
@@ -82,7 +112,7 @@ pub(crate) enum Outcome {
 impl Ledger {
     /// An empty account of the sender with this name.
     pub(crate) fn new(sender: String, limits: Limits) -> Self {
-        Self { sender, limits, entries: BTreeMap::new() }
+        Self { sender, limits, entries: BTreeMap::new(), given_up: BTreeMap::new() }
     }
 
     /// A transition was decided: its messages are to be sent.
@@ -98,14 +128,10 @@ impl Ledger {
                 first_claim: None,
                 claim: None,
                 attempt: 0,
+                error: None,
                 stage: Stage::Waiting(Timestamp::default()),
             });
         }
-    }
-
-    /// Forgets what was decided before this offset of `signals`: what became of it is no longer in the log.
-    pub(crate) fn forget_before(&mut self, offset: u64) {
-        self.entries.retain(|_, entry| entry.event.signals.offset >= offset);
     }
 
     /// Reads a record of a sender. The first claim in the order of the log owns the message, until its owner
@@ -113,7 +139,13 @@ impl Ledger {
     pub(crate) fn take(&mut self, appended: Timestamp, delivery: &Delivery) {
         let Some(entry) = self.entries.get_mut(&delivery.key) else { return };
         if delivery.state != DeliveryState::Sending {
-            self.entries.remove(&delivery.key);
+            let done = self.entries.remove(&delivery.key);
+            if let Some(entry) = done.filter(|_| delivery.state == DeliveryState::Failed) {
+                let mut listed = entry.listed(&delivery.key, true);
+                listed.attempts = delivery.attempt;
+                listed.error.clone_from(&delivery.error);
+                self.given_up.insert(delivery.key.clone(), (appended, listed));
+            }
             return;
         }
         let timeout_ms = self.limits.claim_timeout_ms;
@@ -130,6 +162,9 @@ impl Ledger {
         entry.claim = Some(Claim { sender: delivery.sender.clone(), appended });
         entry.first_claim.get_or_insert(appended);
         entry.attempt = entry.attempt.max(delivery.attempt);
+        if delivery.error.is_some() {
+            entry.error.clone_from(&delivery.error);
+        }
         if ours {
             entry.stage = Stage::Owned;
         }
@@ -152,7 +187,9 @@ impl Ledger {
                 continue;
             }
             entry.stage = Stage::Claiming;
-            claims.push(delivery(key, DeliveryState::Sending, entry.attempt + 1, &self.sender, None));
+            // With what the attempt before came to, so that it is known after a restart too.
+            let error = entry.error.clone();
+            claims.push(delivery(key, DeliveryState::Sending, entry.attempt + 1, &self.sender, error));
         }
         claims
     }
@@ -192,8 +229,32 @@ impl Ledger {
                 }
                 tracing::warn!(key, attempt, error, %next, "a message was not taken; it is tried again");
                 entry.stage = Stage::Waiting(next);
+                entry.error = Some(error);
                 Outcome::Later
             }
+        }
+    }
+
+    /// What nobody has taken: the messages that wait for an attempt or its end, and those that were given up
+    /// within a day.
+    pub(crate) fn listing(&mut self, now: Timestamp) -> Vec<Undelivered> {
+        self.given_up.retain(|_, (at, _)| now < at.plus_millis(LISTED_FOR_MS));
+        let waiting = self.entries.iter().map(|(key, entry)| entry.listed(key, false));
+        waiting.chain(self.given_up.values().map(|(_, listed)| listed.clone())).collect()
+    }
+}
+
+impl Entry {
+    fn listed(&self, key: &str, given_up: bool) -> Undelivered {
+        Undelivered {
+            key: key.to_owned(),
+            alert: self.event.alert,
+            route: self.notification.route.clone(),
+            channel: self.notification.to.name().to_owned(),
+            since: self.event.decided,
+            attempts: self.attempt,
+            error: self.error.clone(),
+            given_up,
         }
     }
 }
@@ -254,6 +315,38 @@ mod tests {
         assert_eq!(done.state, DeliveryState::Delivered);
         ledger.take(at(2), &done);
         assert!(ledger.claims(at(9_999)).is_empty());
+        assert_eq!(ledger.listing(at(2)), []);
+    }
+
+    #[test]
+    fn a_message_is_listed_until_it_is_taken_and_for_a_day_after_it_was_given_up() {
+        let mut ledger = ledger("a");
+        let waiting = ledger.listing(at(0)).remove(0);
+        assert_eq!(
+            (waiting.key.as_str(), waiting.route.as_str(), waiting.channel.as_str()),
+            (MAIL_KEY, "comms", "mail")
+        );
+        assert_eq!((waiting.since, waiting.attempts, waiting.error), (event().decided, 0, None));
+
+        ledger.claims(at(0));
+        ledger.take(at(0), &claim("a", 1));
+        ledger.jobs(9, at(0));
+        ledger.settle(MAIL_KEY, for_now(), at(0));
+        let tried = ledger.listing(at(1)).remove(0);
+        assert_eq!((tried.attempts, tried.error.as_deref(), tried.given_up), (1, Some("busy"), false));
+
+        // Somebody else learns it from the next claim.
+        let mut standby = self::ledger("b");
+        standby.take(at(5), &ledger.claims(at(5))[0]);
+        let heard = standby.listing(at(6)).remove(0);
+        assert_eq!((heard.attempts, heard.error.as_deref()), (2, Some("busy")));
+
+        let failed = delivery(MAIL_KEY, DeliveryState::Failed, 7, "a", Some("no such mailbox".to_owned()));
+        ledger.take(at(900), &failed);
+        let given_up = ledger.listing(at(901)).remove(0);
+        assert_eq!((given_up.attempts, given_up.error.as_deref()), (7, Some("no such mailbox")));
+        assert!(given_up.given_up);
+        assert_eq!(ledger.listing(at(900 + 24 * 60 * 60)), []);
     }
 
     #[test]
@@ -319,7 +412,7 @@ mod tests {
         let refused = Refused::ForNow { error: "busy".to_owned(), after: Some(Duration::from_secs(40)) };
         assert_eq!(ledger.settle(MAIL_KEY, Err(refused), at(0)), Outcome::Later);
         assert!(ledger.claims(at(39)).is_empty());
-        assert_eq!(ledger.claims(at(40)), [claim("a", 2)]);
+        assert_eq!(ledger.claims(at(40)).len(), 1);
     }
 
     #[test]
@@ -328,12 +421,5 @@ mod tests {
         ledger.take(at(0), &claim("a", 1));
         ledger.take(at(1), &delivery(MAIL_KEY, DeliveryState::Delivered, 1, "a", None));
         assert!(ledger.claims(at(9_999)).is_empty());
-    }
-
-    #[test]
-    fn a_message_from_before_the_log_begins_is_not_sent_again() {
-        let mut ledger = ledger("a");
-        ledger.forget_before(event().signals.offset + 1);
-        assert!(ledger.claims(at(0)).is_empty());
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use earshot_common::events::Channel;
 
+pub use ledger::Undelivered;
 pub(crate) use ledger::{Job, Ledger, Limits, Outcome};
 pub(crate) use message::Message;
 

@@ -100,9 +100,18 @@ impl Webhook {
         match request.body(body).send().await {
             Ok(response) => answer(&response),
             // The address may hold a token, so it stays out of logs and records.
-            Err(error) => Err(Refused::for_now(format!("post: {}", error.without_url()))),
+            Err(error) => Err(Refused::for_now(format!("post: {}", last_cause(&error.without_url())))),
         }
     }
+}
+
+/// The system's own word, such as "Connection refused".
+fn last_cause(error: &reqwest::Error) -> &dyn std::error::Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause
 }
 
 fn kind(transition: Transition) -> &'static str {

@@ -7,6 +7,7 @@
 mod embedded;
 mod follow;
 mod kafka;
+mod readable;
 mod room;
 
 use std::fmt;
@@ -16,8 +17,9 @@ use bytes::Bytes;
 use crate::time::Timestamp;
 use crate::topics::Topic;
 
-pub use embedded::EmbeddedSettings;
+pub use embedded::{CopyError, EmbeddedSettings, FolderLock, LogCopy};
 pub use kafka::{KafkaSettings, Mechanism, Password, Sasl, Tls};
+pub use readable::ReadableBytes;
 
 /// A connection to the log. Cloning is cheap; all clones share it.
 #[derive(Clone, Debug)]

@@ -140,7 +140,7 @@ pub struct Delivery {
     pub attempt: u32,
     /// The sender that wrote it: one name for each start of the program.
     pub sender: String,
-    /// What went wrong, for a failure.
+    /// What went wrong: for a failure, or of a claim at the attempt before.
     #[serde(default)]
     pub error: Option<String>,
 }

@@ -10,6 +10,7 @@ mod address;
 mod client;
 mod feed;
 mod html;
+mod listing;
 mod poller;
 mod state;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use earshot_common::definitions::{self, Source, SourceKind, Watchlist};
 use earshot_common::events::{Mention, SourceStatus};
 use earshot_common::service::Context;
@@ -32,6 +34,8 @@ use crate::settings::IngestSettings;
 use client::Client;
 use poller::Poller;
 use state::States;
+
+pub use listing::{ListedSource, SourceListing, Standing};
 
 /// Polls at once.
 const POLLS_AT_ONCE: usize = 16;
@@ -111,6 +115,11 @@ impl Sources {
         let watchlist = definitions::follow(&context.broker, context.stop.clone()).await?;
         let permits = Arc::new(Semaphore::new(POLLS_AT_ONCE));
         Ok(Self { around: Around { context, metrics, client, states, permits }, watchlist })
+    }
+
+    /// What the sources show of themselves.
+    pub(crate) fn routes(&self) -> Router {
+        listing::routes(self.around.states.clone(), self.watchlist.clone())
     }
 
     /// Polls until the stop; then waits until what was brought is stored.

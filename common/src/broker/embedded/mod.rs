@@ -1,5 +1,6 @@
 //! The log in a folder, over SQLite: for one process. No network, no replication, no membership.
 
+mod copy;
 mod headers;
 mod reader;
 mod schema;
@@ -19,7 +20,11 @@ use crate::topics::Topic;
 use reader::{Connections, Seat, Seats};
 use writer::{Command, Ends, Work, Writer};
 
+pub use copy::{CopyError, LogCopy};
 pub(super) use reader::{Member, Reader};
+
+/// The database within the folder.
+const FILE: &str = "log.sqlite3";
 
 /// Where the embedded log is.
 #[derive(Clone, Debug)]
@@ -27,6 +32,17 @@ pub struct EmbeddedSettings {
     /// The folder; made where it is missing.
     pub folder: PathBuf,
 }
+
+impl EmbeddedSettings {
+    /// Takes a folder that is there for this process, without opening it: nobody can open it meanwhile.
+    pub fn hold(&self) -> Result<FolderLock, OpenError> {
+        lock(&self.folder).map(FolderLock)
+    }
+}
+
+/// A folder that is held, until this is dropped.
+#[derive(Debug)]
+pub struct FolderLock(#[expect(dead_code, reason = "an open file is the lock")] File);
 
 /// An open folder.
 #[derive(Clone, Debug)]
@@ -169,7 +185,7 @@ fn open(folder: &Path, topics: &[Topic]) -> Result<Store, OpenError> {
     };
     std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
     let lock = lock(folder)?;
-    let path = folder.join("log.sqlite3");
+    let path = folder.join(FILE);
     let connection = schema::open(&path, topics)?;
     let writer = Writer::new(connection, topics, lock).map_err(|error| unusable(&error))?;
     let ends = writer.ends();

@@ -253,7 +253,7 @@ fn read_partition(
     Ok(None)
 }
 
-fn to_record(row: &rusqlite::Row<'_>, partition: u32) -> rusqlite::Result<Record> {
+pub(super) fn to_record(row: &rusqlite::Row<'_>, partition: u32) -> rusqlite::Result<Record> {
     let headers = headers::from_text(row.get_ref(4)?.as_str_or_null()?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, error.into())
     })?;

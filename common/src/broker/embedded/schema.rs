@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use crate::topics::Topic;
 
 /// Version of the tables; another one is refused.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 const TABLES: &str = "
     CREATE TABLE topics(
@@ -77,14 +77,19 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Creates the tables in an empty file; answers the version of what is there.
 fn create_tables(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version != 0 {
-        return Ok(version);
+    let found = version(&transaction)?;
+    if found != 0 {
+        return Ok(found);
     }
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(VERSION)
+}
+
+/// The version of the tables in a file; zero where there are none.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 /// What a topic is in the file.
@@ -154,7 +159,8 @@ pub(super) fn table(topic: &Topic, partition: u32) -> String {
     quoted(&format!("{}/{partition}", topic.name))
 }
 
-fn quoted(name: &str) -> String {
+/// A table's name, quoted.
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
