@@ -7,19 +7,28 @@ use anyhow::Context as _;
 use super::ground::{Ground, Installation};
 use super::programs::{DEPLOYED, Programs, processes_of};
 use super::stages::documents;
-use super::usage::{Meter, Process, Spent};
+use super::usage::{Memory, Meter, Process, Spent};
 use crate::watch::Watch;
 
 const PAUSE: Duration = Duration::from_millis(50);
 /// A flow that takes longer than this is stuck.
 const PATIENCE: Duration = Duration::from_secs(900);
 
+/// What a whole flow took.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    /// Time, of the clock and of processors.
+    pub(crate) spent: Spent,
+    /// The most private memory of the programs.
+    pub(crate) memory: Memory,
+}
+
 /// Measures from the start of what makes it flow until so many mentions can be found.
 pub(crate) async fn measure(
     ground: &Ground,
     installation: &Installation,
     mentions: u64,
-) -> anyhow::Result<Spent> {
+) -> anyhow::Result<Flow> {
     let prepared = Programs::prepare(ground, installation, DEPLOYED).await?;
     let mut running: Vec<Process> = ground.broker_process().into_iter().collect();
     if let Some(cluster) = &prepared {
@@ -28,14 +37,16 @@ pub(crate) async fn measure(
     let meter = Meter::start(&running)?;
     let programs = Programs::let_flow(prepared, installation, DEPLOYED).await?;
     let watch = Watch::new(&programs.address("index"));
+    let mut processes = programs.processes()?;
+    let mut memory = Memory::default();
     let all_found = async {
         while documents(&watch).await? < mentions {
+            memory.look(&processes)?;
             tokio::time::sleep(PAUSE).await;
         }
         anyhow::Ok(())
     };
     tokio::time::timeout(PATIENCE, all_found).await.context("wait until every mention can be found")??;
-    let mut processes = programs.processes()?;
     processes.extend(ground.broker_process());
-    meter.read(&processes)
+    Ok(Flow { spent: meter.read(&processes)?, memory })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use earshot_common::broker::{Broker, Connection, MAX_BATCH, NewRecord};
 use earshot_common::definitions::{Watchlist, difference, parse_file};
-use earshot_common::events::{MentionEvent, encode};
+use earshot_common::events::{Mention, MentionEvent, encode};
 use earshot_common::settings::Settings;
 use earshot_common::topics::{self, MENTIONS_RAW, WATCHLIST};
 use tempfile::TempDir;
@@ -138,7 +138,7 @@ async fn publish_watchlist(broker: &Broker) -> anyhow::Result<()> {
 }
 
 /// A mention as ingest writes it.
-pub(crate) fn record(mention: earshot_common::events::Mention) -> NewRecord {
+pub(crate) fn record(mention: Mention) -> NewRecord {
     let id = mention.id.clone();
     NewRecord::keyed(id, encode(&MentionEvent::Upsert(Box::new(mention))))
 }

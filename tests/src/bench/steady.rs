@@ -1,6 +1,5 @@
 //! A steady load through a door: how long a mention takes until it can be found, and the memory of the programs.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::ground::{Ground, Installation};
 use super::mentions::Mentions;
 use super::programs::Programs;
-use super::usage::{Meter, Process, Spent};
+use super::usage::{Memory, Meter, Process, Spent};
 use crate::input::DOOR_SECRET;
 use crate::watch::{PATIENCE, Watch};
 
@@ -32,10 +31,8 @@ pub(crate) struct Steady {
     pub(crate) delays_s: Vec<f64>,
     /// Mentions that were sent.
     pub(crate) mentions: u64,
-    /// The most private memory of each process, in bytes, and of all together at one time.
-    pub(crate) most_bytes: BTreeMap<String, u64>,
-    /// The most private memory of all processes together.
-    pub(crate) most_bytes_together: u64,
+    /// The most private memory of the programs.
+    pub(crate) memory: Memory,
     /// Processor time and seconds of the whole.
     pub(crate) spent: Spent,
 }
@@ -81,7 +78,7 @@ pub(crate) async fn measure(
     let mut delays_s = delays;
     delays_s.sort_by(f64::total_cmp);
     let mentions = delays_s.len() as u64 * BATCH;
-    Ok(Steady { delays_s, mentions, most_bytes: memory.0, most_bytes_together: memory.1, spent })
+    Ok(Steady { delays_s, mentions, memory, spent })
 }
 
 /// The mentions of one request.
@@ -167,34 +164,27 @@ async fn find_in_order(
     Ok(delays_s)
 }
 
-/// The most private memory of each process, and of all together.
-async fn watch_memory(processes: &[Process], seconds: u64) -> anyhow::Result<(BTreeMap<String, u64>, u64)> {
-    let (mut most, mut most_together) = (BTreeMap::new(), 0);
+async fn watch_memory(processes: &[Process], seconds: u64) -> anyhow::Result<Memory> {
+    let mut memory = Memory::default();
     let mut ticks = tokio::time::interval(MEMORY_INTERVAL);
     for _ in 0..seconds {
         ticks.tick().await;
-        let mut together = 0;
-        for process in processes {
-            let bytes = process.private_bytes()?;
-            together += bytes;
-            let most_of_it: &mut u64 = most.entry(process.name.clone()).or_default();
-            *most_of_it = bytes.max(*most_of_it);
-        }
-        most_together = together.max(most_together);
+        memory.look(processes)?;
     }
-    Ok((most, most_together))
+    Ok(memory)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
     fn a_share_of_the_delays_is_read_from_their_order() {
         let spent = Spent { seconds: 1.0, cpu_s: BTreeMap::new(), others_cores: 0.0 };
         let delays_s = (0..=100).map(f64::from).collect();
-        let steady =
-            Steady { delays_s, mentions: 0, most_bytes: BTreeMap::new(), most_bytes_together: 0, spent };
+        let steady = Steady { delays_s, mentions: 0, memory: Memory::default(), spent };
         assert_eq!((steady.delay_s(0.5), steady.delay_s(0.99), steady.delay_s(1.0)), (50.0, 99.0, 100.0));
     }
 }

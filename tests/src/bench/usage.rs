@@ -30,9 +30,33 @@ impl Process {
     }
 
     /// Bytes of memory that are its own: neither shared nor pages of a file.
-    pub(crate) fn private_bytes(&self) -> anyhow::Result<u64> {
+    fn private_bytes(&self) -> anyhow::Result<u64> {
         let status = read(&format!("/proc/{}/status", self.id))?;
         anonymous_bytes(&status).context("read the memory of a process")
+    }
+}
+
+/// The most private memory that was seen, in bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    /// Of each process.
+    pub(crate) most: BTreeMap<String, u64>,
+    /// Of all together at one time.
+    pub(crate) most_together: u64,
+}
+
+impl Memory {
+    /// Looks at the processes once.
+    pub(crate) fn look(&mut self, processes: &[Process]) -> anyhow::Result<()> {
+        let mut together = 0;
+        for process in processes {
+            let bytes = process.private_bytes()?;
+            together += bytes;
+            let most = self.most.entry(process.name.clone()).or_default();
+            *most = bytes.max(*most);
+        }
+        self.most_together = together.max(self.most_together);
+        Ok(())
     }
 }
 
