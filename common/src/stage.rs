@@ -117,6 +117,21 @@ pub trait Stage: Send {
     /// Decides the fate of one message. May be asked again about the same message.
     fn process(&mut self, record: &Record) -> Fate;
 
+    /// Decides the fates of a batch, in its order, up to one that failed. A stage whose messages do not depend on
+    /// each other may decide several at a time.
+    fn process_batch(&mut self, batch: &[Record]) -> Vec<Fate> {
+        let mut fates = Vec::with_capacity(batch.len());
+        for record in batch {
+            let fate = self.process(record);
+            let failed = matches!(fate, Fate::Failed(_));
+            fates.push(fate);
+            if failed {
+                break;
+            }
+        }
+        fates
+    }
+
     /// After each batch, its outputs being stored: `next` is the offset to read next of each partition in it.
     fn settle(&mut self, next: &[Position]) -> impl Future<Output = anyhow::Result<()>> + Send {
         let _ = next;
@@ -284,8 +299,8 @@ async fn work<S: Stage>(
     let mut next: BTreeMap<u32, u64> = BTreeMap::new();
     // Judging a batch is work for a processor: other tasks go on meanwhile.
     tokio::task::block_in_place(|| {
-        for record in batch {
-            match stage.process(record) {
+        for (record, fate) in batch.iter().zip(stage.process_batch(batch)) {
+            match fate {
                 Fate::Emitted(records) => {
                     around.metrics.count(name, "emitted");
                     outputs.extend(records);

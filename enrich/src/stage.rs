@@ -18,6 +18,7 @@ use earshot_common::service::Context;
 use earshot_common::stage::{Fate, Output, Rejection, Stage};
 use earshot_common::time::{Clock, Timestamp};
 use earshot_common::topics::{MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS, Topic};
+use rayon::prelude::*;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -31,6 +32,9 @@ pub const NAME: &str = "enrich";
 
 /// A longer text is no mention.
 const MAX_TEXT_BYTES: usize = 100_000;
+
+/// Fewer mentions are not worth another core.
+const LEAST_SHARE: usize = 50;
 
 /// From one word of progress to the next, idle or not.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -83,6 +87,19 @@ impl EnrichStage {
             progress_due: Instant::now(),
             settled_due: None,
         })
+    }
+
+    /// What becomes of a message; the fate of one does not depend on another.
+    fn fate(&self, record: &Record) -> Fate {
+        let raw = RawPosition { partition: record.partition, offset: record.offset };
+        match decode(&record.value) {
+            Ok(MentionEvent::Upsert(mention)) if self.keeps_out(&mention) => {
+                delete(erasure_of(&mention), raw)
+            }
+            Ok(MentionEvent::Upsert(mention)) => self.upsert(*mention, raw, record.appended),
+            Ok(MentionEvent::Delete(deletion)) => delete(deletion, raw),
+            Err(error) => Fate::Rejected(error.into()),
+        }
     }
 
     fn upsert(&self, mention: Mention, raw: RawPosition, appended: Timestamp) -> Fate {
@@ -146,15 +163,15 @@ impl Stage for EnrichStage {
     fn process(&mut self, record: &Record) -> Fate {
         // Told only after the batch is stored: until then the loop asks for no progress.
         self.done.record(record.partition, record.appended);
-        let raw = RawPosition { partition: record.partition, offset: record.offset };
-        match decode(&record.value) {
-            Ok(MentionEvent::Upsert(mention)) if self.keeps_out(&mention) => {
-                delete(erasure_of(&mention), raw)
-            }
-            Ok(MentionEvent::Upsert(mention)) => self.upsert(*mention, raw, record.appended),
-            Ok(MentionEvent::Delete(deletion)) => delete(deletion, raw),
-            Err(error) => Fate::Rejected(error.into()),
+        self.fate(record)
+    }
+
+    /// Judging is the dearest step of the whole flow: the cores share it.
+    fn process_batch(&mut self, batch: &[Record]) -> Vec<Fate> {
+        for record in batch {
+            self.done.record(record.partition, record.appended);
         }
+        batch.par_iter().with_min_len(LEAST_SHARE).map(|record| self.fate(record)).collect()
     }
 
     async fn settle(&mut self, _next: &[Position]) -> anyhow::Result<()> {

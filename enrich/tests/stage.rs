@@ -184,6 +184,29 @@ async fn a_newer_watchlist_holds_from_the_next_batch_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_the_cores_share_keeps_its_order() {
+    let (context, _folder) = surroundings().await;
+    let (_newest, receiver) = watch::channel(Arc::new(Watchlist::default()));
+    let mut stage = stage(&context, receiver);
+    let example = stored(&context, mention("hn:0", "a quiet day")).await;
+    let mut batch = Vec::new();
+    for n in 0..1_000 {
+        let value = if n % 7 == 0 { "{}".into() } else { mention(&format!("hn:{n}"), "a quiet day").value };
+        batch.push(Record { offset: n, value, ..example.clone() });
+    }
+    let fates = stage.process_batch(&batch);
+    assert_eq!(fates.len(), batch.len());
+    for (n, fate) in fates.iter().enumerate() {
+        let key = match fate {
+            Fate::Emitted(outputs) => outputs[0].record.key.clone(),
+            Fate::Rejected(_) => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(key, (n % 7 != 0).then(|| format!("hn:{n}").into()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn progress_is_told_in_its_time_and_soon_after_the_last_of_some_work() {
     let (context, _folder) = surroundings().await;
     let (_newest, receiver) = watch::channel(Arc::new(Watchlist::default()));

@@ -37,11 +37,21 @@ impl KafkaNode {
             skipped("EARSHOT_TEST_KAFKA is not set: this test on Apache Kafka does not run");
             return Ok(None);
         }
+        Self::run(folder).await.map(Some)
+    }
+
+    /// Starts a node of its own; it needs Java, and Maven the first time.
+    pub async fn run(folder: &Path) -> anyhow::Result<Self> {
         let address = free_address().await?;
         let folder = folder.join("kafka");
         std::fs::create_dir_all(&folder)?;
         let child = Self::spawn(&address, &folder).await?;
-        Ok(Some(Self { address, folder, child }))
+        Ok(Self { address, folder, child })
+    }
+
+    /// Its process, unless it has ended.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// SIGKILL, then a start on the same port and folder.
@@ -79,6 +89,7 @@ impl KafkaNode {
 pub struct Cluster {
     binary: PathBuf,
     folder: PathBuf,
+    environment: Vec<(String, String)>,
     instances: Vec<Instance>,
 }
 
@@ -95,7 +106,28 @@ impl Cluster {
     pub async fn prepare(binary: &Path, folder: &Path, kafka: &str, watchlist: &str) -> anyhow::Result<Self> {
         let more = format!("secret_file = \"secret\"\n[kafka]\nbootstrap_servers = \"{kafka}\"\n");
         input::write_settings(folder, watchlist, &more)?;
-        Ok(Self { binary: binary.to_path_buf(), folder: folder.to_path_buf(), instances: Vec::new() })
+        Ok(Self::in_folder(binary, folder))
+    }
+
+    /// Services by the settings that a folder holds.
+    pub fn in_folder(binary: &Path, folder: &Path) -> Self {
+        Self {
+            binary: binary.to_path_buf(),
+            folder: folder.to_path_buf(),
+            environment: Vec::new(),
+            instances: Vec::new(),
+        }
+    }
+
+    /// Variables for the environment of what is started from now on.
+    pub fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        self.environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    }
+
+    /// Each instance's service and process; none of one that has ended.
+    pub fn process_ids(&self) -> impl Iterator<Item = (&str, Option<u32>)> {
+        self.instances.iter().map(|instance| (instance.service.as_str(), instance.child.id()))
     }
 
     /// Starts one more instance of a service and waits until it serves.
@@ -185,6 +217,7 @@ impl Cluster {
             .args(["service", service, "earshot.toml"])
             .env(format!("EARSHOT__{}__LISTEN", service.to_uppercase()), address)
             .env("EARSHOT__DATA", data)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,8 +1,9 @@
 //! Whole flows: real services against a real log, watched from outside through HTTP.
 //!
 //! What belongs here: starting, killing and asking programs. The flows are in `tests/tests/`, the evaluations
-//! on real data in `tests/src/bin/`.
+//! on real data in `tests/src/bin/`, the benchmark in `bench`.
 
+pub mod bench;
 pub mod cluster;
 pub mod input;
 pub mod mail;

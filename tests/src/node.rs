@@ -29,9 +29,20 @@ impl Node {
 
     /// Starts the program with arguments in a folder, and waits until it says its address.
     pub async fn start(binary: &Path, folder: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(binary, folder, arguments, &[]).await
+    }
+
+    /// The same, with variables in its environment.
+    pub async fn start_with(
+        binary: &Path,
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("node.log"))?;
         let mut child = Command::new(binary)
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(folder)
             .stdout(Stdio::piped())
             .stderr(log)
@@ -54,6 +65,11 @@ impl Node {
         // The rest of its output is read, so that it never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { child, address })
+    }
+
+    /// Its process, unless it has ended.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// SIGKILL, and waits for the end.

@@ -9,7 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use super::{KafkaSettings, log, log_error};
 use crate::broker::room::{Room, Taken};
@@ -43,12 +43,13 @@ impl Producer {
         name: &str,
         batch: Vec<NewRecord>,
     ) -> Result<Pending, AppendError> {
-        let taken = Arc::new(self.room.take(&batch).await);
+        let taken = self.room.take(&batch).await;
         let native = self.native().map_err(|error| AppendError::unavailable(topic, error))?;
-        let (reports, outcomes) = mpsc::unbounded_channel();
+        let (tell, outcome) = oneshot::channel();
+        let underway = Arc::new(Underway::new(batch.len(), tell, taken));
         for (index, record) in batch.iter().enumerate() {
             let partition = record.partition_in(topic);
-            let mut report = Box::new(Report { index, reports: reports.clone(), _taken: Arc::clone(&taken) });
+            let mut report = Box::new(Report { index, batch: Arc::clone(&underway) });
             while let Err((error, returned)) = send(&native, name, partition, record, report) {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                     return Err(AppendError::unavailable(topic, error));
@@ -57,7 +58,7 @@ impl Producer {
                 tokio::time::sleep(QUEUE_FULL_WAIT).await;
             }
         }
-        Ok(Pending { topic: *topic, count: batch.len(), outcomes, _native: native })
+        Ok(Pending { topic: *topic, outcome, _native: native })
     }
 
     /// The producer. A fatal error, as after a topic was made anew, ends the old one for good.
@@ -112,8 +113,61 @@ fn send(
 /// Travels with a record through librdkafka and back.
 struct Report {
     index: usize,
-    reports: mpsc::UnboundedSender<(usize, Result<Position, String>)>,
-    _taken: Arc<Taken>,
+    batch: Arc<Underway>,
+}
+
+/// A batch on its way. Whoever waits for it is woken once, not for each record.
+struct Underway {
+    reports: Mutex<Reported>,
+    _room: Taken,
+}
+
+/// What is known of a batch so far.
+struct Reported {
+    places: Vec<Position>,
+    /// Records without a report.
+    missing: usize,
+    /// Gone once the outcome is told.
+    tell: Option<oneshot::Sender<Outcome>>,
+}
+
+/// The places of a batch, or why it is not stored.
+type Outcome = Result<Vec<Position>, String>;
+
+impl Underway {
+    /// A batch of no records is stored at once.
+    fn new(records: usize, tell: oneshot::Sender<Outcome>, room: Taken) -> Self {
+        let places = vec![Position { partition: 0, offset: 0 }; records];
+        let mut reported = Reported { places, missing: records, tell: Some(tell) };
+        if records == 0 {
+            reported.tell(Ok(Vec::new()));
+        }
+        Self { reports: Mutex::new(reported), _room: room }
+    }
+
+    fn report(&self, index: usize, place: Result<Position, String>) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        match place {
+            Ok(place) => {
+                reports.places[index] = place;
+                reports.missing -= 1;
+                if reports.missing == 0 {
+                    let places = std::mem::take(&mut reports.places);
+                    reports.tell(Ok(places));
+                }
+            }
+            Err(message) => reports.tell(Err(message)),
+        }
+    }
+}
+
+impl Reported {
+    fn tell(&mut self, outcome: Outcome) {
+        if let Some(tell) = self.tell.take() {
+            // Whoever does not wait for the batch has dropped the receiver.
+            let _ = tell.send(outcome);
+        }
+    }
 }
 
 /// Answers each record's report.
@@ -140,39 +194,65 @@ impl ProducerContext for Reports {
             },
             Err((error, _)) => Err(error.to_string()),
         };
-        // Whoever does not wait for the batch has dropped the receiver.
-        let _ = report.reports.send((report.index, outcome));
+        report.batch.report(report.index, outcome);
     }
 }
 
 /// A batch that waits for its delivery reports.
 pub struct Pending {
     topic: Topic,
-    count: usize,
-    outcomes: mpsc::UnboundedReceiver<(usize, Result<Position, String>)>,
+    outcome: oneshot::Receiver<Outcome>,
     /// A producer that is dropped drops what it has not sent.
     _native: Arc<Native>,
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending")
-            .field("topic", &self.topic)
-            .field("count", &self.count)
-            .finish_non_exhaustive()
+        f.debug_struct("Pending").field("topic", &self.topic).finish_non_exhaustive()
     }
 }
 
 impl Pending {
-    pub(in crate::broker) async fn stored(mut self) -> Result<Vec<Position>, AppendError> {
-        let mut places = vec![Position { partition: 0, offset: 0 }; self.count];
-        for _ in 0..self.count {
-            let (index, outcome) = match self.outcomes.recv().await {
-                Some(report) => report,
-                None => return Err(AppendError::unavailable(&self.topic, "the producer was closed")),
-            };
-            places[index] = outcome.map_err(|message| AppendError::unavailable(&self.topic, message))?;
-        }
-        Ok(places)
+    pub(in crate::broker) async fn stored(self) -> Result<Vec<Position>, AppendError> {
+        // The batch goes without a word only where the producer drops what it has not sent.
+        let outcome = self.outcome.await.unwrap_or_else(|_| Err("the producer was closed".to_owned()));
+        outcome.map_err(|message| AppendError::unavailable(&self.topic, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::room::Room;
+
+    async fn underway(records: usize) -> (Underway, oneshot::Receiver<Outcome>) {
+        let (tell, outcome) = oneshot::channel();
+        (Underway::new(records, tell, Room::new().take(&[]).await), outcome)
+    }
+
+    fn place(offset: u64) -> Position {
+        Position { partition: 1, offset }
+    }
+
+    #[tokio::test]
+    async fn places_are_told_in_the_order_of_the_batch_once_the_last_is_known() {
+        let (batch, mut outcome) = underway(2).await;
+        batch.report(1, Ok(place(8)));
+        assert!(outcome.try_recv().is_err(), "one report is missing");
+        batch.report(0, Ok(place(7)));
+        assert_eq!(outcome.await, Ok(Ok(vec![place(7), place(8)])));
+        assert_eq!(underway(0).await.1.await, Ok(Ok(Vec::new())));
+    }
+
+    #[tokio::test]
+    async fn the_first_failure_is_told_at_once_and_a_producer_that_is_gone_says_nothing() {
+        let (batch, outcome) = underway(3).await;
+        batch.report(1, Err("refused".to_owned()));
+        batch.report(0, Ok(place(7)));
+        batch.report(2, Err("late".to_owned()));
+        assert_eq!(outcome.await, Ok(Err("refused".to_owned())));
+        let (batch, outcome) = underway(1).await;
+        drop(batch);
+        assert!(outcome.await.is_err());
     }
 }
