@@ -6,10 +6,13 @@
 //! What a service does belongs to its crate.
 
 mod client;
+mod dead_letters;
 mod demo;
+mod erase;
 mod import;
 mod init;
 mod password;
+mod terminal;
 mod topics;
 mod up;
 mod watchlist;
@@ -51,6 +54,13 @@ enum Command {
     Check,
     /// Create the topics that are missing, verify the rest, and show what they hold
     Topics,
+    /// Erase everything that an author wrote, and keep them out from now on
+    Erase(erase::EraseCommand),
+    /// Write everything that an author wrote as JSON Lines, newest first
+    Export(erase::ExportCommand),
+    /// List, show and drive again the messages that were rejected
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Make the hash of a password for `login.password_hash`
     HashPassword,
 }
@@ -96,6 +106,9 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Init(command) => init::init(command),
         Command::Check => watchlist::check(&Settings::load(&line.settings)?),
         Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
+        Command::Erase(command) => erase::erase(command, &line.settings).await,
+        Command::Export(command) => erase::export(command, &line.settings).await,
+        Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
         Command::HashPassword => password::hash_password(),
     }
 }
