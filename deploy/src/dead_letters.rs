@@ -89,13 +89,18 @@ async fn list(command: ListCommand, settings: &Path) -> anyhow::Result<()> {
     let mut before = command.before;
     let mut left = command.limit;
     let mut next = None;
-    print(&format!("{:>8}  {:<24}  {:<7}  {:<13}  from: reason", "offset", "time", "service", "kind"));
     while left > 0 {
         let mut query: Vec<(&str, String)> = vec![("limit", left.min(PAGE).to_string())];
         query.extend(before.map(|before| ("before", before.to_string())));
         query.extend(command.service.clone().map(|service| ("service", service)));
         query.extend(command.kind.clone().map(|kind| ("kind", kind)));
         let page: LetterPage = client.get_json("/api/dead-letters", &query).await?;
+        if left == command.limit && !page.letters.is_empty() {
+            print(&format!(
+                "{:>8}  {:<24}  {:<7}  {:<13}  from: reason",
+                "offset", "time", "service", "kind"
+            ));
+        }
         for letter in &page.letters {
             print(&row(letter));
         }

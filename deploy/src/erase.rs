@@ -12,7 +12,7 @@ use clap::Args;
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_ENRICHED, MENTIONS_RAW, Topic};
 use earshot_index::{ErasureAnswer, ErasureProgress, ErasureRequest};
 use futures::TryStreamExt;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::client::{Client, Server, answer};
 use crate::{print, say};
@@ -77,7 +77,8 @@ async fn wait(client: &Client, asked: &ErasureAnswer) -> anyhow::Result<()> {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
     };
-    let line = ProgressBar::with_draw_target(None, target);
+    let style = ProgressStyle::with_template("{spinner} {msg}").expect("the template is a constant");
+    let line = ProgressBar::with_draw_target(None, target).with_style(style);
     let path = format!("/api/erasures/{}", asked.author_key);
     loop {
         let progress: ErasureProgress = client.get_json(&path, &()).await?;
@@ -93,10 +94,12 @@ async fn wait(client: &Client, asked: &ErasureAnswer) -> anyhow::Result<()> {
 
 fn what_stays() -> String {
     format!(
-        "what stays: `{}` keeps what sources sent for {}, `{}` what was rejected for {} (of an erased author it \
-         is neither shown nor driven again); `{}` and the index's files lose the text when they are next \
-         compacted and merged; counts and alerts hold no text and no name, and stay. A backup of before keeps \
-         the text until you delete it; restored, it does not bring the author back",
+        "what stays, and for how long:\n  \
+         {}: what sources sent, for {}\n  \
+         {}: what was rejected, for {}; of an erased author it is neither shown nor driven again\n  \
+         {} and the index's files: the text, until they are next compacted and merged\n  \
+         backups of before: until you delete them; whoever restores one must bring along the erasures made since\n  \
+         counts and alerts: they hold no text and no name",
         MENTIONS_RAW.name,
         days(MENTIONS_RAW),
         DEAD_LETTERS.name,
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn the_end_says_what_stays_and_for_how_long_as_the_topics_are_made() {
         let said = what_stays();
-        for part in ["`mentions.raw` keeps what sources sent for 7 days", "rejected for 28 days", "backup"] {
+        for part in ["mentions.raw: what sources sent, for 7 days", "rejected, for 28 days", "backups"] {
             assert!(said.contains(part), "{said}");
         }
     }

@@ -69,7 +69,7 @@ impl Default for IndexSettings {
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let (app, indexing) = assemble(context).await?;
     // Opened before the service counts as started: a wrong topic or a second writer stops the start.
-    let first = indexing.open().await?;
+    let first = indexing.begin().await?;
     if indexing.parts.store.has_outdated() {
         tokio::spawn(indexing.clone().remove_outdated());
     }
@@ -135,12 +135,18 @@ struct Indexing {
 type Opened = (IndexStage, earshot_common::stage::Input, Surroundings);
 
 impl Indexing {
+    /// Opens the stage for the first time. A restored index may hold mentions of authors who were erased since:
+    /// they go before anybody can ask.
+    async fn begin(&self) -> anyhow::Result<Opened> {
+        let mut first = self.open().await?;
+        while first.0.erase_some().await.context("carry out erasures")? {}
+        Ok(first)
+    }
+
     async fn open(&self) -> anyhow::Result<Opened> {
         let mut around = self.context.around_stage();
         around.stop = self.context.stop.child_token();
-        let mut stage = IndexStage::open(self.parts.clone(), around.stop.clone())?;
-        // A restored index may hold mentions of authors who were erased since: they go before anybody can ask.
-        while stage.erase_some().await.context("carry out erasures")? {}
+        let stage = IndexStage::open(self.parts.clone(), around.stop.clone())?;
         let input = stage.input(&self.context.broker).await?;
         Ok((stage, input, around))
     }

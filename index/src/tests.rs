@@ -45,7 +45,7 @@ impl Bench {
         let settings = Settings::from_toml(settings, folder).unwrap();
         let context = open(settings).await;
         let (app, indexing) = assemble(context.clone()).await.unwrap();
-        let first = indexing.open().await.unwrap();
+        let first = indexing.begin().await.unwrap();
         let work = tokio::spawn(indexing.go_on(first));
         Self { context, routes: routes(app.clone()), app, work }
     }

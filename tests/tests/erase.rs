@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use earshot_common::broker::{Broker, Connection, EmbeddedSettings, NewRecord, Record};
@@ -182,7 +183,11 @@ async fn an_erased_author_stays_away_whatever_comes() {
     let (ok, said, noted) = bench.command(&["erase", "--author", WRITER]).await;
     assert!(!ok && noted.contains("names no network"), "{said}{noted}");
     let (ok, said, noted) = bench.command(&["erase", "--author", AUTHOR]).await;
-    assert!(ok && said.contains("erased: 2 mentions") && said.contains("for 7 days"), "{said}{noted}");
+    assert!(
+        ok && said.contains("erased: 2 mentions")
+            && said.contains("mentions.raw: what sources sent, for 7 days"),
+        "{said}{noted}"
+    );
     let left = past.ids.len() - found;
     assert_eq!(
         bench.watch.get("/api/search").await.unwrap()["total"],
@@ -307,5 +312,5 @@ async fn on_kafka_an_erased_author_leaves_every_index_and_stays_away() {
     let second = Watch::new(&cluster.last_address("index"));
     second.until_searchable(2).await.unwrap();
     assert_eq!(second.get("/api/search?q=secret").await.unwrap()["total"], json!(0));
-    cluster.stop(std::time::Duration::from_secs(40)).await.unwrap();
+    cluster.stop(Duration::from_secs(40)).await.unwrap();
 }

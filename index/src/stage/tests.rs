@@ -235,6 +235,24 @@ async fn an_erasure_removes_what_stands_and_what_waits_and_tells_the_topics_once
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_the_deletions_and_the_commit_leaves_what_stood_to_be_found_again() {
+    let directory = RamDirectory::create();
+    let mut bench = Bench::new(&directory).await;
+    bench.take(0, &[upsert(mention("hn:1", "secret"))]).await;
+    bench.stage.commit().unwrap();
+    bench.erase(ann(), 0);
+    assert!(bench.stage.erase_some().await.unwrap());
+    assert_eq!(bench.deletions().await.len(), 1);
+    drop(bench);
+
+    let mut bench = Bench::new(&directory).await;
+    assert_eq!(bench.committed.borrow().documents, 1);
+    bench.erase(ann(), 0);
+    bench.carry_out().await;
+    assert_eq!((bench.committed.borrow().documents, bench.deletions().await.len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_comes_of_an_erased_author_is_never_written_and_leaves_the_topic_too() {
     let mut bench = Bench::new(&RamDirectory::create()).await;
     bench.erase(ann(), 0);

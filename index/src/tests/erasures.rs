@@ -87,7 +87,7 @@ async fn the_index_of_an_older_version_goes_when_the_new_one_has_caught_up() {
     let settings = Settings::from_toml("[index]\ncommit_interval_ms = 5", folder.path()).unwrap();
     let context = open(settings).await;
     let (app, indexing) = assemble(context.clone()).await.unwrap();
-    let first = indexing.open().await.unwrap();
+    let first = indexing.begin().await.unwrap();
     let record = NewRecord::keyed("hn:1", upsert(mention("hn:1", "x")));
     context.broker.append_durably(&MENTIONS_ENRICHED, vec![record]).await.unwrap();
     let removing = tokio::spawn(indexing.clone().remove_outdated());
