@@ -75,9 +75,10 @@ impl Selection {
         Ok(Self { service: service.map(str::to_owned), kind })
     }
 
-    pub(super) fn takes(&self, letter: &Opened<'_>) -> bool {
-        self.service.as_ref().is_none_or(|service| letter.header("service") == *service)
-            && self.kind.is_none_or(|kind| letter.header("kind") == kind.as_str())
+    pub(super) fn takes(&self, letter: &Record) -> bool {
+        let is = |name, wanted: &str| letter.header(name) == Some(wanted.as_bytes());
+        self.service.as_ref().is_none_or(|service| is("service", service))
+            && self.kind.is_none_or(|kind| is("kind", kind.as_str()))
     }
 }
 

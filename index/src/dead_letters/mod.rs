@@ -19,10 +19,11 @@ use earshot_common::http::Refusal;
 use earshot_common::keys::Secret;
 use earshot_common::stage::{Output, store};
 use earshot_common::topics::DEAD_LETTERS;
+use serde::{Deserialize, Serialize};
 
 pub use letter::{Letter, LetterSummary};
+
 use letter::{Opened, Selection};
-use serde::{Deserialize, Serialize};
 
 use crate::api::{App, Pairs};
 use crate::params::Parameters;
@@ -107,8 +108,8 @@ async fn list(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<Letter
         let mut window = Vec::new();
         let mut stretch = letters.stretch(from, to).await?;
         while let Some(records) = stretch.next().await? {
-            let opened = records.iter().map(|record| letters.open(record));
-            window.extend(opened.filter(|letter| selection.takes(letter)).map(|letter| letter.summary()));
+            let selected = records.iter().filter(|record| selection.takes(record));
+            window.extend(selected.map(|record| letters.open(record).summary()));
         }
         page.letters.extend(window.into_iter().rev());
         to = from;
@@ -148,6 +149,9 @@ async fn redrive(
     let letters = Letters::of(&app);
     let bounds = letters.bounds().await?;
     let (from, to) = (request.from.max(bounds.first), request.to.min(bounds.next));
+    if from >= to {
+        return Ok(Json(RedriveAnswer::default()));
+    }
     let end = to.min(from.saturating_add(MAX_REDRIVEN));
     let answer = letters.redrive(&app, from, end, &selection).await?;
     Ok(Json(RedriveAnswer { next: (end < to).then_some(end), ..answer }))
@@ -201,11 +205,8 @@ impl Letters {
         let mut stretch = self.stretch(from, to).await?;
         while let Some(records) = stretch.next().await? {
             let mut outputs = Vec::new();
-            for record in &records {
+            for record in records.iter().filter(|record| selection.takes(record)) {
                 let letter = self.open(record);
-                if !selection.takes(&letter) {
-                    continue;
-                }
                 let known = app.known_version(letter.mention_id()).await?;
                 match letter.redrive(known) {
                     Ok(topic) => outputs.push(Output { topic, record: as_it_was(record) }),

@@ -53,6 +53,9 @@ async fn dead_letters_are_listed_newest_first_shown_and_driven_again_where_they_
     assert_eq!(driven[0].value, json!({"v": 99, "id": "hn:1", "revision": 1}).to_string());
     assert_eq!(driven[0].header("redriven_from"), Some(mine.to_string().as_bytes()));
 
+    let (status, answer) = bench.post("/api/dead-letters/redrive", json!({"from": 9, "to": 99})).await;
+    assert_eq!((status, &answer["redriven"]), (StatusCode::OK, &json!({})), "nothing is there");
+
     let (_, answer) = bench.post(&format!("/api/dead-letters/{older}/redrive"), json!({})).await;
     assert_eq!(answer["redriven"], json!({}));
     assert!(answer["refused"][0]["why"].as_str().unwrap().contains("newer version"), "{answer}");
