@@ -57,9 +57,9 @@ impl Bench {
 
     /// Appends mentions and waits until they can be found.
     async fn index(&self, records: Vec<(&str, Vec<u8>)>) {
-        for (id, value) in records {
-            self.append(&MENTIONS_ENRICHED, id, value).await;
-        }
+        // In one batch, so that they come in few commits, and no merge of many works on after the stop.
+        let records = records.into_iter().map(|(id, value)| NewRecord::keyed(id.to_owned(), value)).collect();
+        self.context.broker.append_durably(&MENTIONS_ENRICHED, records).await.unwrap();
         let ends = self.context.broker.bounds(&MENTIONS_ENRICHED, None).await.unwrap();
         let mut committed = self.app.committed.clone();
         let all = |committed: &crate::stage::Committed| {
