@@ -91,6 +91,11 @@ impl Client {
         )
     }
 
+    /// A request for something of the service.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.with_login(self.http.get(format!("{}{path}", self.base)))
+    }
+
     /// A request to post to the service.
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.with_login(self.http.post(format!("{}{path}", self.base)))
@@ -98,8 +103,7 @@ impl Client {
 
     /// Asks whether the login is right, so that a refusal is heard before a long body is on its way.
     async fn log_in(&self) -> anyhow::Result<()> {
-        let request =
-            self.with_login(self.http.get(format!("{}/api/login", self.base))).timeout(REQUEST_TIMEOUT);
+        let request = self.get("/api/login").timeout(REQUEST_TIMEOUT);
         let response = request.send().await.with_context(|| format!("ask {}", self.base))?;
         if response.status().is_success() {
             return Ok(());
@@ -111,6 +115,16 @@ impl Client {
 
     fn with_login(&self, request: RequestBuilder) -> RequestBuilder {
         self.login.with(request)
+    }
+
+    /// Asks for a value, with the names and values of the address.
+    pub(crate) async fn get_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let request = self.get(path).query(query).timeout(REQUEST_TIMEOUT);
+        answer(request.send().await.with_context(|| format!("ask {}{path}", self.base))?).await
     }
 
     /// Posts a value and reads the answer.

@@ -7,11 +7,14 @@
 
 mod backup;
 mod client;
+mod dead_letters;
 mod demo;
+mod erase;
 mod import;
 mod init;
 mod password;
 mod status;
+mod terminal;
 mod topics;
 mod up;
 mod watchlist;
@@ -60,6 +63,13 @@ enum Command {
     Backup(backup::BackupCommand),
     /// Verify a backup and bring it back, while the system does not run
     Restore(backup::RestoreCommand),
+    /// Erase everything that an author wrote, and keep them out from now on
+    Erase(erase::EraseCommand),
+    /// Write everything that an author wrote as JSON Lines, newest first
+    Export(erase::ExportCommand),
+    /// List, show and drive again the messages that were rejected
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Make the hash of a password for `login.password_hash`
     HashPassword,
 }
@@ -107,6 +117,9 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
         Command::Backup(command) => backup::backup(command, &line.settings).await,
         Command::Restore(command) => backup::restore(command, &line.settings).await,
+        Command::Erase(command) => erase::erase(command, &line.settings).await,
+        Command::Export(command) => erase::export(command, &line.settings).await,
+        Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
         Command::HashPassword => password::hash_password(),
         Command::Status(command) => return status::status(command, &line.settings).await,
     };

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use earshot_common::broker::{MAX_BATCH, NewRecord, Reader, Record};
 use earshot_common::definitions::{Watchlist, difference, parse_file};
+use earshot_common::erasures::Erased;
 use earshot_common::events::{
-    DefinitionVersion, EnrichedEvent, Progress, Signal, SignalRecord, decode, encode,
+    DefinitionVersion, DeletionReason, EnrichedEvent, Erasure, Progress, SchemaVersion, Signal, SignalRecord,
+    decode, encode,
 };
 use earshot_common::service::{self, Context};
 use earshot_common::settings::Settings;
@@ -238,4 +240,41 @@ async fn progress_is_told_in_its_time_and_soon_after_the_last_of_some_work() {
     };
     assert_eq!(progress.partitions[0].next, 1);
     assert!(progress.partitions[0].done_up_to >= record.appended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_authors_mention_becomes_a_deletion_and_says_nothing_to_the_decision_side() {
+    let (context, _folder) = surroundings().await;
+    let (_newest, watchlist) = watch::channel(Arc::new(Watchlist::default()));
+    let metrics = Metrics::declare(&context.registry).unwrap();
+    let (erased, erasures) = watch::channel(Arc::default());
+    let mut stage = EnrichStage::new(&context, metrics, watchlist, erasures).unwrap();
+    let said = json!({
+        "v": 1, "kind": "upsert", "id": "hn:1", "revision": 3, "origin": "live",
+        "source": { "id": "hn", "network": "hackernews" }, "text": "a secret",
+        "author": { "id": "hackernews:ann", "name": "Ann" },
+        "published": "2026-01-01T00:00:00.000Z", "collected": "2026-01-01T00:00:12.345Z"
+    });
+    let record = stored(&context, NewRecord::keyed("hn:1", said.to_string())).await;
+    assert!(!matches!(made_of(stage.process(&record)), EnrichedEvent::Delete { .. }));
+
+    let author = context.secret.author("hackernews:ann");
+    let erasure = Erasure { v: SchemaVersion::default(), author, at: record.appended };
+    let erasure = Record { value: encode(&erasure).into(), ..record.clone() };
+    erased.send_modify(|erased: &mut Arc<Erased>| Arc::make_mut(erased).take(&erasure));
+    let EnrichedEvent::Delete { deletion, raw } = made_of(stage.process(&record)) else {
+        panic!("nothing of an erased author goes on")
+    };
+    assert_eq!(
+        (deletion.id.as_str(), deletion.revision, deletion.reason),
+        ("hn:1", 3, DeletionReason::Erased)
+    );
+    assert_eq!((raw.partition, raw.offset), (record.partition, record.offset));
+}
+
+/// The one record that a mention becomes, which concerns nobody.
+fn made_of(fate: Fate) -> EnrichedEvent {
+    let Fate::Emitted(outputs) = fate else { panic!("{fate:?}") };
+    assert_eq!(outputs.iter().map(|output| output.topic.name).collect::<Vec<_>>(), ["mentions.enriched"]);
+    decode(&outputs[0].record.value).unwrap()
 }

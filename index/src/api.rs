@@ -9,10 +9,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use earshot_common::broker::Broker;
 use earshot_common::definitions::Definition;
+use earshot_common::erasures::Erased;
 use earshot_common::events::{AlertEvent, Author, Enriched, EntityTag, Sentiment, SourceRef, Transition};
 use earshot_common::http::Refusal;
+use earshot_common::keys::Secret;
 use earshot_common::query::Query as Search;
-use earshot_common::time::Timestamp;
+use earshot_common::time::{Clock, Timestamp};
 use earshot_common::topics::MENTIONS_ENRICHED;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -36,8 +38,11 @@ const MAX_EVIDENCE: usize = 5;
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
+    pub(crate) secret: Secret,
+    pub(crate) clock: Clock,
     pub(crate) publisher: Publisher,
     pub(crate) alerts: watch::Receiver<Arc<AlertsView>>,
+    pub(crate) erased: watch::Receiver<Arc<Erased>>,
     pub(crate) committed: watch::Receiver<Committed>,
     pub(crate) metrics: Metrics,
 }
@@ -76,9 +81,8 @@ async fn status(State(app): State<App>) -> Result<Json<Status>, Refusal> {
     let committed = app.committed.borrow().clone();
     let mut partitions = Vec::new();
     for bounds in bounds {
-        let position = committed.positions.iter().find(|position| position.partition == bounds.partition);
-        let committed = position.map_or(bounds.first, |position| position.offset);
-        partitions.push(PartitionStatus { partition: bounds.partition, committed, end: bounds.next });
+        let (partition, committed) = (bounds.partition, committed.next(&bounds));
+        partitions.push(PartitionStatus { partition, committed, end: bounds.next });
     }
     let up_to_date = partitions.iter().all(|partition| partition.committed >= partition.end);
     Ok(Json(Status { up_to_date, documents: committed.documents, partitions }))

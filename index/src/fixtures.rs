@@ -128,7 +128,7 @@ pub(crate) fn index_of(mentions: &[Enriched]) -> Store {
 pub(crate) fn add(store: &Store, mentions: &[Enriched]) {
     let mut writer = store.writer().unwrap();
     for mention in mentions {
-        writer.add_document(store.fields.mention(mention)).unwrap();
+        writer.add_document(store.fields.mention(mention, None)).unwrap();
     }
     writer.commit().unwrap();
     store.reload().unwrap();

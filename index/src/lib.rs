@@ -1,10 +1,14 @@
 //! The read side: the tantivy index over `mentions.enriched`, the search API and the console page.
 //!
 //! What belongs here: finding and showing. What does not: judging mentions (`earshot-enrich`) and deciding
-//! alerts (`earshot-alerts`), whose records are only read. What people publish goes to `watchlist`.
+//! alerts (`earshot-alerts`), whose records are only read. What people publish goes to `watchlist`, whom they
+//! erase to `erasures`, and a dead letter that they drive again to where it came from.
 
 mod alerts_view;
 mod api;
+mod dead_letters;
+mod erasures;
+mod export;
 #[cfg(test)]
 mod fixtures;
 mod highlight;
@@ -26,17 +30,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use earshot_common::definitions;
 use earshot_common::service::{Context, Service};
 use earshot_common::stage::{Surroundings, run};
+use earshot_common::topics::MENTIONS_ENRICHED;
+use earshot_common::{definitions, erasures as erased_authors};
 use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::api::App;
 use crate::metrics::Metrics;
-use crate::stage::{Committed, IndexStage};
+use crate::stage::{Committed, IndexStage, Parts};
 use crate::store::Store;
 
+pub use dead_letters::{Letter, LetterPage, LetterSummary, RedriveAnswer, RedriveRequest, RefusedLetter};
+pub use erasures::{ErasureAnswer, ErasureProgress, ErasureRequest};
 pub use watchlist::{OwnedDefinitions, PublishAnswer, PublishRequest};
 
 /// The wait before the index is opened again after a commit failed, such as on a full disk.
@@ -62,7 +69,10 @@ impl Default for IndexSettings {
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let (app, indexing) = assemble(context).await?;
     // Opened before the service counts as started: a wrong topic or a second writer stops the start.
-    let first = indexing.open().await?;
+    let first = indexing.begin().await?;
+    if indexing.parts.store.has_outdated() {
+        tokio::spawn(indexing.clone().remove_outdated());
+    }
     Ok(Service {
         name: "index",
         routes: routes(app),
@@ -79,55 +89,87 @@ async fn assemble(context: Context) -> anyhow::Result<(App, Indexing)> {
     let store = Store::open(&context.settings.shared.data.join("index"))?;
     let watchlist = definitions::follow(&context.broker, context.stop.clone()).await?;
     let alerts = alerts_view::follow(&context.broker, context.stop.clone()).await?;
+    let erased = erased_authors::follow(&context.broker, context.stop.clone()).await?;
     let (sender, committed) = watch::channel(Committed::default());
     let app = App {
         store: store.clone(),
         broker: context.broker.clone(),
+        secret: context.secret.clone(),
+        clock: context.clock.clone(),
         publisher: watchlist::Publisher::new(context.broker.clone(), watchlist),
         alerts,
+        erased: erased.clone(),
         committed,
         metrics: metrics.clone(),
     };
-    let indexing = Indexing {
+    let parts = Parts {
         store,
+        broker: context.broker.clone(),
+        secret: context.secret.clone(),
+        erased,
         commit_interval: Duration::from_millis(settings.commit_interval_ms),
-        context,
+        clock: context.clock.clone(),
         metrics,
         committed: sender,
     };
-    Ok((app, indexing))
+    Ok((app, Indexing { context, parts }))
 }
 
 fn routes(app: App) -> Router {
-    api::routes().merge(page::routes()).with_state(app)
+    api::routes()
+        .merge(erasures::routes())
+        .merge(export::routes())
+        .merge(dead_letters::routes())
+        .merge(page::routes())
+        .with_state(app)
 }
 
 /// The work of writing the index.
+#[derive(Clone)]
 struct Indexing {
-    store: Store,
-    commit_interval: Duration,
     context: Context,
-    metrics: Metrics,
-    committed: watch::Sender<Committed>,
+    parts: Parts,
 }
 
 /// An opened stage with its input and its surroundings.
 type Opened = (IndexStage, earshot_common::stage::Input, Surroundings);
 
 impl Indexing {
+    /// Opens the stage for the first time. A restored index may hold mentions of authors who were erased since:
+    /// they go before anybody can ask.
+    async fn begin(&self) -> anyhow::Result<Opened> {
+        let mut first = self.open().await?;
+        while first.0.erase_some().await.context("carry out erasures")? {}
+        Ok(first)
+    }
+
     async fn open(&self) -> anyhow::Result<Opened> {
         let mut around = self.context.around_stage();
         around.stop = self.context.stop.child_token();
-        let stage = IndexStage::open(
-            self.store.clone(),
-            self.commit_interval,
-            self.context.clock.clone(),
-            self.metrics.clone(),
-            self.committed.clone(),
-            around.stop.clone(),
-        )?;
+        let stage = IndexStage::open(self.parts.clone(), around.stop.clone())?;
         let input = stage.input(&self.context.broker).await?;
         Ok((stage, input, around))
+    }
+
+    /// Removes the indexes of older versions once this one holds what the log held at the start.
+    async fn remove_outdated(self) {
+        let caught_up = async {
+            let ends = self.context.broker.bounds(&MENTIONS_ENRICHED, None).await?;
+            let mut committed = self.parts.committed.subscribe();
+            committed.wait_for(|now| ends.iter().all(|end| now.next(end) >= end.next)).await?;
+            anyhow::Ok(())
+        };
+        let caught_up = tokio::select! {
+            () = self.context.stop.cancelled() => return,
+            caught_up = caught_up => caught_up,
+        };
+        match caught_up {
+            Ok(()) => self.parts.store.remove_outdated(),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "the index of an older version stays until the next start"
+            ),
+        }
     }
 
     /// Indexes until the stop. After a failed commit the writer's documents are lost: it is opened again, at

@@ -58,6 +58,10 @@ impl Parameters {
     pub(crate) const HISTOGRAM: [&[&str]; 2] = [&FILTERS, &["by"]];
     /// Of the list of alerts.
     pub(crate) const ALERTS: [&[&str]; 1] = [&["state", "historic", "subject"]];
+    /// Of an export.
+    pub(crate) const EXPORT: [&[&str]; 1] = [&["author"]];
+    /// Of the list of dead letters.
+    pub(crate) const LETTERS: [&[&str]; 1] = [&["limit", "before", "service", "kind"]];
 
     /// Names and values, in their order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -105,6 +109,7 @@ impl Parameters {
             subject: own("subject"),
             source: own("source"),
             lang: own("lang"),
+            author: None,
             sentiment: self.read("sentiment", polarity, "`negative`, `neutral` or `positive`")?,
             from: self.read("from", |text| instant(text, zone, false), when)?,
             to: self.read("to", |text| instant(text, zone, true), when)?,

@@ -5,6 +5,7 @@ mod careful;
 use std::ops::Bound;
 
 use earshot_common::events::Polarity;
+use earshot_common::keys::AuthorKey;
 use earshot_common::query::Query;
 use earshot_common::time::Timestamp;
 use tantivy::Term;
@@ -28,6 +29,8 @@ pub(crate) struct Filter {
     pub(crate) source: Option<String>,
     /// A language.
     pub(crate) lang: Option<String>,
+    /// An author.
+    pub(crate) author: Option<AuthorKey>,
     /// Polarity: towards the subject where one is given, else of the whole message.
     pub(crate) sentiment: Option<Polarity>,
     /// Event time: this or later.
@@ -43,6 +46,7 @@ impl Default for Filter {
             subject: None,
             source: None,
             lang: None,
+            author: None,
             sentiment: None,
             from: None,
             to: None,
@@ -61,6 +65,9 @@ impl Filter {
             if let Some(value) = value {
                 parts.push(unscored(term(Term::from_field_text(field, value))));
             }
+        }
+        if let Some(author) = self.author {
+            parts.push(unscored(term(Term::from_field_text(fields.author, &author.to_string()))));
         }
         if let Some(sentiment) = self.sentiment {
             parts.push(unscored(term(sentiment_term(fields, self.subject.as_deref(), sentiment))));

@@ -2,17 +2,17 @@
 //!
 //! What belongs here: everything that a change of the fields touches, and the number that must then rise.
 
-use earshot_common::events::{Deletion, Enriched, Lane, RawPosition, encode};
-use earshot_common::keys::MentionKey;
+use earshot_common::events::{Enriched, Lane, RawPosition, encode};
+use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::text;
 use tantivy::schema::{
-    Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
+    FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 use tantivy::{Index, TantivyDocument, Term};
 
 /// Rises with every change of the fields: an index of another version is built anew beside this one.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// The name that the schema knows our tokenizer by.
 const TOKENIZER: &str = "earshot";
@@ -23,6 +23,7 @@ pub(crate) const TIE: &str = "tie";
 const REVISION: &str = "revision";
 const OFFSET: &str = "raw_offset";
 const WATCHLIST: &str = "watchlist";
+const DELETED: &str = "deleted";
 
 /// The fields of a document.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct Fields {
     /// `subject:label`: polarity towards one subject.
     pub(crate) subject_sentiment: Field,
     handle: Field,
+    /// The author's key. A tombstone has none, so whatever has one stands.
+    pub(crate) author: Field,
     /// Event time in milliseconds.
     pub(crate) time: Field,
     /// Tells documents of one instant apart: the first half of the mention key.
@@ -83,14 +86,15 @@ pub(crate) fn schema() -> (Schema, Fields) {
         lang: schema.add_text_field("lang", exact.clone()),
         sentiment: schema.add_text_field("sentiment", exact.clone()),
         subject_sentiment: schema.add_text_field("subject_sentiment", exact.clone()),
-        handle: schema.add_text_field("handle", exact),
+        handle: schema.add_text_field("handle", exact.clone()),
+        author: schema.add_text_field("author", exact),
         time: schema.add_i64_field(TIME, column.clone().set_indexed()),
         tie: schema.add_u64_field(TIE, column.clone()),
         revision: schema.add_i64_field(REVISION, column.clone()),
         raw_partition: schema.add_u64_field("raw_partition", column.clone()),
         raw_offset: schema.add_u64_field(OFFSET, column.clone()),
         watchlist: schema.add_u64_field(WATCHLIST, column),
-        deleted: schema.add_bool_field("deleted", INDEXED),
+        deleted: schema.add_bool_field(DELETED, INDEXED | FAST),
         record: schema.add_bytes_field("record", STORED),
     };
     (schema.build(), fields)
@@ -105,6 +109,8 @@ pub(crate) fn register_tokenizer(index: &Index) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     pub(crate) revision: i64,
+    /// Of one revision the end comes last: a copy that arrives behind it stays away.
+    pub(crate) deleted: bool,
     pub(crate) raw_offset: u64,
     /// The watchlist that judged it: a mention that is judged again has the same revision and offset.
     pub(crate) watchlist: u64,
@@ -114,13 +120,14 @@ impl Version {
     pub(crate) fn of_upsert(enriched: &Enriched) -> Self {
         Self {
             revision: enriched.mention.revision,
+            deleted: false,
             raw_offset: enriched.raw.offset,
             watchlist: enriched.enrichment.watchlist,
         }
     }
 
-    pub(crate) fn of_delete(deletion: &Deletion, raw: RawPosition) -> Self {
-        Self { revision: deletion.revision, raw_offset: raw.offset, watchlist: 0 }
+    pub(crate) fn of_delete(revision: i64, raw: RawPosition) -> Self {
+        Self { revision, deleted: true, raw_offset: raw.offset, watchlist: 0 }
     }
 }
 
@@ -140,6 +147,7 @@ pub(crate) fn version_of(
                 let columns = segment.fast_fields();
                 return Ok(Some(Version {
                     revision: columns.i64(REVISION)?.first(document).unwrap_or_default(),
+                    deleted: columns.bool(DELETED)?.first(document).unwrap_or_default(),
                     raw_offset: columns.u64(OFFSET)?.first(document).unwrap_or_default(),
                     watchlist: columns.u64(WATCHLIST)?.first(document).unwrap_or_default(),
                 }));
@@ -151,11 +159,10 @@ pub(crate) fn version_of(
 }
 
 impl Fields {
-    /// The document of a mention.
-    pub(crate) fn mention(&self, enriched: &Enriched) -> TantivyDocument {
+    /// The document of a mention, whose author has this key.
+    pub(crate) fn mention(&self, enriched: &Enriched, author: Option<AuthorKey>) -> TantivyDocument {
         let mention = &enriched.mention;
-        let mut document = self.begin(&mention.id, Version::of_upsert(enriched), enriched.raw);
-        document.add_bool(self.deleted, false);
+        let mut document = self.begin(&mention.id, Version::of_upsert(enriched), enriched.raw.partition);
         if let Some(title) = &mention.title {
             document.add_text(self.title, title);
         }
@@ -177,6 +184,9 @@ impl Fields {
         if let Some(handle) = mention.author.as_ref().and_then(|author| author.handle.as_ref()) {
             document.add_text(self.handle, text::fold(handle));
         }
+        if let Some(author) = author {
+            document.add_text(self.author, author.to_string());
+        }
         document.add_i64(self.time, mention.event_time().as_millis());
         document.add_bytes(self.record, &encode(enriched));
         document
@@ -184,20 +194,19 @@ impl Fields {
 
     /// What stays of a mention that is gone: nothing to find or to read, only its version, so that an older
     /// copy that arrives later cannot bring the text back.
-    pub(crate) fn tombstone(&self, deletion: &Deletion, raw: RawPosition) -> TantivyDocument {
-        let mut document = self.begin(&deletion.id, Version::of_delete(deletion, raw), raw);
-        document.add_bool(self.deleted, true);
-        document
+    pub(crate) fn tombstone(&self, id: &str, version: Version, raw_partition: u32) -> TantivyDocument {
+        self.begin(id, version, raw_partition)
     }
 
-    fn begin(&self, id: &str, version: Version, raw: RawPosition) -> TantivyDocument {
+    fn begin(&self, id: &str, version: Version, raw_partition: u32) -> TantivyDocument {
         let key = MentionKey::of(id);
         let mut document = TantivyDocument::default();
         document.add_text(self.id, id);
         document.add_text(self.key, key.to_string());
         document.add_u64(self.tie, key.short());
         document.add_i64(self.revision, version.revision);
-        document.add_u64(self.raw_partition, raw.partition.into());
+        document.add_bool(self.deleted, version.deleted);
+        document.add_u64(self.raw_partition, raw_partition.into());
         document.add_u64(self.raw_offset, version.raw_offset);
         document.add_u64(self.watchlist, version.watchlist);
         document

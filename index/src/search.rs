@@ -1,10 +1,13 @@
 //! Searching: pages of mentions, single mentions, and the values that filters can take.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use earshot_common::events::{Enriched, Polarity, decode};
+use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
 use tantivy::collector::{Count, TopDocs};
-use tantivy::query::{Query as TantivyQuery, TermQuery};
+use tantivy::query::{Query as TantivyQuery, TermQuery, TermSetQuery};
 use tantivy::schema::{Field, IndexRecordOption, Value};
 use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader, TantivyDocument, Term};
 
@@ -161,6 +164,24 @@ fn by_term(store: &Store, term: Term) -> anyhow::Result<Option<Enriched>> {
     read(store, &searcher, *at).map(Some)
 }
 
+/// Mentions of any of these authors, at most so many.
+pub(crate) fn by_authors(
+    store: &Store,
+    authors: &BTreeSet<AuthorKey>,
+    limit: usize,
+) -> anyhow::Result<Vec<Enriched>> {
+    let searcher = store.searcher();
+    let terms = authors.iter().map(|author| Term::from_field_text(store.fields.author, &author.to_string()));
+    let found = searcher.search(&TermSetQuery::new(terms), &TopDocs::with_limit(limit).order_by_score())?;
+    found.into_iter().map(|(_, at)| read(store, &searcher, at)).collect()
+}
+
+/// How many mentions match.
+pub(crate) fn count(store: &Store, filter: &Filter) -> anyhow::Result<u64> {
+    let count = store.searcher().search(&filter.to_tantivy(&store.fields), &Count)?;
+    Ok(count as u64)
+}
+
 /// A tombstone holds no record.
 fn is_deleted(store: &Store, searcher: &Searcher, at: DocAddress) -> anyhow::Result<bool> {
     let document: TantivyDocument = searcher.doc(at)?;
@@ -193,7 +214,7 @@ pub(crate) fn choices(store: &Store) -> anyhow::Result<Choices> {
 }
 
 fn values(searcher: &Searcher, field: Field) -> anyhow::Result<Vec<String>> {
-    let mut values = std::collections::BTreeSet::new();
+    let mut values = BTreeSet::new();
     for segment in searcher.segment_readers() {
         let index = segment.inverted_index(field)?;
         let mut terms = index.terms().stream()?;

@@ -19,6 +19,8 @@ const WRITER_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// The index as readers see it: the state of the last commit. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Store {
+    /// Folders of older versions, to be removed when this one has caught up.
+    outdated: Vec<PathBuf>,
     index: Index,
     reader: IndexReader,
     pub(crate) fields: Fields,
@@ -66,15 +68,11 @@ impl Store {
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(format!("v{SCHEMA_VERSION}"));
         std::fs::create_dir_all(&path).with_context(|| format!("create the folder {}", path.display()))?;
-        for other in other_versions(folder, &path) {
-            tracing::info!(
-                folder = %other.display(),
-                "this index is of another version and no longer used; its folder can be removed"
-            );
-        }
         let directory =
             MmapDirectory::open(&path).with_context(|| format!("open the index in {}", path.display()))?;
-        Self::in_directory(directory).with_context(|| format!("open the index in {}", path.display()))
+        let store =
+            Self::in_directory(directory).with_context(|| format!("open the index in {}", path.display()))?;
+        Ok(Self { outdated: outdated(folder), ..store })
     }
 
     /// Opens the index in any of tantivy's directories.
@@ -84,7 +82,7 @@ impl Store {
         register_tokenizer(&index);
         // We reload ourselves behind each commit: watching the folder would cost a thread and a delay.
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { index, reader, fields })
+        Ok(Self { outdated: Vec::new(), index, reader, fields })
     }
 
     /// The one writer. A second one, of any process, is refused.
@@ -123,6 +121,25 @@ impl Store {
         Ok(self.searcher().space_usage()?.total().get_bytes())
     }
 
+    /// Whether an index of an older version stands beside this one.
+    pub(crate) fn has_outdated(&self) -> bool {
+        !self.outdated.is_empty()
+    }
+
+    /// Removes the indexes of older versions: they would keep texts that were deleted since.
+    pub(crate) fn remove_outdated(&self) {
+        for folder in &self.outdated {
+            match std::fs::remove_dir_all(folder) {
+                Ok(()) => tracing::info!(folder = %folder.display(), "removed the index of an older version"),
+                Err(error) => tracing::warn!(
+                    folder = %folder.display(),
+                    %error,
+                    "the index of an older version is no longer used and could not be removed; remove its folder"
+                ),
+            }
+        }
+    }
+
     /// Mentions that can be found.
     pub(crate) fn documents(&self) -> tantivy::Result<u64> {
         let count = self.searcher().search(&Filter::default().to_tantivy(&self.fields), &Count)?;
@@ -130,8 +147,10 @@ impl Store {
     }
 }
 
-/// Folders of indexes of another version, beside ours.
-fn other_versions(folder: &Path, ours: &Path) -> Vec<PathBuf> {
+/// Folders of indexes of older versions, beside ours. A newer one belongs to a newer program: it stays.
+fn outdated(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && path != ours).collect()
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix('v')?.parse::<u32>().ok();
+    let older = |path: &PathBuf| version(path).is_some_and(|version| version < SCHEMA_VERSION);
+    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && older(path)).collect()
 }

@@ -1,11 +1,15 @@
 //! The service over the embedded log: from a record in a topic to an answer over HTTP.
 
+mod dead_letters;
+mod erasures;
+
 use std::path::Path;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use earshot_common::broker::NewRecord;
+use earshot_common::broker::{NewRecord, Record};
 use earshot_common::definitions::{Definition, parse_file};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, CountArithmetic, DecidedWith, Lane, Measure, SchemaVersion,
@@ -14,7 +18,7 @@ use earshot_common::events::{
 use earshot_common::keys::{AlertKey, MentionKey};
 use earshot_common::service::{self, Context};
 use earshot_common::settings::Settings;
-use earshot_common::topics::{ALERTS, MENTIONS_ENRICHED, Topic};
+use earshot_common::topics::{ALERTS, DEAD_LETTERS, ERASURES, MENTIONS_ENRICHED, MENTIONS_RAW, Topic};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +27,9 @@ use tower::ServiceExt;
 use crate::api::App;
 use crate::fixtures::{about, at, delete, feeling, mention, upsert, version};
 use crate::{OwnedDefinitions, PublishRequest, assemble, routes};
+
+/// Longer than anything takes; only a failure waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running index.
 struct Bench {
@@ -36,9 +43,9 @@ impl Bench {
     async fn start(folder: &Path) -> Self {
         let settings = "[index]\ncommit_interval_ms = 5";
         let settings = Settings::from_toml(settings, folder).unwrap();
-        let context = service::open(settings, CancellationToken::new()).await.unwrap();
+        let context = open(settings).await;
         let (app, indexing) = assemble(context.clone()).await.unwrap();
-        let first = indexing.open().await.unwrap();
+        let first = indexing.begin().await.unwrap();
         let work = tokio::spawn(indexing.go_on(first));
         Self { context, routes: routes(app.clone()), app, work }
     }
@@ -50,9 +57,9 @@ impl Bench {
 
     /// Appends mentions and waits until they can be found.
     async fn index(&self, records: Vec<(&str, Vec<u8>)>) {
-        for (id, value) in records {
-            self.append(&MENTIONS_ENRICHED, id, value).await;
-        }
+        // In one batch, so that they come in few commits, and no merge of many works on after the stop.
+        let records = records.into_iter().map(|(id, value)| NewRecord::keyed(id.to_owned(), value)).collect();
+        self.context.broker.append_durably(&MENTIONS_ENRICHED, records).await.unwrap();
         let ends = self.context.broker.bounds(&MENTIONS_ENRICHED, None).await.unwrap();
         let mut committed = self.app.committed.clone();
         let all = |committed: &crate::stage::Committed| {
@@ -61,6 +68,46 @@ impl Bench {
             })
         };
         committed.wait_for(all).await.unwrap();
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = Request::post(path).header("content-type", "application/json");
+        let (status, body) = self.send(request.body(Body::from(body.to_string())).unwrap()).await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// Asks until the answer is as wanted.
+    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.json(path).await;
+                if wanted(&answer) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.expect("what is awaited comes in time")
+    }
+
+    async fn records(&self, topic: &Topic) -> Vec<Record> {
+        let mut records = Vec::new();
+        self.context.broker.replay(topic, |record| records.push(record)).await.unwrap();
+        records
+    }
+
+    /// Appends a dead letter as the loop of a stage writes it; answers its offset.
+    async fn letter(&self, kind: &str, value: Value, from: &[(&str, &str)]) -> u64 {
+        let mut headers = vec![("service", "enrich"), ("kind", kind), ("reason", "it is \u{1b}[31mwrong")];
+        headers.extend(from);
+        let headers = headers.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned().into()));
+        let record = NewRecord {
+            partition: Some(0),
+            key: value["id"].as_str().map(|id| id.to_owned().into()),
+            value: value.to_string().into(),
+            headers: headers.collect(),
+        };
+        self.context.broker.append_durably(&DEAD_LETTERS, vec![record]).await.unwrap()[0].offset
     }
 
     async fn stop(self) {
@@ -96,6 +143,22 @@ impl Bench {
         let body = serde_json::to_vec(&PublishRequest { owners: vec![owned] }).unwrap();
         self.send(request.body(Body::from(body)).unwrap()).await
     }
+}
+
+/// Opens a log that the followers of an index that was stopped may hold for a moment still.
+async fn open(settings: Settings) -> Context {
+    let opening = async {
+        loop {
+            match service::open(settings.clone(), CancellationToken::new()).await {
+                Ok(context) => return context,
+                Err(error) if error.to_string().contains("another earshot process") => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => panic!("{error:#}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, opening).await.expect("the log is let go in time")
 }
 
 const HARBOR: &str =

@@ -154,6 +154,12 @@ impl Cluster {
         instance.map(|instance| format!("http://{}", instance.address)).unwrap_or_default()
     }
 
+    /// The HTTP address of the last instance of a service.
+    pub fn last_address(&self, service: &str) -> String {
+        let instance = self.instances.iter().rfind(|instance| instance.service == service);
+        instance.map(|instance| format!("http://{}", instance.address)).unwrap_or_default()
+    }
+
     /// Publishes the watchlist, as an operator does.
     pub async fn apply(&self) -> anyhow::Result<()> {
         let arguments = ["apply", "--server", &self.address("index")];

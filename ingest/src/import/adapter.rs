@@ -93,6 +93,11 @@ impl<'o> Adapter<'o> {
         })
     }
 
+    /// Whose row it is, whatever else is wrong with it.
+    pub(super) fn author_id(&self, cells: &Cells) -> Option<String> {
+        author(self.options.network(), cells).map(|author| author.id)
+    }
+
     fn time(&mut self, text: &str) -> Result<Timestamp, String> {
         match times::read(text, &self.zone, self.options.time_format.as_deref()) {
             Some(ReadTime { at, zone_assumed }) => {

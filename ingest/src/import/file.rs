@@ -44,6 +44,8 @@ pub(super) struct Rejected {
     pub(super) line: u64,
     pub(super) reason: String,
     pub(super) bytes: Vec<u8>,
+    /// The id of its author, where the row says that much.
+    pub(super) author: Option<String>,
 }
 
 /// Why a file is not read, or not to its end.
@@ -166,9 +168,13 @@ impl Run<'_> {
             Some(fault) => Err(fault.to_string()),
             None => layout.cells(&record.bytes),
         };
-        match cells.and_then(|cells| self.adapter.mention(&cells)) {
+        let cells = match cells {
+            Ok(cells) => cells,
+            Err(reason) => return self.reject(record, None, reason),
+        };
+        match self.adapter.mention(&cells) {
             Ok(mention) => self.accept(mention),
-            Err(reason) => self.reject(record, reason),
+            Err(reason) => self.reject(record, self.adapter.author_id(&cells), reason),
         }
     }
 
@@ -206,12 +212,12 @@ impl Run<'_> {
         self.batch.mentions.push(mention);
     }
 
-    fn reject(&mut self, record: RawRecord, reason: String) {
+    fn reject(&mut self, record: RawRecord, author: Option<String>, reason: String) {
         self.report.bad += 1;
         if self.report.bad_rows.len() < REPORTED_BAD_ROWS {
             self.report.bad_rows.push(BadRow { line: record.line, reason: reason.clone() });
         }
-        self.batch.rejected.push(Rejected { line: record.line, reason, bytes: record.bytes });
+        self.batch.rejected.push(Rejected { line: record.line, reason, bytes: record.bytes, author });
     }
 }
 
@@ -422,6 +428,10 @@ mod tests {
             5: the row has 2 fields and the header 3"#]]
         .assert_eq(&listed.join("\n"));
         assert_eq!(rejected[1].bytes, b"3,short");
+        // A row whose cells can be told apart says whose it is.
+        let csv = "id,time,author,text\n1,2026-01-01,@ann,Hello\n2,soon,@bo,Hello\n";
+        let (_, _, rejected) = import(csv.as_bytes(), &ImportOptions::default()).unwrap();
+        assert_eq!(rejected[0].author.as_deref(), Some("import:bo"));
         assert_eq!(report.zone_assumed.as_deref(), Some("UTC"));
     }
 

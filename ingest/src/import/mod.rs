@@ -26,6 +26,7 @@ use earshot_common::events::{
     MentionEvent, RawPosition, SchemaVersion, SignalRecord, SourceHealth, SourceStatus, encode,
 };
 use earshot_common::http::Refusal;
+use earshot_common::keys::Secret;
 use earshot_common::metrics::Metrics;
 use earshot_common::service::Context;
 use earshot_common::stage::{self, Rejection, RejectionReason};
@@ -134,6 +135,7 @@ impl Importer {
 struct Writer {
     broker: Broker,
     metrics: Metrics,
+    secret: Secret,
     on_their_way: VecDeque<Durable>,
     /// The next raw offset of each partition that was written to.
     next: BTreeMap<u32, u64>,
@@ -142,7 +144,8 @@ struct Writer {
 impl Writer {
     fn new(context: &Context) -> Self {
         let (broker, metrics) = (context.broker.clone(), context.metrics.clone());
-        Self { broker, metrics, on_their_way: VecDeque::new(), next: BTreeMap::new() }
+        let secret = context.secret.clone();
+        Self { broker, metrics, secret, on_their_way: VecDeque::new(), next: BTreeMap::new() }
     }
 
     async fn write(&mut self, source: &str, batch: Batch) -> Result<(), AppendError> {
@@ -156,7 +159,9 @@ impl Writer {
         }
         let mut letters = Vec::new();
         for bad in batch.rejected {
-            let from = [("import", source.to_owned()), ("line", bad.line.to_string())];
+            let mut from = vec![("import", source.to_owned()), ("line", bad.line.to_string())];
+            // So that an erasure covers the letter: of a row alone nobody can tell its author later.
+            from.extend(bad.author.map(|author| ("author", self.secret.author(&author).to_string())));
             let rejection = Rejection { reason: RejectionReason::BadRow, message: bad.reason };
             letters.push(stage::letter(NAME, &rejection, None, Bytes::from(bad.bytes), &from).record);
         }
