@@ -1,13 +1,12 @@
 //! Apache Kafka and the four services as processes of their own, killed and started again at will.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use earshot_alerts::State;
-use earshot_common::broker::{Broker, Connection};
+use earshot_common::broker::Broker;
 use earshot_common::events::{SignalRecord, decode};
 use earshot_common::settings::Settings;
 use earshot_common::topics;
@@ -37,11 +36,16 @@ impl KafkaNode {
             skipped("EARSHOT_TEST_KAFKA is not set: this test on Apache Kafka does not run");
             return Ok(None);
         }
+        Self::run(folder).await.map(Some)
+    }
+
+    /// Starts a node of its own.
+    pub async fn run(folder: &Path) -> anyhow::Result<Self> {
         let address = free_address().await?;
         let folder = folder.join("kafka");
         std::fs::create_dir_all(&folder)?;
         let child = Self::spawn(&address, &folder).await?;
-        Ok(Some(Self { address, folder, child }))
+        Ok(Self { address, folder, child })
     }
 
     /// SIGKILL, then a start on the same port and folder.
@@ -80,46 +84,115 @@ pub struct Cluster {
     binary: PathBuf,
     folder: PathBuf,
     instances: Vec<Instance>,
+    started: usize,
 }
 
+/// A running service.
 #[derive(Debug)]
 struct Instance {
+    name: String,
     service: String,
     address: String,
-    data: PathBuf,
     child: Child,
 }
 
 impl Cluster {
     /// Writes the settings that all services share.
     pub async fn prepare(binary: &Path, folder: &Path, kafka: &str, watchlist: &str) -> anyhow::Result<Self> {
-        let more = format!("secret_file = \"secret\"\n[kafka]\nbootstrap_servers = \"{kafka}\"\n");
-        input::write_settings(folder, watchlist, &more)?;
-        Ok(Self { binary: binary.to_path_buf(), folder: folder.to_path_buf(), instances: Vec::new() })
+        Self::with_settings(binary, folder, watchlist, &format!("[kafka]\nbootstrap_servers = \"{kafka}\"\n"))
     }
 
-    /// Starts one more instance of a service and waits until it serves.
-    pub async fn start(&mut self, service: &str) -> anyhow::Result<()> {
-        let data = self.folder.join(format!("data-{service}-{}", self.instances.len()));
+    /// The same with sections of the settings of one's own.
+    pub fn with_settings(
+        binary: &Path,
+        folder: &Path,
+        watchlist: &str,
+        sections: &str,
+    ) -> anyhow::Result<Self> {
+        input::write_settings(folder, watchlist, &format!("secret_file = \"secret\"\n{sections}"))?;
+        Ok(Self {
+            binary: binary.to_path_buf(),
+            folder: folder.to_path_buf(),
+            instances: Vec::new(),
+            started: 0,
+        })
+    }
+
+    /// Starts one more instance of a service, waits until it serves, and answers its name.
+    pub async fn start(&mut self, service: &str) -> anyhow::Result<String> {
+        let name = format!("{service}-{}", self.started);
+        self.started += 1;
+        let data = instance_data(&self.folder, &name);
         let address = free_address().await?;
-        let child = self.spawn(service, &address, &data).await?;
-        self.instances.push(Instance { service: service.to_owned(), address, data, child });
+        let mut child = self.spawn(service, &address, &data, &[])?;
+        anyhow::ensure!(serves(&mut child, service, &address).await?, self.ended(&name));
+        self.instances.push(Instance { name: name.clone(), service: service.to_owned(), address, child });
+        Ok(name)
+    }
+
+    /// The names of a service's instances, oldest first.
+    pub fn names(&self, service: &str) -> Vec<String> {
+        self.instances.iter().filter(|i| i.service == service).map(|i| i.name.clone()).collect()
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        self.instance(name)?.child.kill().await.with_context(|| format!("kill {name}"))
+    }
+
+    /// SIGTERM, and waits for the end, which must be a good one.
+    pub async fn end(&mut self, name: &str, within: Duration) -> anyhow::Result<()> {
+        let instance = self.instance(name)?;
+        terminate(instance).await?;
+        let status = tokio::time::timeout(within, instance.child.wait()).await;
+        let status = status.with_context(|| format!("{name} does not end after SIGTERM"))??;
+        anyhow::ensure!(status.success(), "{name} did not end well: {status}");
         Ok(())
+    }
+
+    /// Waits until an instance ends by itself; answers whether it did so within the time.
+    pub async fn ends_by_itself(&mut self, name: &str, within: Duration) -> anyhow::Result<bool> {
+        let ended = tokio::time::timeout(within, self.instance(name)?.child.wait()).await;
+        Ok(ended.is_ok())
+    }
+
+    /// Starts an instance that has ended, on its address and folder, with more in its environment. It may have
+    /// ended again when this returns.
+    pub async fn start_again(&mut self, name: &str, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        let instance = self.instance(name)?;
+        let (service, address) = (instance.service.clone(), instance.address.clone());
+        let mut child = self.spawn(&service, &address, &instance_data(&self.folder, name), environment)?;
+        serves(&mut child, &service, &address).await.with_context(|| self.ended(name))?;
+        self.instance(name)?.child = child;
+        Ok(())
+    }
+
+    /// Forgets an instance that has ended.
+    pub fn forget(&mut self, name: &str) {
+        self.instances.retain(|instance| instance.name != name);
     }
 
     /// SIGKILL for the first instance of a service, then a start on the same address and folder.
     pub async fn kill_and_start_again(&mut self, service: &str) -> anyhow::Result<()> {
-        let at = self.instances.iter().position(|i| i.service == service).context("no such service")?;
-        self.instances[at].child.kill().await.with_context(|| format!("kill {service}"))?;
-        let (address, data) = (self.instances[at].address.clone(), self.instances[at].data.clone());
-        self.instances[at].child = self.spawn(service, &address, &data).await?;
-        Ok(())
+        let name = self.names(service).first().cloned().context("no such service")?;
+        self.kill(&name).await?;
+        self.start_again(&name, &[]).await
     }
 
     /// The HTTP address of the first instance of a service.
     pub fn address(&self, service: &str) -> String {
-        let instance = self.instances.iter().find(|instance| instance.service == service);
-        instance.map(|instance| format!("http://{}", instance.address)).unwrap_or_default()
+        self.addresses(service).into_iter().next().unwrap_or_default()
+    }
+
+    /// The HTTP addresses of a service's instances.
+    pub fn addresses(&self, service: &str) -> Vec<String> {
+        let instances = self.instances.iter().filter(|instance| instance.service == service);
+        instances.map(|instance| format!("http://{}", instance.address)).collect()
+    }
+
+    /// What an instance has logged so far.
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(instance_data(&self.folder, name).with_extension("log")).unwrap_or_default()
     }
 
     /// Publishes the watchlist, as an operator does.
@@ -142,13 +215,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// A connection of one's own to the log.
+    pub async fn broker(&self) -> anyhow::Result<Broker> {
+        let connection = Settings::load(&self.folder.join("earshot.toml"))?.connection();
+        Ok(Broker::open(&connection, &topics::ALL).await?)
+    }
+
     /// What the fold has counted live for a subject, by folding the log from its start as the service does.
     pub async fn counted(&self, subject: &str) -> anyhow::Result<u64> {
-        let connection: Connection = Settings::load(&self.folder.join("earshot.toml"))?.connection();
-        let broker = Broker::open(&connection, &topics::ALL).await?;
         let mut state = State::new();
         let mut unreadable = None;
-        broker
+        self.broker()
+            .await?
             .replay(&topics::SIGNALS, |record| match decode::<SignalRecord>(&record.value) {
                 Ok(signal) => drop(state.apply(record.offset, record.appended, &signal)),
                 Err(error) => unreadable = Some(error),
@@ -162,45 +240,70 @@ impl Cluster {
 
     /// SIGTERM for all; each must end well within the time.
     pub async fn stop(mut self, within: Duration) -> anyhow::Result<()> {
-        let mut outcomes = BTreeMap::new();
         for instance in &mut self.instances {
-            let pid = instance.child.id().context("a service has ended by itself")?;
-            Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await?;
+            terminate(instance).await?;
         }
+        let mut bad = Vec::new();
         for instance in &mut self.instances {
             let ended = tokio::time::timeout(within, instance.child.wait()).await;
-            outcomes.insert(
-                instance.address.clone(),
-                (instance.service.clone(), ended.is_ok_and(|e| e.is_ok_and(|s| s.success()))),
-            );
+            if !ended.is_ok_and(|ended| ended.is_ok_and(|status| status.success())) {
+                bad.push(instance.name.as_str());
+            }
         }
-        let bad: Vec<_> = outcomes.values().filter(|(_, well)| !well).map(|(service, _)| service).collect();
         anyhow::ensure!(bad.is_empty(), "these did not end well: {bad:?}");
         Ok(())
     }
 
-    async fn spawn(&self, service: &str, address: &str, data: &Path) -> anyhow::Result<Child> {
+    fn instance(&mut self, name: &str) -> anyhow::Result<&mut Instance> {
+        let found = self.instances.iter_mut().find(|instance| instance.name == name);
+        found.with_context(|| format!("there is no instance `{name}`"))
+    }
+
+    fn spawn(
+        &self,
+        service: &str,
+        address: &str,
+        data: &Path,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Child> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log"))?;
-        let child = Command::new(&self.binary)
+        Command::new(&self.binary)
             .args(["service", service, "earshot.toml"])
             .env(format!("EARSHOT__{}__LISTEN", service.to_uppercase()), address)
             .env("EARSHOT__DATA", data)
+            .envs(environment.iter().copied())
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("start {service}"))?;
-        let watch = Watch::new(&format!("http://{address}"));
-        watch
-            .until("/api/services", |names| {
-                names.as_array().is_some_and(|names| names.iter().any(|n| n == service))
-            })
-            .await
-            .with_context(|| {
-                format!("wait until {service} serves; its log is {}", data.with_extension("log").display())
-            })?;
-        Ok(child)
+            .with_context(|| format!("start {service}"))
+    }
+
+    fn ended(&self, name: &str) -> String {
+        format!("{name} ended before it served; its log:\n{}", self.log(name))
+    }
+}
+
+fn instance_data(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("data-{name}"))
+}
+
+async fn terminate(instance: &Instance) -> anyhow::Result<()> {
+    let pid = instance.child.id().with_context(|| format!("{} has ended by itself", instance.name))?;
+    Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await?;
+    Ok(())
+}
+
+/// Waits until a service serves; false where it has ended.
+async fn serves(child: &mut Child, service: &str, address: &str) -> anyhow::Result<bool> {
+    let watch = Watch::new(&format!("http://{address}"));
+    let serving = watch.until("/api/services", |names| {
+        names.as_array().is_some_and(|names| names.iter().any(|name| name == service))
+    });
+    tokio::select! {
+        answer = serving => answer.map(|_| true).with_context(|| format!("wait until {service} serves")),
+        _ = child.wait() => Ok(false),
     }
 }

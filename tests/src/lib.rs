@@ -4,7 +4,11 @@
 //! on real data in `tests/src/bin/`.
 
 pub mod cluster;
+pub mod faults;
 pub mod input;
+pub mod load;
 pub mod mail;
 pub mod node;
+pub mod oracle;
+pub mod receiver;
 pub mod watch;
