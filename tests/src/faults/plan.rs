@@ -24,8 +24,10 @@ pub const POINTS: [(Victim, &str); 14] = [
     (Victim::Alerts, "delivered"),
 ];
 
-/// How often a point is passed before it kills, at most: an alert's points are passed less often than a batch's.
+/// How often a point is passed before it kills, at most.
 const MOST_PASSINGS: u32 = 4;
+/// The same for alerts, which passes its points once for a transition or message, and not for each batch.
+const MOST_PASSINGS_OF_ALERTS: u32 = 2;
 /// A kill at no point comes within this after the one before.
 const MOST_WAIT_MS: u64 = 2_000;
 
@@ -123,7 +125,8 @@ fn fault(random: &mut StdRng) -> Fault {
     };
     let (victim, moment) = if random.random_bool(0.7) {
         let (victim, point) = POINTS[random.random_range(0..POINTS.len())];
-        (victim, Moment::At { point, passing: random.random_range(1..=MOST_PASSINGS) })
+        let most = if victim == Victim::Alerts { MOST_PASSINGS_OF_ALERTS } else { MOST_PASSINGS };
+        (victim, Moment::At { point, passing: random.random_range(1..=most) })
     } else {
         let anything = [Victim::Enrich, Victim::Index, Victim::Alerts, Victim::Ingest, Victim::Broker];
         let wait = Duration::from_millis(random.random_range(0..MOST_WAIT_MS));
