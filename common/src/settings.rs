@@ -166,6 +166,7 @@ impl Settings {
             .map_err(|error| wrong(describe("", &error)))?;
         shared.data = base.join(&shared.data);
         shared.secret_file = shared.secret_file.map(|path| base.join(path));
+        shared.kafka = shared.kafka.map(|kafka| kafka.in_folder(&base)).transpose().map_err(wrong)?;
         Ok(Self { shared, base, source, sections })
     }
 

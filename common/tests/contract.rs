@@ -1,7 +1,8 @@
 //! What every log promises, on both back ends.
 //!
 //! The embedded half always runs. The Kafka half runs where `EARSHOT_TEST_KAFKA` names a broker, as
-//! `EARSHOT_TEST_KAFKA=127.0.0.1:9092` after `deploy/kafka/run --port 9092 --data DIR`.
+//! `EARSHOT_TEST_KAFKA=127.0.0.1:9092` after `deploy/kafka/run --port 9092 --data DIR`. With the feature `kafka-tls`
+//! it can run over TLS with a login: `EARSHOT_TEST_KAFKA_SETTINGS=DIR/earshot.toml` after `deploy/kafka/run --secure`.
 
 #![expect(clippy::unwrap_used, reason = "all of this file is tests, and a panic is how they fail")]
 
@@ -17,6 +18,7 @@ use earshot_common::broker::{
     Advice, AppendError, Bounds, Broker, Connection, EmbeddedSettings, KafkaSettings, MAX_RECORD_BYTES,
     Member, NewRecord, OpenError, Position, ReadError, Reader, Record, partition_of,
 };
+use earshot_common::settings::Settings;
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{Cleanup, Topic};
 use futures::FutureExt;
@@ -80,18 +82,11 @@ impl Log {
 
     /// Topics of its own on the given broker.
     fn kafka() -> Option<Self> {
-        let Ok(bootstrap_servers) = std::env::var("EARSHOT_TEST_KAFKA") else {
-            static SAY_ONCE: Once = Once::new();
-            // Written past the test harness, which would show it only beside a failure.
-            SAY_ONCE.call_once(|| {
-                let line = b"the Kafka half did not run: EARSHOT_TEST_KAFKA is not set\n";
-                std::io::stderr().write_all(line).unwrap();
-            });
-            return None;
-        };
-        let topic_prefix = format!("contract-{:016x}.", rand::random::<u64>());
-        let settings = KafkaSettings { bootstrap_servers, topic_prefix, replication_factor: -1 };
-        Some(Self { connection: Connection::Kafka(settings), folder: None })
+        let connection = Connection::Kafka(KafkaSettings {
+            topic_prefix: format!("contract-{:016x}.", rand::random::<u64>()),
+            ..kafka_settings()?
+        });
+        Some(Self { connection, folder: None })
     }
 
     async fn open(&self) -> Broker {
@@ -110,14 +105,32 @@ impl Log {
             return;
         };
         use rdkafka::admin::{AdminClient, AdminOptions};
-        use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-        let admin: AdminClient<_> =
-            ClientConfig::new().set("bootstrap.servers", &settings.bootstrap_servers).create().unwrap();
+        use rdkafka::{Offset, TopicPartitionList};
+        let config = settings.clone().with_files_read().unwrap().client_config();
+        let admin: AdminClient<_> = config.create().unwrap();
         let mut list = TopicPartitionList::new();
         let name = format!("{}{}", settings.topic_prefix, topic.name);
         list.add_partition_offset(&name, 0, Offset::Offset(before.offset as i64)).unwrap();
         admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
     }
+}
+
+/// The broker that the environment names.
+fn kafka_settings() -> Option<KafkaSettings> {
+    if let Some(file) = std::env::var_os("EARSHOT_TEST_KAFKA_SETTINGS") {
+        return Settings::load(Path::new(&file)).unwrap().shared.kafka;
+    }
+    let Ok(bootstrap_servers) = std::env::var("EARSHOT_TEST_KAFKA") else {
+        static SAY_ONCE: Once = Once::new();
+        SAY_ONCE.call_once(|| say("the Kafka half did not run: EARSHOT_TEST_KAFKA is not set"));
+        return None;
+    };
+    Some(KafkaSettings::new(&bootstrap_servers))
+}
+
+/// Written past the test harness, which would show it only beside a failure.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// A test that hangs must fail with its name.
@@ -576,14 +589,11 @@ async fn embedded_folder_is_for_one_process() {
 #[tokio::test]
 async fn nobody_at_the_address_is_said_with_the_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let settings = KafkaSettings {
-        bootstrap_servers: free.to_string(),
-        topic_prefix: String::new(),
-        replication_factor: -1,
-    };
+    let settings = KafkaSettings::new(&free.to_string());
     let started = Instant::now();
     let error = Broker::open(&Connection::Kafka(settings), &ALL).await.unwrap_err();
     assert!(matches!(&error, OpenError::Unreachable { at, .. } if *at == free.to_string()), "{error}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
@@ -680,6 +690,71 @@ async fn kafka_revoke_waits_for_the_work_in_hand() {
     assert!(records.iter().all(|record| record.offset == 10), "{records:?}");
     waiting.abort();
     taking.abort();
+}
+
+/// The settings of a broker with TLS and a login, or of none.
+fn secure_settings() -> Option<KafkaSettings> {
+    let settings = kafka_settings().filter(|settings| settings.tls.is_some() && settings.sasl.is_some());
+    if settings.is_none() {
+        static SAY_ONCE: Once = Once::new();
+        SAY_ONCE
+            .call_once(|| say("NOT RUN: EARSHOT_TEST_KAFKA_SETTINGS names no broker with TLS and a login"));
+    }
+    settings
+}
+
+/// Why a connection is refused, which is to be said at once.
+async fn refusal(settings: KafkaSettings) -> String {
+    let opening = async { Broker::open(&Connection::Kafka(settings), &ALL).await.unwrap_err().to_string() };
+    tokio::time::timeout(Duration::from_secs(8), opening).await.expect("refused within eight seconds")
+}
+
+#[tokio::test]
+async fn kafka_says_that_a_password_is_wrong() {
+    let Some(mut settings) = secure_settings() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("password");
+    std::fs::write(&wrong, "not-the-password").unwrap();
+    settings.sasl.as_mut().unwrap().password_file = Some(wrong);
+    let error = refusal(settings).await;
+    assert!(error.contains("SASL authentication error") && error.contains("`kafka.sasl.user`"), "{error}");
+    assert!(!error.contains("not-the-password") && !error.contains("kafka.tls"), "{error}");
+}
+
+#[tokio::test]
+async fn kafka_says_that_a_certificate_is_not_trusted() {
+    let Some(mut settings) = secure_settings() else { return };
+    // The system trusts other authorities.
+    settings.tls.as_mut().unwrap().ca_file = None;
+    let error = refusal(settings).await;
+    assert!(
+        error.contains("certificate could not be verified") && error.contains("`kafka.tls.ca_file`"),
+        "{error}"
+    );
+    assert!(!error.contains("kafka.sasl"), "{error}");
+}
+
+#[tokio::test]
+async fn kafka_says_that_a_certificate_has_another_name() {
+    let Some(mut settings) = secure_settings() else { return };
+    settings.bootstrap_servers = another_address_of(settings.bootstrap_servers).await;
+    let error = refusal(settings).await;
+    assert!(error.contains("127.0.0.2") && error.contains("carry the name"), "{error}");
+    assert!(!error.contains("kafka.sasl"), "{error}");
+}
+
+/// An address, in no certificate, from which connections are handed on, one after the other.
+async fn another_address_of(target: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(&target).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        }
+    });
+    address
 }
 
 /// Where the child of [`embedded_log_keeps_what_it_answered_when_killed`] appends.

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 use crate::topics::Topic;
 
 pub use embedded::EmbeddedSettings;
-pub use kafka::KafkaSettings;
+pub use kafka::{KafkaSettings, Mechanism, Password, Sasl, Tls};
 
 /// A connection to the log. Cloning is cheap; all clones share it.
 #[derive(Clone, Debug)]
@@ -331,7 +331,7 @@ impl Member {
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Nobody answers there, or the folder cannot be used.
+    /// Nobody answers there or lets us in, or the folder cannot be used.
     #[error("open {at}: {message}")]
     Unreachable {
         /// The addresses or the folder.

@@ -5,6 +5,8 @@
 
 mod consumer;
 mod producer;
+mod questions;
+mod security;
 mod topics;
 
 use std::fmt;
@@ -22,9 +24,11 @@ use super::{Advice, AppendError, Bounds, NewRecord, OpenError, Position, ReadErr
 use crate::time::Timestamp;
 use crate::topics::Topic;
 use producer::Producer;
+use questions::Questions;
 
 pub(super) use consumer::{Member, Reader};
 pub(super) use producer::Pending;
+pub use security::{Mechanism, Password, Sasl, Tls};
 
 /// How long a question to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +47,10 @@ pub struct KafkaSettings {
     /// Copies of each partition of a topic that is created; -1 takes the cluster's default.
     #[serde(default = "cluster_default")]
     pub replication_factor: i32,
+    /// TLS to the brokers; an empty section trusts the authorities that the system trusts.
+    pub tls: Option<Tls>,
+    /// The login at the brokers.
+    pub sasl: Option<Sasl>,
 }
 
 fn cluster_default() -> i32 {
@@ -50,12 +58,23 @@ fn cluster_default() -> i32 {
 }
 
 impl KafkaSettings {
+    /// Those of a cluster that asks for nothing.
+    pub fn new(bootstrap_servers: &str) -> Self {
+        Self {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            topic_prefix: String::new(),
+            replication_factor: cluster_default(),
+            tls: None,
+            sasl: None,
+        }
+    }
+
     fn topic_name(&self, topic: &Topic) -> String {
         format!("{}{}", self.topic_prefix, topic.name)
     }
 
-    /// What producers and consumers have in common.
-    fn client_config(&self) -> ClientConfig {
+    /// What all clients have in common, those of tests and measurements too.
+    pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
@@ -64,6 +83,7 @@ impl KafkaSettings {
             .set("reconnect.backoff.max.ms", "2000")
             .set("log.connection.close", "false")
             .set_log_level(RDKafkaLogLevel::Warning);
+        self.configure_security(&mut config);
         config
     }
 }
@@ -75,8 +95,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     settings: KafkaSettings,
     producer: Producer,
-    /// Asks for offsets; reads nothing.
-    questions: BaseConsumer<Logging>,
+    questions: Questions,
 }
 
 impl fmt::Debug for Client {
@@ -87,10 +106,13 @@ impl fmt::Debug for Client {
 
 impl Client {
     pub(super) async fn open(settings: &KafkaSettings, topics: &[Topic]) -> Result<Self, OpenError> {
-        let unusable = |error: KafkaError| unreachable(settings, error);
-        let questions = settings.client_config().create_with_context(Logging).map_err(unusable)?;
-        let producer = Producer::new(settings).map_err(unusable)?;
-        let client = Self(Arc::new(Inner { settings: settings.clone(), producer, questions }));
+        let unusable =
+            |message: String| OpenError::Unreachable { at: settings.bootstrap_servers.clone(), message };
+        settings.check_build(cfg!(feature = "kafka-tls")).map_err(unusable)?;
+        let settings = settings.clone().with_files_read().map_err(unusable)?;
+        let questions = questions::connect(&settings, topics).await?;
+        let producer = Producer::new(&settings).map_err(|error| unusable(error.to_string()))?;
+        let client = Self(Arc::new(Inner { settings, producer, questions }));
         topics::create_missing_and_verify(&client, topics).await?;
         Ok(client)
     }
@@ -124,7 +146,7 @@ impl Client {
     ) -> Result<Vec<Bounds>, ReadError> {
         let topic = *topic;
         let ask = move |inner: &Inner| {
-            ask_bounds(&inner.questions, &inner.settings.topic_name(&topic), &topic, since)
+            ask_bounds(inner.questions.consumer(), &inner.settings.topic_name(&topic), &topic, since)
         };
         let answer = self.blocking(ask).await;
         answer.map_err(|message| ReadError::unavailable(&topic, message))
@@ -136,8 +158,9 @@ impl Client {
         call: impl FnOnce(&Inner) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, String> {
         let inner = Arc::clone(&self.0);
-        match tokio::task::spawn_blocking(move || call(&inner)).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+        let asking = move || inner.questions.explained(call(&inner));
+        match tokio::task::spawn_blocking(asking).await {
+            Ok(answer) => answer,
             Err(stopped) => Err(stopped.to_string()),
         }
     }
@@ -153,8 +176,8 @@ fn unreachable(settings: &KafkaSettings, error: impl fmt::Display) -> OpenError 
     }
 }
 
-fn ask_bounds(
-    consumer: &BaseConsumer<Logging>,
+fn ask_bounds<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     name: &str,
     topic: &Topic,
     since: Option<Timestamp>,
@@ -220,8 +243,6 @@ impl ClientContext for Logging {
         log_error(&error, reason);
     }
 }
-
-impl ConsumerContext for Logging {}
 
 fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {

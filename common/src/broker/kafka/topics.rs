@@ -53,7 +53,7 @@ pub(super) async fn create_missing_and_verify(client: &Client, topics: &[Topic])
 async fn count_partitions(client: &Client, topic: &Topic) -> Result<Option<u32>, OpenError> {
     let name = client.0.settings.topic_name(topic);
     let ask = move |inner: &super::Inner| {
-        let metadata = inner.questions.fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
+        let metadata = inner.questions.consumer().fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let led = |topic: &rdkafka::metadata::MetadataTopic| {
             topic.partitions().iter().filter(|partition| partition.leader() >= 0).count() as u32
