@@ -26,9 +26,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use earshot_common::definitions;
 use earshot_common::service::{Context, Service};
 use earshot_common::stage::{Surroundings, run};
+use earshot_common::{definitions, disk};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -41,6 +41,8 @@ pub use watchlist::{OwnedDefinitions, PublishAnswer, PublishRequest};
 
 /// The wait before the index is opened again after a commit failed, such as on a full disk.
 const REOPEN_AFTER: Duration = Duration::from_secs(5);
+/// With less room than this a commit that failed has failed for want of it.
+const LEAST_FREE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The section `index` of the settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -131,22 +133,45 @@ impl Indexing {
     }
 
     /// Indexes until the stop. After a failed commit the writer's documents are lost: it is opened again, at
-    /// the positions of the last commit that did not fail.
+    /// the positions of the last commit that did not fail, until that succeeds.
     async fn go_on(self, first: Opened) -> anyhow::Result<()> {
-        let mut opened = first;
+        let mut opened = Some(first);
         loop {
-            let (mut stage, input, around) = opened;
-            run(&mut stage, input, &around).await?;
-            if self.context.stop.is_cancelled() {
-                return stage.commit();
+            if let Some((mut stage, input, around)) = opened.take() {
+                run(&mut stage, input, &around).await?;
+                if self.context.stop.is_cancelled() {
+                    return stage.commit();
+                }
             }
-            drop(stage);
+            if let Some(trouble) = self.full_disk() {
+                self.context.health.trouble("index", trouble);
+            }
             tokio::select! {
                 () = self.context.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(REOPEN_AFTER) => {}
             }
             tracing::warn!("the index is opened again at its last commit");
-            opened = self.open().await?;
+            opened = match self.open().await {
+                Ok(opened) => Some(opened),
+                // It opened before in this process, so what is in the way now may pass.
+                Err(error) if self.full_disk().is_some() => {
+                    tracing::warn!(error = format!("{error:#}"), "the index cannot be opened; trying again");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
         }
+    }
+
+    /// That the disk is full, and what to do, where it is so.
+    fn full_disk(&self) -> Option<String> {
+        let folder = self.context.settings.shared.data.join("index");
+        let free = disk::free_bytes(&folder)?;
+        (free < LEAST_FREE_BYTES).then(|| {
+            format!(
+                "the disk under {} has {free} bytes left: make room there, and the index goes on by itself",
+                folder.display()
+            )
+        })
     }
 }

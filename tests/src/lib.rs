@@ -4,6 +4,7 @@
 //! on real data in `tests/src/bin/`.
 
 pub mod cluster;
+pub mod disk;
 pub mod faults;
 pub mod input;
 pub mod load;

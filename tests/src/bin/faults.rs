@@ -21,18 +21,18 @@ async fn main() -> ExitCode {
     if !first.starts_with("--") {
         return node::main(arguments).await;
     }
-    match Options::parse().map(run_all) {
-        Ok(running) => match running.await {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => {
-                say(&format!("{error:#}"));
-                ExitCode::FAILURE
-            }
-        },
+    let running = async { run_all(Options::parse()?).await };
+    let ran = tokio::select! {
+        ran = running => ran,
+        // What was started is dropped, and so killed.
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    match ran {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             say(&format!("{error:#}"));
-            ExitCode::from(2)
+            ExitCode::FAILURE
         }
     }
 }

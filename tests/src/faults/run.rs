@@ -61,7 +61,7 @@ pub async fn carry_out(
     kafka: &mut KafkaNode,
     plan: &Plan,
 ) -> anyhow::Result<Ran> {
-    let receiver = Receiver::start(Duration::ZERO).await?;
+    let receiver = Receiver::start(Duration::ZERO, 0).await?;
     let mut cluster = start(binary, folder, kafka, plan.seed, &receiver).await?;
     let import = import(binary, folder, &cluster.address("ingest"))?;
     let load = Load::start(&cluster.address("ingest"), plan.seed);
