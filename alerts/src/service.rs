@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use axum::routing::get;
 use axum::{Json, Router};
 use earshot_common::broker::{
-    AppendError, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
+    AppendError, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record, no_longer_followed,
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
@@ -23,7 +23,7 @@ use earshot_common::http::Refusal;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
-use earshot_common::topics::{ALERTS, SIGNALS, Topic};
+use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -170,7 +170,9 @@ impl Worker {
                 Some(attempt) = self.attempts.join_next() => self.settle(attempt?).await?,
                 found = finished(&mut self.past) => self.hand_over(found).await?,
                 changed = self.watchlist.changed() => {
-                    changed.context("the watchlist is no longer followed")?;
+                    if changed.is_err() {
+                        return Err(no_longer_followed(self.watchlist, &WATCHLIST, &stop).await.into());
+                    }
                     self.definitions_due = true;
                 }
                 _ = ticks.tick() => {}
@@ -193,16 +195,22 @@ impl Worker {
     /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
     async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
         let (written, ledger) = (&mut self.written, &mut self.ledger);
+        let mut newer = None;
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
             Ok(event) => {
                 written.is_new(&event);
                 ledger.expect(&event);
             }
+            // What is not known to be written would be written again.
+            Err(error) if error.newer_version => newer = Some(ReadError::newer_version(&ALERTS, &record)),
             Err(error) => {
                 tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
             }
         };
         self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
+        if let Some(newer) = newer {
+            return Err(newer.into());
+        }
         let bounds =
             self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
         let bounds = bounds.first().context("`signals` has no partition")?;

@@ -26,8 +26,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use earshot_common::broker::no_longer_followed;
 use earshot_common::service::{Context, Service};
 use earshot_common::stage::{Surroundings, run};
+use earshot_common::topics::{ALERTS, WATCHLIST};
 use earshot_common::{definitions, disk};
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -62,15 +64,20 @@ impl Default for IndexSettings {
 
 /// Starts the index: opens it, follows `alerts` and `watchlist`, and answers its routes and its work.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
+    let stop = context.stop.clone();
     let (app, indexing) = assemble(context).await?;
+    let (watchlist, alerts) = (app.publisher.followed(), app.alerts.clone());
     // Opened before the service counts as started: a wrong topic or a second writer stops the start.
     let first = indexing.open().await?;
-    Ok(Service {
-        name: "index",
-        routes: routes(app),
-        signed_routes: Router::new(),
-        work: Box::pin(indexing.go_on(first)),
-    })
+    let work = async move {
+        tokio::select! {
+            done = indexing.go_on(first) => done,
+            // The console must not show, nor publish over, what it cannot read.
+            error = no_longer_followed(watchlist, &WATCHLIST, &stop) => Err(error.into()),
+            error = no_longer_followed(alerts, &ALERTS, &stop) => Err(error.into()),
+        }
+    };
+    Ok(Service { name: "index", routes: routes(app), signed_routes: Router::new(), work: Box::pin(work) })
 }
 
 /// What the requests work with, and the work of writing.

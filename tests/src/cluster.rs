@@ -1,12 +1,13 @@
 //! Apache Kafka and the four services as processes of their own, killed and started again at will.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use earshot_alerts::State;
-use earshot_common::broker::Broker;
+use earshot_common::broker::{Broker, KafkaSettings, Record};
 use earshot_common::events::{SignalRecord, decode};
 use earshot_common::settings::Settings;
 use earshot_common::topics;
@@ -118,6 +119,50 @@ impl Cluster {
         })
     }
 
+    /// On the Apache Kafka that `EARSHOT_TEST_KAFKA` names, which other tests share, with topics of its own.
+    pub fn on_shared_kafka(binary: &Path, folder: &Path, watchlist: &str) -> anyhow::Result<Option<Self>> {
+        let Ok(kafka) = std::env::var("EARSHOT_TEST_KAFKA") else {
+            skipped("EARSHOT_TEST_KAFKA is not set: this test on Apache Kafka does not run");
+            return Ok(None);
+        };
+        let prefix: u32 = rand::random();
+        let sections =
+            format!("[kafka]\nbootstrap_servers = \"{kafka}\"\ntopic_prefix = \"day-{prefix}-\"\n");
+        Self::with_settings(binary, folder, watchlist, &sections).map(Some)
+    }
+
+    /// Starts one instance of each service, publishes the watchlist, and waits until it is in force everywhere:
+    /// a mention that is judged before is not counted.
+    pub async fn start_all(&mut self, definitions: usize) -> anyhow::Result<()> {
+        for service in ["index", "alerts", "ingest"] {
+            self.start(service).await?;
+        }
+        self.apply().await?;
+        self.until_defined(definitions).await?;
+        // It reads the watchlist to its end before its first mention.
+        self.start("enrich").await.map(drop)
+    }
+
+    /// Waits until alerts has copied so many definitions into `signals`.
+    pub async fn until_defined(&self, definitions: usize) -> anyhow::Result<()> {
+        let broker = self.broker().await?;
+        let start = Instant::now();
+        loop {
+            let mut defined = BTreeSet::new();
+            let take = |record: Record| {
+                if let Ok(SignalRecord::Definition(version)) = decode(&record.value) {
+                    defined.insert(version.id);
+                }
+            };
+            broker.replay(&topics::SIGNALS, take).await?;
+            if defined.len() == definitions {
+                return Ok(());
+            }
+            anyhow::ensure!(start.elapsed() < PATIENCE, "only {} definitions are copied", defined.len());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Starts one more instance of a service, waits until it serves, and answers its name.
     pub async fn start(&mut self, service: &str) -> anyhow::Result<String> {
         let name = format!("{service}-{}", self.started);
@@ -215,10 +260,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// A connection of one's own to the log.
+    /// A connection of one's own to the log. Topics that are missing are made.
     pub async fn broker(&self) -> anyhow::Result<Broker> {
-        let connection = Settings::load(&self.folder.join("earshot.toml"))?.connection();
-        Ok(Broker::open(&connection, &topics::ALL).await?)
+        Ok(Broker::open(&self.settings()?.connection(), &topics::ALL).await?)
+    }
+
+    /// Apache Kafka as the services know it.
+    pub fn kafka(&self) -> anyhow::Result<KafkaSettings> {
+        self.settings()?.shared.kafka.context("the settings name no Apache Kafka")
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(Settings::load(&self.folder.join("earshot.toml"))?)
     }
 
     /// What the fold has counted live for a subject, by folding the log from its start as the service does.

@@ -3,6 +3,7 @@
 //! What belongs here: starting, killing and asking programs. The flows are in `tests/tests/`, the evaluations
 //! on real data in `tests/src/bin/`.
 
+pub mod admin;
 pub mod cluster;
 pub mod disk;
 pub mod faults;

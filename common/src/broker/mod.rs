@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 use crate::topics::Topic;
 
 pub use embedded::EmbeddedSettings;
+pub use follow::{Take, no_longer_followed};
 pub use kafka::{KafkaSettings, Mechanism, Password, Sasl, Tls};
 
 /// A connection to the log. Cloning is cheap; all clones share it.
@@ -246,6 +247,11 @@ impl AppendError {
 }
 
 impl ReadError {
+    /// That a newer Earshot wrote this record of a topic.
+    pub fn newer_version(topic: &Topic, record: &Record) -> Self {
+        Self::NewerVersion { topic: topic.name.to_owned(), place: format!(" offset {}", record.offset) }
+    }
+
     fn unavailable(topic: &Topic, message: impl fmt::Display) -> Self {
         Self::Unavailable { topic: topic.name.to_owned(), message: message.to_string() }
     }
@@ -416,6 +422,16 @@ pub enum ReadError {
         next: u64,
         /// What to do.
         advice: Advice,
+    },
+    /// A newer Earshot wrote to it what may not be passed over.
+    #[error(
+        "read `{topic}`{place}: a newer Earshot wrote there; upgrade this program, and it goes on where it is"
+    )]
+    NewerVersion {
+        /// The topic.
+        topic: String,
+        /// The offset in words, where it is known.
+        place: String,
     },
     /// The embedded log has one member a group.
     #[error(

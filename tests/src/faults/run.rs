@@ -6,8 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use earshot_common::events::{SignalRecord, decode};
-use earshot_common::topics::SIGNALS;
 use tokio::task::JoinHandle;
 
 use super::{Fault, Membership, Moment, Plan, Victim};
@@ -95,32 +93,12 @@ async fn start(
         cluster.start(service).await?;
     }
     cluster.apply().await?;
-    until_defined(&cluster).await?;
+    cluster.until_defined(input::CRISES_DEFINITIONS).await?;
     // It reads the watchlist to its end before its first mention.
     for _ in 0..2 {
         cluster.start("enrich").await?;
     }
     Ok(cluster)
-}
-
-/// Waits until alerts has copied every definition: a mention that is judged before is not counted.
-async fn until_defined(cluster: &Cluster) -> anyhow::Result<()> {
-    let broker = cluster.broker().await?;
-    let start = Instant::now();
-    loop {
-        let mut defined = BTreeSet::new();
-        let take = |record: earshot_common::broker::Record| {
-            if let Ok(SignalRecord::Definition(version)) = decode(&record.value) {
-                defined.insert(version.id);
-            }
-        };
-        broker.replay(&SIGNALS, take).await?;
-        if defined.len() == input::CRISES_DEFINITIONS {
-            return Ok(());
-        }
-        ensure!(start.elapsed() < PATIENCE, "only {} definitions are copied", defined.len());
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// Imports the past, again and again until it is told that all went well.
