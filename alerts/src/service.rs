@@ -12,7 +12,8 @@ use anyhow::Context as _;
 use axum::routing::get;
 use axum::{Json, Router};
 use earshot_common::broker::{
-    AppendError, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record, no_longer_followed,
+    AppendError, Bounds, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
+    no_longer_followed,
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
@@ -36,6 +37,8 @@ use crate::written::Written;
 
 /// Claims that have run out and waits that are over are looked for this often.
 const TICK: Duration = Duration::from_secs(1);
+/// Reading one record that is there takes longer only where the log does not answer.
+const RECORD_DEADLINE: Duration = Duration::from_secs(30);
 /// The loop reports within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Attempts that run at the same time, at most.
@@ -195,9 +198,10 @@ impl Worker {
     /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
     async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
         let (written, ledger) = (&mut self.written, &mut self.ledger);
-        let mut newer = None;
+        let (mut newer, mut last) = (None, None);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
             Ok(event) => {
+                last = last.max(Some((event.signals.offset, event.decided)));
                 written.is_new(&event);
                 ledger.expect(&event);
             }
@@ -214,6 +218,9 @@ impl Worker {
         let bounds =
             self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
         let bounds = bounds.first().context("`signals` has no partition")?;
+        if let Some((offset, appended)) = last {
+            recognise(&self.context.broker, offset, appended, bounds).await?;
+        }
         self.ledger.forget_before(bounds.first);
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
@@ -428,6 +435,30 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Checks that `signals` still is the log that the last record of `alerts` was decided from: of the record at that
+/// offset the append time is known.
+async fn recognise(broker: &Broker, offset: u64, appended: Timestamp, bounds: &Bounds) -> anyhow::Result<()> {
+    // What stood before the first record has left the log by its age.
+    if offset < bounds.first {
+        return Ok(());
+    }
+    let mut same = false;
+    if offset < bounds.next {
+        let mut reader = broker.read(&SIGNALS, vec![Position { partition: 0, offset }]).await?;
+        let records = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
+        let records = records.with_context(|| format!("read `signals` offset {offset}: no answer"))??;
+        same = records.first().is_some_and(|record| (record.offset, record.appended) == (offset, appended));
+    }
+    anyhow::ensure!(
+        same,
+        "`signals` is not the log that `alerts` was decided from: its record at offset {offset} is not the one of \
+         {appended}, and it ends at {}. The topic was made anew. Restore it, or delete the topic `alerts` too and start \
+         again: baselines and decisions then begin anew",
+        bounds.next
+    );
+    Ok(())
 }
 
 /// Waits for the fold over the past; for ever where none is running.

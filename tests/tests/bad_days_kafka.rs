@@ -140,16 +140,18 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_what_follows_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_door_refuses_for_good_what_the_log_cannot_take() {
+async fn a_door_cuts_an_oversized_text_and_refuses_an_oversized_request() {
     let folder = tempfile::tempdir().unwrap();
-    let Some((cluster, _)) = settled(folder.path(), 1).await else { return };
+    let Some((cluster, mut wanted)) = settled(folder.path(), 1).await else { return };
     let ingest = Watch::new(&cluster.address("ingest"));
-    for (bytes, wanted) in [(1_200_000, 400), (6_000_000, 413)] {
-        let mention = live_mention(9, &"x".repeat(bytes), None);
+    for (n, bytes, answer) in [(1, 1_200_000, 200), (2, 6_000_000, 413)] {
+        let mention = live_mention(n, &"Harbor Bank ".repeat(bytes / 12), None);
         let now = jiff::Timestamp::now().as_second();
-        let status = ingest.post_signed_at(now, "test", DOOR_SECRET, "9", &mention).await.unwrap();
-        assert_eq!(status.as_u16(), wanted, "{bytes} bytes");
+        let status = ingest.post_signed_at(now, "test", DOOR_SECRET, &n.to_string(), &mention).await.unwrap();
+        assert_eq!(status.as_u16(), answer, "{bytes} bytes");
     }
+    wanted.insert("test:live-1".to_owned());
+    assert_found(&cluster, &wanted).await;
     cluster.stop(STOP).await.unwrap();
 }
 
@@ -189,7 +191,7 @@ async fn a_position_that_fell_out_of_retention_stops_the_reader_with_what_to_do(
     delete_records(&kafka, &broker, &MENTIONS_ENRICHED).await.unwrap();
 
     cluster.start_again(&enrich, &[]).await.unwrap();
-    assert_stops_saying(&mut cluster, "enrich", &["`mentions.raw`", "is gone", "Reset the group's offsets"])
+    assert_stops_saying(&mut cluster, "enrich", &["`mentions.raw`", "is gone", "reset them on purpose"])
         .await;
     cluster.start_again(&index, &[]).await.unwrap();
     let rebuild = ["`mentions.enriched`", "deleted before they were read", "Delete the folder `index`"];
@@ -197,16 +199,17 @@ async fn a_position_that_fell_out_of_retention_stops_the_reader_with_what_to_do(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_topic_of_raw_mentions_is_deleted_and_made_again_and_enrich_goes_on() {
+async fn the_topic_of_raw_mentions_is_deleted_and_made_again_and_a_start_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let Some((cluster, mut wanted)) = settled(folder.path(), 60).await else { return };
+    let Some((mut cluster, mut wanted)) = settled(folder.path(), 60).await else { return };
     delete_topic(&cluster.kafka().unwrap(), &MENTIONS_RAW).await.unwrap();
     cluster.broker().await.unwrap();
     wanted.extend(post(&cluster, 60..90).await);
-    tokio::time::sleep(Duration::from_secs(40)).await;
-    eprintln!("{}", cluster.log(&cluster.names("enrich")[0]));
-    eprintln!("{}", Watch::new(&cluster.address("enrich")).get("/api/health").await.unwrap());
+    let told = ["`mentions.raw`", "made anew", "Start again"];
+    let name = assert_stops_saying(&mut cluster, "enrich", &told).await;
+    cluster.start_again(&name, &[]).await.unwrap();
     assert_found(&cluster, &wanted).await;
+    // Offsets begin anew, which must not be taken for what was counted already.
     assert_counted(&cluster, 90).await;
     cluster.stop(STOP).await.unwrap();
 }
@@ -240,7 +243,7 @@ async fn the_topic_of_signals_is_deleted_and_made_again_and_alerts_says_what_to_
     cluster.start_again(&name, &[]).await.unwrap();
     assert_stops_saying(&mut cluster, "alerts", &told).await;
     // Nor is it taken for the old one when it has grown as long.
-    post(&cluster, 60..300).await;
+    post(&cluster, 60..160).await;
     cluster.start_again(&name, &[]).await.unwrap();
     assert_stops_saying(&mut cluster, "alerts", &told).await;
 
@@ -249,7 +252,7 @@ async fn the_topic_of_signals_is_deleted_and_made_again_and_alerts_says_what_to_
     cluster.broker().await.unwrap();
     cluster.start_again(&name, &[]).await.unwrap();
     cluster.until_defined(DEFINED).await.unwrap();
-    post(&cluster, 300..360).await;
+    post(&cluster, 160..220).await;
     assert_counted(&cluster, 60).await;
     cluster.stop(STOP).await.unwrap();
 }

@@ -455,7 +455,10 @@ pub enum Advice {
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ResetGroup => "Reset the group's offsets on purpose to go on past the gap",
+            Self::ResetGroup => {
+                "Start again where the topic was made anew, which Kafka forgets the group's offsets with; else reset \
+                 them on purpose to go on past the gap"
+            }
             Self::Rebuild => "Rebuild what was made from the topic to go on past the gap",
         })
     }
