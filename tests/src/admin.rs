@@ -50,3 +50,18 @@ pub async fn delete_records(kafka: &KafkaSettings, broker: &Broker, topic: &Topi
     }
     client(kafka)?.delete_records(&before, &AdminOptions::new()).await.context("delete records").map(drop)
 }
+
+/// Waits until each partition of all topics has so many copies that are up to date.
+pub async fn until_replicated(kafka: &KafkaSettings, copies: usize) -> anyhow::Result<()> {
+    let asking: BaseConsumer = kafka.client_config().create()?;
+    let start = Instant::now();
+    loop {
+        let metadata = asking.fetch_metadata(None, PATIENCE)?;
+        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        if partitions.all(|partition| partition.isr().len() >= copies) {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < PATIENCE, "there are not {copies} copies of everything");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -26,56 +26,129 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct KafkaNode {
     /// Its bootstrap address.
     pub address: String,
-    folder: PathBuf,
+    /// How `deploy/kafka/run` is told to run it.
+    arguments: Vec<String>,
+    log: PathBuf,
     child: Child,
 }
 
 impl KafkaNode {
     /// Starts a node of its own where `EARSHOT_TEST_KAFKA` says that Apache Kafka can run here.
     pub async fn start(folder: &Path) -> anyhow::Result<Option<Self>> {
-        if std::env::var_os("EARSHOT_TEST_KAFKA").is_none() {
+        if Self::can_run() { Self::run(folder).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Whether `EARSHOT_TEST_KAFKA` says that Apache Kafka can run here; where not, that is told.
+    pub fn can_run() -> bool {
+        let can = std::env::var_os("EARSHOT_TEST_KAFKA").is_some();
+        if !can {
             skipped("EARSHOT_TEST_KAFKA is not set: this test on Apache Kafka does not run");
-            return Ok(None);
         }
-        Self::run(folder).await.map(Some)
+        can
     }
 
     /// Starts a node of its own.
     pub async fn run(folder: &Path) -> anyhow::Result<Self> {
         let address = free_address().await?;
-        let folder = folder.join("kafka");
-        std::fs::create_dir_all(&folder)?;
-        let child = Self::spawn(&address, &folder).await?;
-        Ok(Self { address, folder, child })
+        Self::serving(folder, &address, &[]).await
+    }
+
+    /// Starts a node at an address that names another one to programs, that of a proxy before it.
+    pub async fn run_behind(folder: &Path, address: &str, proxy: &str) -> anyhow::Result<Self> {
+        Self::serving(folder, address, &["--advertised", proxy]).await
+    }
+
+    /// Starts three nodes that keep a copy each of everything.
+    pub async fn run_three(folder: &Path) -> anyhow::Result<Vec<Self>> {
+        let port = free_ports(3 + 6).await?;
+        let mut nodes = Vec::new();
+        for node in 1..=3 {
+            let arguments = [
+                "--nodes",
+                "3",
+                "--only-node",
+                &node.to_string(),
+                "--controller-port",
+                &(port + 3).to_string(),
+            ];
+            nodes.push(Self::spawned(folder, port, &format!("127.0.0.1:{}", port + node - 1), &arguments)?);
+        }
+        // One alone does not serve.
+        for node in &nodes {
+            node.until_serving().await?;
+        }
+        Ok(nodes)
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("kill Apache Kafka")
+    }
+
+    /// A start on the same port and folder.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.child = spawn_kafka(&self.arguments, &self.log)?;
+        self.until_serving().await
     }
 
     /// SIGKILL, then a start on the same port and folder.
     pub async fn kill_and_start_again(&mut self) -> anyhow::Result<()> {
-        self.child.kill().await.context("kill Apache Kafka")?;
-        self.child = Self::spawn(&self.address, &self.folder).await?;
-        Ok(())
+        self.kill().await?;
+        self.start_again().await
     }
 
-    async fn spawn(address: &str, folder: &Path) -> anyhow::Result<Child> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/run");
-        let port = address.rsplit(':').next().unwrap_or_default();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.with_extension("log"))?;
-        let child = Command::new(script)
-            .args(["--port", port, "--data"])
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("run deploy/kafka/run")?;
+    async fn serving(folder: &Path, address: &str, more: &[&str]) -> anyhow::Result<Self> {
+        let port = address.rsplit(':').next().unwrap_or_default().parse()?;
+        let node = Self::spawned(folder, port, address, more)?;
+        node.until_serving().await?;
+        Ok(node)
+    }
+
+    fn spawned(folder: &Path, port: u16, address: &str, more: &[&str]) -> anyhow::Result<Self> {
+        let folder = folder.join("kafka");
+        std::fs::create_dir_all(&folder)?;
+        let mut arguments = vec!["--port".to_owned(), port.to_string(), "--data".to_owned()];
+        arguments.push(folder.to_str().context("the folder's name is text")?.to_owned());
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        let log = folder.with_extension("log");
+        let child = spawn_kafka(&arguments, &log)?;
+        Ok(Self { address: address.to_owned(), arguments, log, child })
+    }
+
+    async fn until_serving(&self) -> anyhow::Result<()> {
         let answering = async {
-            while tokio::net::TcpStream::connect(address).await.is_err() {
+            while tokio::net::TcpStream::connect(&self.address).await.is_err() {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        tokio::time::timeout(PATIENCE, answering).await.context("wait for Apache Kafka to answer")?;
-        Ok(child)
+        tokio::time::timeout(PATIENCE, answering).await.context("wait for Apache Kafka to answer")
+    }
+}
+
+fn spawn_kafka(arguments: &[String], log: &Path) -> anyhow::Result<Child> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/run");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+    Command::new(script)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .context("run deploy/kafka/run")
+}
+
+/// The first of so many ports in a row on loopback that nobody uses now.
+async fn free_ports(count: u16) -> anyhow::Result<u16> {
+    loop {
+        let address = free_address().await?;
+        let first: u16 = address.rsplit(':').next().unwrap_or_default().parse()?;
+        let ports = first..=first.saturating_add(count - 1);
+        if ports.clone().count() == usize::from(count)
+            && ports.into_iter().all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
+        {
+            return Ok(first);
+        }
     }
 }
 

@@ -12,5 +12,6 @@ pub mod load;
 pub mod mail;
 pub mod node;
 pub mod oracle;
+pub mod proxy;
 pub mod receiver;
 pub mod watch;

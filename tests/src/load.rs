@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::input::{COMPANIES, DOOR_SECRET};
-use crate::watch::Watch;
+use crate::watch::{PATIENCE, Watch};
 
 /// Before a mention is sent again that was not taken.
 const RETRY: Duration = Duration::from_millis(100);
@@ -49,6 +49,17 @@ impl Load {
     pub fn last_taken(&self, count: usize) -> Vec<String> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.iter().rev().take(count).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Waits until so many more are taken.
+    pub async fn until_more_taken(&self, count: usize) -> anyhow::Result<()> {
+        let taken = || self.taken.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let (start, wanted) = (Instant::now(), taken() + count);
+        while taken() < wanted {
+            anyhow::ensure!(start.elapsed() < PATIENCE, "nothing is taken at the door");
+            tokio::time::sleep(RETRY).await;
+        }
+        Ok(())
     }
 
     /// Sends what is in hand until it is taken, ends, and answers all that was taken.

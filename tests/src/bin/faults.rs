@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use earshot_tests::cluster::KafkaNode;
-use earshot_tests::faults::{Moment, Outcome, POINTS, Plan, Ran, carry_out};
+use earshot_tests::faults::{Moment, Outcome, POINTS, Plan, Ran, Settled, carry_out};
 use earshot_tests::node;
 
 #[tokio::main]
@@ -98,11 +98,8 @@ async fn run_all(options: Options) -> anyhow::Result<bool> {
 }
 
 fn told(ran: &Ran) -> String {
-    let (posts, repeated) = ran.messages;
-    format!(
-        "{} mentions, {} transitions, {posts} messages ({repeated} repeated)",
-        ran.mentions, ran.transitions
-    )
+    let Settled { mentions, transitions, messages, repeated } = ran.settled;
+    format!("{mentions} mentions, {transitions} transitions, {messages} messages ({repeated} repeated)")
 }
 
 fn summary(

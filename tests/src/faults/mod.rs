@@ -3,6 +3,8 @@
 
 mod plan;
 mod run;
+mod scene;
 
 pub use plan::{Fault, Membership, Moment, POINTS, Plan, Victim};
 pub use run::{Outcome, Ran, carry_out};
+pub use scene::{Scene, Settled};
