@@ -153,6 +153,7 @@ impl Past {
             matched: Vec::new(),
             source: self.names.name(mention.source).to_owned(),
             raw: RawPosition { partition: 0, offset: 0 },
+            raw_appended: None,
             watchlist: 0,
             lexicon: self.names.name(mention.lexicon).to_owned(),
         }

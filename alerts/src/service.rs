@@ -13,6 +13,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use earshot_common::broker::{
     AppendError, Bounds, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
+    no_longer_followed,
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
@@ -23,7 +24,7 @@ use earshot_common::http::Refusal;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
-use earshot_common::topics::{ALERTS, SIGNALS, Topic};
+use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -38,6 +39,8 @@ use crate::written::Written;
 
 /// Claims that have run out and waits that are over are looked for this often.
 const TICK: Duration = Duration::from_secs(1);
+/// Reading one record that is there takes longer only where the log does not answer.
+const RECORD_DEADLINE: Duration = Duration::from_secs(30);
 /// The loop reports within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Attempts that run at the same time, at most.
@@ -209,7 +212,9 @@ impl Worker {
                 Some(attempt) = self.attempts.join_next() => self.settle(attempt?).await?,
                 found = finished(&mut self.past) => self.hand_over(found).await?,
                 changed = self.watchlist.changed() => {
-                    changed.context("the watchlist is no longer followed")?;
+                    if changed.is_err() {
+                        return Err(no_longer_followed(self.watchlist, &WATCHLIST, &stop).await.into());
+                    }
                     self.definitions_due = true;
                 }
                 _ = ticks.tick() => {}
@@ -238,20 +243,31 @@ impl Worker {
         let bounds = *bounds.first().context("`signals` has no partition")?;
         let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
         let (written, ledger) = (&mut self.written, &mut self.ledger);
+        let (mut newer, mut last) = (None, None);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
-            // What caused it is no longer in the log, or was in another log whose offsets say nothing about
-            // this one, as after a restore of `alerts` alone: it holds nothing back, and nobody is told again.
+            // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
+            // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
+            // and nobody is told again.
             Ok(event)
                 if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) => {}
             Ok(event) => {
+                last = last.max(Some((event.signals.offset, event.decided)));
                 written.is_new(&event);
                 ledger.expect(&event);
             }
+            // What is not known to be written would be written again.
+            Err(error) if error.newer_version => newer = Some(ReadError::newer_version(&ALERTS, &record)),
             Err(error) => {
                 tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
             }
         };
         self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
+        if let Some(newer) = newer {
+            return Err(newer.into());
+        }
+        if let Some((offset, appended)) = last {
+            recognise(&self.context.broker, offset, appended, &bounds).await?;
+        }
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
         self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
@@ -319,7 +335,9 @@ impl Worker {
         let records =
             events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
         self.append(&ALERTS, records).await?;
-        fail_point::passed("alerted");
+        if !events.is_empty() {
+            fail_point::passed("alerted");
+        }
         for event in &events {
             self.ledger.expect(event);
             self.report(event);
@@ -368,8 +386,10 @@ impl Worker {
             self.copy_definitions().await?;
         }
         let claims = self.ledger.claims(now);
-        self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
-        fail_point::passed("claimed");
+        if !claims.is_empty() {
+            self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
+            fail_point::passed("claimed");
+        }
         let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
         for job in self.ledger.jobs(room, now) {
             let message = Message::compose(job, self.state.watchlist(), self.settings.console_url.as_deref());
@@ -474,6 +494,29 @@ async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Timestamp, ReadErr
     let from = vec![Position { partition: bounds.partition, offset: bounds.first }];
     let oldest = broker.read(&SIGNALS, from).await?.next(1).await?;
     Ok(oldest.first().map_or_else(Timestamp::default, |record| record.appended))
+}
+
+/// Checks that `signals` is the log that the last record of `alerts` was decided from: of the record at that offset the
+/// append time is known.
+async fn recognise(broker: &Broker, offset: u64, appended: Timestamp, bounds: &Bounds) -> anyhow::Result<()> {
+    // What stood before the first record has left the log by its age.
+    if offset < bounds.first {
+        return Ok(());
+    }
+    let mut same = false;
+    if offset < bounds.next {
+        let mut reader = broker.read(&SIGNALS, vec![Position { partition: 0, offset }]).await?;
+        let records = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
+        let records = records.with_context(|| format!("read `signals` offset {offset}: no answer"))??;
+        same = records.first().is_some_and(|record| (record.offset, record.appended) == (offset, appended));
+    }
+    anyhow::ensure!(
+        same,
+        "`signals` is not the log that `alerts` was decided from: its record at offset {offset} is not the one of \
+         {appended}, and it ends at {}. Restore it, or delete the topic and start again: baselines then begin anew",
+        bounds.next
+    );
+    Ok(())
 }
 
 /// Waits for the fold over the past; for ever where none is running.

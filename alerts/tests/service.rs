@@ -114,6 +114,7 @@ async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
         matched: Vec::new(),
         source: "file".to_owned(),
         raw: RawPosition { partition: 0, offset: raw_offset },
+        raw_appended: None,
         watchlist: 3,
         lexicon: "general-1".to_owned(),
     };

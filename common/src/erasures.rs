@@ -35,15 +35,18 @@ impl Erased {
         self.next
     }
 
-    /// Takes in a record of the topic.
-    pub fn take(&mut self, record: &Record) {
-        self.next = record.offset + 1;
+    /// Takes in a record of the topic. What a newer Earshot wrote must not be passed over: somebody would be let in
+    /// who is to be kept out.
+    pub fn take(&mut self, record: &Record) -> Result<(), ReadError> {
         match decode::<Erasure>(&record.value) {
             Ok(erasure) => drop(self.authors.insert(erasure.author, erasure.at)),
+            Err(error) if error.newer_version => return Err(ReadError::newer_version(&ERASURES, record)),
             Err(error) => {
                 tracing::error!(offset = record.offset, %error, "this record of `erasures` is passed over");
             }
         }
+        self.next = record.offset + 1;
+        Ok(())
     }
 }
 

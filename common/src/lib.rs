@@ -6,6 +6,7 @@
 
 pub mod broker;
 pub mod definitions;
+pub mod disk;
 pub mod erasures;
 pub mod events;
 pub mod fail_point;

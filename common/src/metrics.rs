@@ -9,6 +9,7 @@ use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::disk;
 use crate::lag::InputLag;
 use crate::service::PartReport;
 use crate::stage::RejectionReason;
@@ -181,16 +182,10 @@ impl Metrics {
 
     /// Shows how much room the data folder has.
     pub(crate) fn show_disk(&self, folder: &Path) {
-        #[cfg(unix)]
-        match rustix::fs::statvfs(folder) {
-            Ok(found) => {
-                self.data_disk_free_bytes.set(found.f_bavail as f64 * found.f_frsize as f64);
-                self.data_disk_size_bytes.set(found.f_blocks as f64 * found.f_frsize as f64);
-            }
-            Err(error) => tracing::debug!(folder = %folder.display(), %error, "the disk's room is unknown"),
+        if let Some((free, size)) = disk::free_bytes(folder).zip(disk::size_bytes(folder)) {
+            self.data_disk_free_bytes.set(free as f64);
+            self.data_disk_size_bytes.set(size as f64);
         }
-        #[cfg(not(unix))]
-        let _ = folder;
     }
 }
 

@@ -81,7 +81,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
 }
 
 /// What the decision side needs of a judgement; nothing where it concerns nobody.
-pub fn signal(enriched: &Enriched, secret: &Secret) -> Option<Signal> {
+pub fn signal(enriched: &Enriched, appended: Timestamp, secret: &Secret) -> Option<Signal> {
     if enriched.entities.is_empty() {
         return None;
     }
@@ -105,6 +105,7 @@ pub fn signal(enriched: &Enriched, secret: &Secret) -> Option<Signal> {
         matched: enriched.searches.clone(),
         source: mention.source.id.clone(),
         raw: enriched.raw,
+        raw_appended: Some(appended),
         watchlist: enriched.enrichment.watchlist,
         lexicon: enriched.enrichment.lexicon.clone(),
     })

@@ -16,9 +16,10 @@ pub mod story;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
+use earshot_common::broker::no_longer_followed;
 use earshot_common::service::{Context, Service};
 use earshot_common::stage::{Input, run};
-use earshot_common::topics::MENTIONS_RAW;
+use earshot_common::topics::{ERASURES, MENTIONS_RAW, WATCHLIST};
 use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
@@ -54,8 +55,14 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
-    let mut stage = EnrichStage::new(&context, metrics, watchlist, erased)?;
-    let work = async move { run(&mut stage, Input::Member(member), &around).await };
+    let mut stage = EnrichStage::new(&context, metrics, watchlist.clone(), erased.clone())?;
+    let work = async move {
+        tokio::select! {
+            done = run(&mut stage, Input::Member(member), &around) => done,
+            error = no_longer_followed(watchlist, &WATCHLIST, &context.stop) => Err(error.into()),
+            error = no_longer_followed(erased, &ERASURES, &context.stop) => Err(error.into()),
+        }
+    };
     Ok(Service {
         name: stage::NAME,
         routes: Default::default(),

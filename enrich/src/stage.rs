@@ -112,7 +112,7 @@ impl EnrichStage {
         let enriched = judge(mention, raw, &self.knowledge, self.clock.now());
         self.metrics.judged(&enriched);
         self.observe_hops(&enriched, appended);
-        let signal = signal(&enriched, &self.secret);
+        let signal = signal(&enriched, appended, &self.secret);
         let id = enriched.mention.id.clone();
         let value = encode(&EnrichedEvent::Upsert(Box::new(enriched)));
         if id.len() + value.len() > MAX_RECORD_BYTES {

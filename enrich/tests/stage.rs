@@ -261,7 +261,7 @@ async fn an_erased_authors_mention_becomes_a_deletion_and_says_nothing_to_the_de
     let author = context.secret.author("hackernews:ann");
     let erasure = Erasure { v: SchemaVersion::default(), author, at: record.appended };
     let erasure = Record { value: encode(&erasure).into(), ..record.clone() };
-    erased.send_modify(|erased: &mut Arc<Erased>| Arc::make_mut(erased).take(&erasure));
+    erased.send_modify(|erased: &mut Arc<Erased>| Arc::make_mut(erased).take(&erasure).unwrap());
     let EnrichedEvent::Delete { deletion, raw } = made_of(stage.process(&record)) else {
         panic!("nothing of an erased author goes on")
     };

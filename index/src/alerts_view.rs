@@ -121,11 +121,13 @@ pub(crate) async fn follow(
     broker.follow(&ALERTS, stop, take).await
 }
 
-fn take(view: &mut AlertsView, record: &Record) {
+fn take(view: &mut AlertsView, record: &Record) -> Result<(), ReadError> {
     match decode::<AlertEvent>(&record.value) {
         Ok(event) => view.take(event),
+        Err(error) if error.newer_version => return Err(ReadError::newer_version(&ALERTS, record)),
         Err(error) => {
             tracing::error!(offset = record.offset, %error, "this transition of an alert is passed over");
         }
     }
+    Ok(())
 }

@@ -30,10 +30,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use earshot_common::broker::no_longer_followed;
 use earshot_common::service::{Context, Service};
 use earshot_common::stage::{Surroundings, run};
-use earshot_common::topics::MENTIONS_ENRICHED;
-use earshot_common::{definitions, erasures as erased_authors};
+use earshot_common::topics::{ALERTS, ERASURES, MENTIONS_ENRICHED, WATCHLIST};
+use earshot_common::{definitions, disk, erasures as erased_authors};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -48,6 +49,8 @@ pub use watchlist::{OwnedDefinitions, PublishAnswer, PublishRequest};
 
 /// The wait before the index is opened again after a commit failed, such as on a full disk.
 const REOPEN_AFTER: Duration = Duration::from_secs(5);
+/// With less room than this a commit that failed has failed for want of it.
+const LEAST_FREE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The section `index` of the settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,18 +70,24 @@ impl Default for IndexSettings {
 
 /// Starts the index: opens it, follows `alerts` and `watchlist`, and answers its routes and its work.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
+    let stop = context.stop.clone();
     let (app, indexing) = assemble(context).await?;
+    let (watchlist, alerts, erased) = (app.publisher.followed(), app.alerts.clone(), app.erased.clone());
     // Opened before the service counts as started: a wrong topic or a second writer stops the start.
     let first = indexing.begin().await?;
     if indexing.parts.store.has_outdated() {
         tokio::spawn(indexing.clone().remove_outdated());
     }
-    Ok(Service {
-        name: "index",
-        routes: routes(app),
-        signed_routes: Router::new(),
-        work: Box::pin(indexing.go_on(first)),
-    })
+    let work = async move {
+        tokio::select! {
+            done = indexing.go_on(first) => done,
+            // The console must not show, nor publish over, what it cannot read.
+            error = no_longer_followed(watchlist, &WATCHLIST, &stop) => Err(error.into()),
+            error = no_longer_followed(alerts, &ALERTS, &stop) => Err(error.into()),
+            error = no_longer_followed(erased, &ERASURES, &stop) => Err(error.into()),
+        }
+    };
+    Ok(Service { name: "index", routes: routes(app), signed_routes: Router::new(), work: Box::pin(work) })
 }
 
 /// What the requests work with, and the work of writing.
@@ -173,22 +182,45 @@ impl Indexing {
     }
 
     /// Indexes until the stop. After a failed commit the writer's documents are lost: it is opened again, at
-    /// the positions of the last commit that did not fail.
+    /// the positions of the last commit that did not fail, until that succeeds.
     async fn go_on(self, first: Opened) -> anyhow::Result<()> {
-        let mut opened = first;
+        let mut opened = Some(first);
         loop {
-            let (mut stage, input, around) = opened;
-            run(&mut stage, input, &around).await?;
-            if self.context.stop.is_cancelled() {
-                return stage.commit();
+            if let Some((mut stage, input, around)) = opened.take() {
+                run(&mut stage, input, &around).await?;
+                if self.context.stop.is_cancelled() {
+                    return stage.commit();
+                }
             }
-            drop(stage);
+            if let Some(trouble) = self.full_disk() {
+                self.context.health.trouble("index", trouble);
+            }
             tokio::select! {
                 () = self.context.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(REOPEN_AFTER) => {}
             }
             tracing::warn!("the index is opened again at its last commit");
-            opened = self.open().await?;
+            opened = match self.open().await {
+                Ok(opened) => Some(opened),
+                // It opened before in this process, so what is in the way now may pass.
+                Err(error) if self.full_disk().is_some() => {
+                    tracing::warn!(error = format!("{error:#}"), "the index cannot be opened; trying again");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
         }
+    }
+
+    /// That the disk is full, and what to do, where it is so.
+    fn full_disk(&self) -> Option<String> {
+        let folder = self.context.settings.shared.data.join("index");
+        let free = disk::free_bytes(&folder)?;
+        (free < LEAST_FREE_BYTES).then(|| {
+            format!(
+                "the disk under {} has {free} bytes left: make room there, and the index goes on by itself",
+                folder.display()
+            )
+        })
     }
 }

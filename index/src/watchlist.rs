@@ -50,6 +50,11 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
+    /// The watchlist as it is followed.
+    pub(crate) fn followed(&self) -> watch::Receiver<Arc<Watchlist>> {
+        self.followed.clone()
+    }
+
     pub(crate) fn new(broker: Broker, followed: watch::Receiver<Arc<Watchlist>>) -> Self {
         Self { broker, followed, turn: Arc::default() }
     }

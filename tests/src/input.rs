@@ -125,3 +125,67 @@ pub fn live_mention(n: u32, text: &str, followers: Option<u64>) -> Value {
         "published": jiff::Timestamp::now().to_string(),
     })
 }
+
+/// Companies and their chiefs for [`crises`]. The first one is what [`past`] is about.
+pub const COMPANIES: [(&str, &str); 10] = [
+    ("Harbor Bank", "Jordan Vale"),
+    ("Kestrel Airways", "Casey Thorne"),
+    ("Northwind Foods", "Morgan Ashby"),
+    ("Lumen Mobile", "Riley Whitlock"),
+    ("Orchid Hotels", "Avery Langdon"),
+    ("Pioneer Motors", "Quinn Hartwell"),
+    ("Quartz Energy", "Rowan Pemberton"),
+    ("Summit Insurance", "Skyler Draycott"),
+    ("Tidal Media", "Emery Fairfax"),
+    ("Walnut Robotics", "Finley Blackwood"),
+];
+
+/// From so many mentions in an hour on a company of [`crises`] without a past must have an alert.
+pub const CRISIS_AT_LEAST: u64 = 10;
+
+/// A watchlist of all [`COMPANIES`], `company0` and `chief0` and so on, with an hour rule for each company and
+/// a rule for each mention of a chief. Everybody is told by the webhook `people`.
+pub fn crises() -> String {
+    let mut text = String::from("[[route]]\nid = \"people\"\nwebhook = [\"people\"]\n");
+    for (n, (company, chief)) in COMPANIES.iter().enumerate() {
+        let _ = write!(
+            text,
+            r#"
+[[subject]]
+id = "company{n}"
+kind = "brand"
+name = "{company}"
+
+[[subject]]
+id = "chief{n}"
+kind = "executive"
+name = "{chief}"
+company = "company{n}"
+role = "CEO"
+
+[[rule]]
+id = "hour{n}"
+when = "count of mentions against expectation"
+subjects = ["company{n}"]
+window = "1h"
+authors_at_least = 5
+little_data_at_least = {CRISIS_AT_LEAST}
+severity = 6
+route = "people"
+
+[[rule]]
+id = "each{n}"
+when = "each mention"
+subjects = ["chief{n}"]
+sentiment_at_most = -0.5
+reach_at_least = 10000
+severity = 8
+route = "people"
+"#
+        );
+    }
+    text
+}
+
+/// Definitions in [`crises`].
+pub const CRISES_DEFINITIONS: usize = 4 * COMPANIES.len() + 1;

@@ -3,9 +3,16 @@
 //! What belongs here: starting, killing and asking programs. The flows are in `tests/tests/`, the evaluations
 //! on real data in `tests/src/bin/`, the benchmark in `bench`.
 
+pub mod admin;
 pub mod bench;
 pub mod cluster;
+pub mod disk;
+pub mod faults;
 pub mod input;
+pub mod load;
 pub mod mail;
 pub mod node;
+pub mod oracle;
+pub mod proxy;
+pub mod receiver;
 pub mod watch;

@@ -5,9 +5,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    match arguments.get(1).and_then(|argument| argument.to_str()) {
-        Some("service") => earshot_tests::node::run_service(&arguments[2..]).await,
-        _ => earshot_deploy::main(arguments).await,
-    }
+    earshot_tests::node::main(std::env::args_os().collect()).await
 }

@@ -102,8 +102,16 @@ pub async fn command(
     Ok((output.status.success(), text(output.stdout), text(output.stderr)))
 }
 
+/// The program under test: `earshot`, or with `service NAME FILE` one service by itself.
+pub async fn main(arguments: Vec<OsString>) -> ExitCode {
+    match arguments.get(1).and_then(|argument| argument.to_str()) {
+        Some("service") => run_service(&arguments[2..]).await,
+        _ => earshot_deploy::main(arguments).await,
+    }
+}
+
 /// Runs one service by itself, as its own program does: `NAME FILE`.
-pub async fn run_service(arguments: &[OsString]) -> ExitCode {
+async fn run_service(arguments: &[OsString]) -> ExitCode {
     use earshot_alerts::AlertsSettings;
     use earshot_enrich::EnrichSettings;
     use earshot_index::IndexSettings;

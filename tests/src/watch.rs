@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use reqwest::StatusCode;
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
@@ -95,8 +96,20 @@ impl Watch {
         id: &str,
         mentions: &Value,
     ) -> anyhow::Result<bool> {
-        let body = serde_json::to_vec(mentions)?;
         let now = jiff::Timestamp::now().as_second();
+        Ok(self.post_signed_at(now, door, secret, id, mentions).await?.is_success())
+    }
+
+    /// The same at a time of the sender's clock, in seconds since 1970; answers the status.
+    pub async fn post_signed_at(
+        &self,
+        now: i64,
+        door: &str,
+        secret: &str,
+        id: &str,
+        mentions: &Value,
+    ) -> anyhow::Result<StatusCode> {
+        let body = serde_json::to_vec(mentions)?;
         let signature = Webhook::new(secret)?.sign(id, now, &body)?;
         let response = self
             .http
@@ -107,6 +120,6 @@ impl Watch {
             .body(body)
             .send()
             .await?;
-        Ok(response.status().is_success())
+        Ok(response.status())
     }
 }

@@ -83,14 +83,21 @@ struct Claim {
 /// How far the message is with this sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Not before this time.
-    Waiting(Timestamp),
-    /// Our claim is on its way into the log.
-    Claiming,
-    /// Our claim was read back and owns the message.
-    Owned,
+    /// Since one time, and not before another.
+    Waiting { since: Timestamp, until: Timestamp },
+    /// Our claim is on its way into the log since then.
+    Claiming(Timestamp),
+    /// Our claim, written then, was read back and owns the message.
+    Owned(Timestamp),
     /// An attempt is under way.
     Sending,
+}
+
+impl Stage {
+    /// Waiting for nothing any more.
+    fn due(now: Timestamp) -> Self {
+        Self::Waiting { since: now, until: now }
+    }
 }
 
 /// A message to send now.
@@ -129,7 +136,7 @@ impl Ledger {
                 claim: None,
                 attempt: 0,
                 error: None,
-                stage: Stage::Waiting(Timestamp::default()),
+                stage: Stage::due(Timestamp::default()),
             });
         }
     }
@@ -155,7 +162,7 @@ impl Ledger {
         let ours = delivery.sender == self.sender;
         if owned_by_another {
             if ours {
-                entry.stage = Stage::Waiting(appended);
+                entry.stage = Stage::due(appended);
             }
             return;
         }
@@ -166,7 +173,9 @@ impl Ledger {
             entry.error.clone_from(&delivery.error);
         }
         if ours {
-            entry.stage = Stage::Owned;
+            // Our own clock measures our own claim: the log's may be another.
+            let written = if let Stage::Claiming(written) = entry.stage { written } else { appended };
+            entry.stage = Stage::Owned(written);
         }
     }
 
@@ -179,14 +188,16 @@ impl Ledger {
     pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Delivery> {
         let mut claims = Vec::new();
         for (key, entry) in &mut self.entries {
-            let Stage::Waiting(not_before) = entry.stage else { continue };
+            let Stage::Waiting { since, until } = entry.stage else { continue };
+            // A clock that was set back must not make a wait longer.
+            let waits = since <= now && now < until;
             let owned_by_another = entry.claim.as_ref().is_some_and(|claim| {
                 claim.sender != self.sender && now < claim.appended.plus_millis(self.limits.claim_timeout_ms)
             });
-            if now < not_before || owned_by_another {
+            if waits || owned_by_another {
                 continue;
             }
-            entry.stage = Stage::Claiming;
+            entry.stage = Stage::Claiming(now);
             // With what the attempt before came to, so that it is known after a restart too.
             let error = entry.error.clone();
             claims.push(delivery(key, DeliveryState::Sending, entry.attempt + 1, &self.sender, error));
@@ -198,10 +209,13 @@ impl Ledger {
     /// to rely on is made again.
     pub(crate) fn jobs(&mut self, most: usize, now: Timestamp) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for entry in self.entries.values_mut().filter(|entry| entry.stage == Stage::Owned).take(most) {
-            let claimed = entry.claim.as_ref().map_or(now, |claim| claim.appended);
-            if now >= claimed.plus_millis(self.limits.claim_timeout_ms) {
-                entry.stage = Stage::Waiting(now);
+        for entry in self.entries.values_mut() {
+            let Stage::Owned(written) = entry.stage else { continue };
+            if jobs.len() == most {
+                break;
+            }
+            if now >= written.plus_millis(self.limits.claim_timeout_ms) {
+                entry.stage = Stage::due(now);
                 continue;
             }
             entry.stage = Stage::Sending;
@@ -228,7 +242,7 @@ impl Ledger {
                     );
                 }
                 tracing::warn!(key, attempt, error, %next, "a message was not taken; it is tried again");
-                entry.stage = Stage::Waiting(next);
+                entry.stage = Stage::Waiting { since: now, until: next };
                 entry.error = Some(error);
                 Outcome::Later
             }
@@ -401,6 +415,19 @@ mod tests {
         ledger.take(at(0), &claims[0]);
         assert!(ledger.jobs(9, at(60)).is_empty(), "somebody else may have taken it over");
         assert_eq!(ledger.claims(at(60)), [claim("a", 2)]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_or_another_than_the_logs_stops_nothing() {
+        const HOUR_S: i64 = 3_600;
+        let mut ledger = ledger("a");
+        let claims = ledger.claims(at(2 * HOUR_S));
+        // The log's clock is an hour behind ours.
+        ledger.take(at(HOUR_S), &claims[0]);
+        assert_eq!(ledger.jobs(9, at(2 * HOUR_S)).len(), 1);
+        assert_eq!(ledger.settle(MAIL_KEY, for_now(), at(2 * HOUR_S)), Outcome::Later);
+        // Ours is set back: the message does not wait until it shows the time again that it showed.
+        assert_eq!(ledger.claims(at(HOUR_S)), [claim("a", 2)]);
     }
 
     #[test]

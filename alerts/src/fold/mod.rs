@@ -36,6 +36,28 @@ use watch::{Watch, Watched};
 pub(crate) use alert::Cause;
 pub use imports::HistoryDue;
 
+/// How far a partition of `mentions.raw` is folded.
+#[derive(Clone, Copy, Debug, Default)]
+struct Folded {
+    /// What is below this offset was folded.
+    next: u64,
+    /// The newest append time of what was folded.
+    appended: Option<Timestamp>,
+}
+
+impl Folded {
+    /// Takes a signal's place in. Answers whether it was not folded before: an offset that was is another
+    /// record's where its append time is newer than all that was folded, for then the topic was made anew.
+    fn is_new(&mut self, signal: &Signal) -> bool {
+        let new = signal.raw.offset >= self.next || signal.raw_appended > self.appended;
+        if new {
+            self.next = signal.raw.offset + 1;
+            self.appended = self.appended.max(signal.raw_appended);
+        }
+        new
+    }
+}
+
 /// What the fold knows after the records so far.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -45,8 +67,8 @@ pub struct State {
     /// When the log took the copy of each definition.
     copied: BTreeMap<String, Timestamp>,
     subjects: BTreeMap<String, Watched>,
-    /// The next raw offset of each partition of `mentions.raw`: what is below it was folded.
-    raw_next: BTreeMap<u32, u64>,
+    /// How far each partition of `mentions.raw` is folded.
+    folded: BTreeMap<u32, Folded>,
     progress: BTreeMap<u32, PartitionProgress>,
     /// Up to when all is done: the least over the raw partitions, and it never falls.
     clock: Option<Timestamp>,
@@ -111,11 +133,9 @@ impl State {
 
     /// A signal that is behind its partition's offset was delivered before.
     fn signal(&mut self, signal: &Signal) -> Vec<AlertEvent> {
-        let next = self.raw_next.entry(signal.raw.partition).or_default();
-        if signal.raw.offset < *next {
+        if !self.folded.entry(signal.raw.partition).or_default().is_new(signal) {
             return Vec::new();
         }
-        *next = signal.raw.offset + 1;
         match signal.origin {
             Origin::Live => self.mention(signal),
             Origin::History => Vec::new(),
@@ -154,7 +174,10 @@ impl State {
     fn progress(&mut self, partitions: &[PartitionProgress]) -> Vec<AlertEvent> {
         for partition in partitions {
             let known = self.progress.entry(partition.partition).or_insert_with(|| partition.clone());
-            known.next = known.next.max(partition.next);
+            // Later and yet less far: the topic was made anew.
+            if partition.done_up_to > known.done_up_to || partition.next > known.next {
+                known.next = partition.next;
+            }
             known.done_up_to = known.done_up_to.max(partition.done_up_to);
         }
         let mut events = Vec::new();

@@ -18,6 +18,7 @@ use crate::time::Timestamp;
 use crate::topics::Topic;
 
 pub use embedded::{CopyError, EmbeddedSettings, FolderLock, LogCopy};
+pub use follow::{Take, no_longer_followed};
 pub use kafka::{KafkaSettings, Mechanism, Password, Sasl, Tls};
 pub use readable::ReadableBytes;
 
@@ -248,6 +249,11 @@ impl AppendError {
 }
 
 impl ReadError {
+    /// That a newer Earshot wrote this record of a topic.
+    pub fn newer_version(topic: &Topic, record: &Record) -> Self {
+        Self::NewerVersion { topic: topic.name.to_owned(), place: format!(" offset {}", record.offset) }
+    }
+
     fn unavailable(topic: &Topic, message: impl fmt::Display) -> Self {
         Self::Unavailable { topic: topic.name.to_owned(), message: message.to_string() }
     }
@@ -419,6 +425,16 @@ pub enum ReadError {
         /// What to do.
         advice: Advice,
     },
+    /// A newer Earshot wrote to it what may not be passed over.
+    #[error(
+        "read `{topic}`{place}: a newer Earshot wrote there; upgrade this program, and it goes on where it is"
+    )]
+    NewerVersion {
+        /// The topic.
+        topic: String,
+        /// The offset in words, where it is known.
+        place: String,
+    },
     /// The embedded log has one member a group.
     #[error(
         "join group `{group}`: it has a member already, and an embedded log takes one; use Kafka for more"
@@ -441,7 +457,10 @@ pub enum Advice {
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ResetGroup => "Reset the group's offsets on purpose to go on past the gap",
+            Self::ResetGroup => {
+                "Start again where the topic was made anew, which Kafka forgets the group's offsets with; else reset \
+                 them on purpose to go on past the gap"
+            }
             Self::Rebuild => "Rebuild what was made from the topic to go on past the gap",
         })
     }

@@ -18,9 +18,12 @@ pub async fn follow(
     broker.follow(&WATCHLIST, stop, take).await
 }
 
-fn take(watchlist: &mut Watchlist, record: &Record) {
+/// Going on with an older version of a definition than a newer Earshot wrote would judge by what is no longer
+/// meant, so that is not passed over.
+fn take(watchlist: &mut Watchlist, record: &Record) -> Result<(), ReadError> {
     match decode::<DefinitionVersion>(&record.value) {
         Ok(version) => watchlist.take(record.offset, version),
+        Err(error) if error.newer_version => return Err(ReadError::newer_version(&WATCHLIST, record)),
         Err(error) => {
             watchlist.pass_over(record.offset);
             tracing::error!(
@@ -29,4 +32,5 @@ fn take(watchlist: &mut Watchlist, record: &Record) {
             );
         }
     }
+    Ok(())
 }

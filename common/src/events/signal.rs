@@ -58,6 +58,9 @@ pub struct Signal {
     pub source: String,
     /// Where it stood in `mentions.raw`: what makes a second delivery recognisable.
     pub raw: RawPosition,
+    /// When `mentions.raw` took it: what makes that topic recognisable, should it be made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_appended: Option<Timestamp>,
     /// Next offset of `watchlist` when it was judged.
     pub watchlist: u64,
     /// Names and versions of the lexicons that it was judged with.

@@ -61,7 +61,7 @@ impl Bench {
     fn erase(&self, author: AuthorKey, offset: u64) {
         let at = Timestamp::from_millis(offset as i64);
         let value = encode(&earshot_common::events::Erasure { v: Default::default(), author, at });
-        self.erased.send_modify(|erased| Arc::make_mut(erased).take(&record(offset, value)));
+        self.erased.send_modify(|erased| Arc::make_mut(erased).take(&record(offset, value)).unwrap());
     }
 
     async fn carry_out(&mut self) {

@@ -20,10 +20,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use earshot_common::broker::no_longer_followed;
 use earshot_common::definitions::{self, Source, SourceKind, Watchlist};
 use earshot_common::events::{Mention, SourceStatus};
 use earshot_common::service::Context;
 use earshot_common::time::Timestamp;
+use earshot_common::topics::WATCHLIST;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -135,8 +137,7 @@ impl Sources {
                 () = stop.cancelled() => {}
                 changed = self.watchlist.changed() => {
                     if changed.is_err() {
-                        // The watchlist is not followed any more, which happens at the stop only.
-                        stop.cancelled().await;
+                        return Err(no_longer_followed(self.watchlist, &WATCHLIST, &stop).await.into());
                     }
                 }
                 () = tokio::time::sleep(ROUND) => {}

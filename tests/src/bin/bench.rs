@@ -7,8 +7,7 @@ use std::process::ExitCode;
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<_> = std::env::args_os().collect();
     match arguments.get(1).and_then(|argument| argument.to_str()) {
-        Some("service") => Ok(earshot_tests::node::run_service(&arguments[2..]).await),
-        Some("up") => Ok(earshot_deploy::main(arguments).await),
+        Some("service" | "up") => Ok(earshot_tests::node::main(arguments).await),
         _ => earshot_tests::bench::main(arguments).await.map(|()| ExitCode::SUCCESS),
     }
 }

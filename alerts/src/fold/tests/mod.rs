@@ -109,6 +109,7 @@ impl Post {
             matched: Vec::new(),
             source: self.source.to_owned(),
             raw: RawPosition { partition: 0, offset: raw_offset },
+            raw_appended: None,
             watchlist: 9,
             lexicon: "general-1".to_owned(),
         }

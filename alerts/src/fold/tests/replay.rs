@@ -4,6 +4,7 @@ use earshot_common::events::encode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fold::Folded;
 
 #[test]
 fn a_second_delivery_and_a_second_collection_count_once() {
@@ -35,6 +36,22 @@ fn a_second_delivery_and_a_second_collection_count_once() {
     assert_eq!(timeline.said(), "", "the same mentions, read again by their source");
     timeline.push("2026-01-08T00:30", 1, 1);
     assert!(timeline.said().starts_with("opened"), "one more is a new one");
+}
+
+#[test]
+fn raw_offsets_that_begin_anew_with_their_topic_are_no_second_delivery() {
+    let signal = |offset: u64, appended: &str| Signal {
+        raw: RawPosition { partition: 0, offset },
+        raw_appended: Some(at(appended)),
+        ..Post::new("any").signal(at(appended), offset)
+    };
+    let mut folded = Folded::default();
+    assert!(folded.is_new(&signal(40, "2026-01-08T00:00")));
+    assert!(folded.is_new(&signal(41, "2026-01-08T00:02")));
+    assert!(!folded.is_new(&signal(40, "2026-01-08T00:00")), "delivered again");
+    assert!(folded.is_new(&signal(0, "2026-01-08T00:03")), "the topic was made anew");
+    assert!(!folded.is_new(&signal(0, "2026-01-08T00:03")), "delivered again");
+    assert!(folded.is_new(&signal(1, "2026-01-08T00:03")));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
 use super::{KafkaSettings, REQUEST_TIMEOUT, ask_partition_bounds, log, log_error};
-use crate::broker::{Advice, MAX_BATCH, MAX_READ_BYTES, Position, ReadError, Record, within};
+use crate::broker::{Advice, Bounds, MAX_BATCH, MAX_READ_BYTES, Position, ReadError, Record, within};
 use crate::time::Timestamp;
 use crate::topics::Topic;
 
@@ -118,6 +118,7 @@ fn create(settings: &KafkaSettings, group: &str, topic: &Topic, advice: Advice) 
     config.create_with_context(Assignment {
         topic: *topic,
         name: settings.topic_name(topic),
+        settings: settings.clone(),
         advice,
         positions: Mutex::default(),
         revoked: Mutex::default(),
@@ -344,6 +345,7 @@ fn to_record(message: &BorrowedMessage<'_>) -> Record {
 struct Assignment {
     topic: Topic,
     name: String,
+    settings: KafkaSettings,
     advice: Advice,
     /// For each partition the offset that the async side reads next.
     positions: Mutex<BTreeMap<u32, u64>>,
@@ -408,7 +410,7 @@ impl Assignment {
             let partition = element.partition() as u32;
             let offset = match element.offset() {
                 Offset::Offset(offset) => offset as u64,
-                _ => ask_partition_bounds(consumer, &self.name, partition)?.first,
+                _ => self.ask_bounds(partition)?.first,
             };
             placed.push((partition, offset));
         }
@@ -417,6 +419,13 @@ impl Assignment {
         }
         self.positions().extend(placed);
         Ok(())
+    }
+
+    /// Asks by a client of its own: one that knew a broker which is no more goes on asking it, and in the midst of
+    /// an assignment nothing else would make it look for another.
+    fn ask_bounds(&self, partition: u32) -> KafkaResult<Bounds> {
+        let asking: BaseConsumer = self.settings.client_config().create()?;
+        ask_partition_bounds(&asking, &self.name, partition)
     }
 
     fn turn_attention(&self, attention: Attention) {
@@ -448,8 +457,7 @@ impl Assignment {
         let positions: Vec<Position> =
             self.positions().iter().map(|(&partition, &offset)| Position { partition, offset }).collect();
         for position in &positions {
-            let bounds =
-                ask_partition_bounds(consumer, &self.name, position.partition).map_err(unavailable)?;
+            let bounds = self.ask_bounds(position.partition).map_err(unavailable)?;
             within(&self.topic, *position, &bounds, self.advice)?;
         }
         let list = list(&self.name, &positions).map_err(unavailable)?;
