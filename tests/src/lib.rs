@@ -13,6 +13,7 @@ pub mod load;
 pub mod mail;
 pub mod node;
 pub mod oracle;
+pub mod prometheus;
 pub mod proxy;
 pub mod receiver;
 pub mod watch;

@@ -12,6 +12,19 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Waits until an address answers well.
+pub async fn until_answering(url: &str) -> anyhow::Result<()> {
+    let start = Instant::now();
+    loop {
+        let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+        if answer.is_ok() {
+            return Ok(());
+        }
+        anyhow::ensure!(start.elapsed() < PATIENCE, "{url} does not answer after {PATIENCE:?}: {answer:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Asks one system.
 #[derive(Clone, Debug)]
 pub struct Watch {
