@@ -1,9 +1,10 @@
 //! What the benchmark runs on: a back end, and on it one empty installation after the other.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use earshot_common::broker::{Broker, Connection, MAX_BATCH, NewRecord};
+use earshot_common::broker::{Broker, Connection, MAX_BATCH, NewRecord, OpenError};
 use earshot_common::definitions::{Watchlist, difference, parse_file};
 use earshot_common::events::{Mention, MentionEvent, encode};
 use earshot_common::settings::Settings;
@@ -14,6 +15,9 @@ use super::mentions::{self, Mentions};
 use super::usage::Process;
 use crate::cluster::KafkaNode;
 use crate::input;
+use crate::watch::PATIENCE;
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where logs are.
 #[derive(Debug)]
@@ -108,6 +112,17 @@ impl Installation {
     /// Its log.
     pub(crate) fn connection(&self) -> anyhow::Result<Connection> {
         Ok(self.settings()?.connection())
+    }
+
+    /// Waits until nobody uses the log: the last tasks of a service that has stopped may hold it a moment longer.
+    pub(crate) async fn wait_until_free(&self) -> anyhow::Result<()> {
+        let connection = self.connection()?;
+        let free = async {
+            while let Err(OpenError::InUse { .. }) = Broker::open(&connection, &[]).await {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, free).await.context("wait until the log is free")
     }
 
     /// Publishes the watchlist and appends so many mentions to `mentions.raw`.

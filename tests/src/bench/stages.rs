@@ -95,7 +95,9 @@ where
     tokio::time::timeout(PATIENCE, done).await.with_context(|| format!("wait for {until:?}"))??;
     let spent = meter.read(broker)?;
     stop.cancel();
+    drop(log);
     running.await??;
+    installation.wait_until_free().await?;
     Ok(spent)
 }
 
