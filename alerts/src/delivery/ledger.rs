@@ -427,7 +427,8 @@ mod tests {
         assert_eq!(ledger.jobs(9, at(2 * HOUR_S)).len(), 1);
         assert_eq!(ledger.settle(MAIL_KEY, for_now(), at(2 * HOUR_S)), Outcome::Later);
         // Ours is set back: the message does not wait until it shows the time again that it showed.
-        assert_eq!(ledger.claims(at(HOUR_S)), [claim("a", 2)]);
+        let again = ledger.claims(at(HOUR_S));
+        assert_eq!(again.iter().map(|claim| claim.attempt).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
