@@ -201,7 +201,7 @@ impl Worker {
         let (mut newer, mut last) = (None, None);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
             Ok(event) => {
-                last = last.max(Some((event.signals.offset, event.decided)));
+                last = Some(event.decided);
                 written.is_new(&event);
                 ledger.expect(&event);
             }
@@ -218,10 +218,15 @@ impl Worker {
         let bounds =
             self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
         let bounds = bounds.first().context("`signals` has no partition")?;
-        if let Some((offset, appended)) = last {
-            recognise(&self.context.broker, offset, appended, bounds).await?;
+        let first = first_appended(&self.context.broker, bounds).await?;
+        let is_of_another_log = |last| first.is_none_or(|first| last < first);
+        if last.is_some_and(is_of_another_log) {
+            tracing::warn!(
+                "`signals` holds nothing of what `alerts` was decided from: baselines and decisions begin anew, and \
+                 alerts that are open stay as they are"
+            );
         }
-        self.ledger.forget_before(bounds.first);
+        self.ledger.forget_before(bounds.first, first);
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
         let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
@@ -238,7 +243,9 @@ impl Worker {
                 tokio::time::sleep(TICK).await;
                 Ok(())
             }
-            Err(error) => Err(error).context("read `signals`"),
+            Err(error) => Err(error).context(
+                "what was decided from `signals` no longer follows from what it holds: start again to go on with that",
+            ),
         }
     }
 
@@ -437,28 +444,15 @@ impl Worker {
     }
 }
 
-/// Checks that `signals` still is the log that the last record of `alerts` was decided from: of the record at that
-/// offset the append time is known.
-async fn recognise(broker: &Broker, offset: u64, appended: Timestamp, bounds: &Bounds) -> anyhow::Result<()> {
-    // What stood before the first record has left the log by its age.
-    if offset < bounds.first {
-        return Ok(());
+/// When the log took the oldest record that it holds; `None` where it holds none.
+async fn first_appended(broker: &Broker, bounds: &Bounds) -> anyhow::Result<Option<Timestamp>> {
+    if bounds.first == bounds.next {
+        return Ok(None);
     }
-    let mut same = false;
-    if offset < bounds.next {
-        let mut reader = broker.read(&SIGNALS, vec![Position { partition: 0, offset }]).await?;
-        let records = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
-        let records = records.with_context(|| format!("read `signals` offset {offset}: no answer"))??;
-        same = records.first().is_some_and(|record| (record.offset, record.appended) == (offset, appended));
-    }
-    anyhow::ensure!(
-        same,
-        "`signals` is not the log that `alerts` was decided from: its record at offset {offset} is not the one of \
-         {appended}, and it ends at {}. The topic was made anew. Restore it, or delete the topic `alerts` too and start \
-         again: baselines and decisions then begin anew",
-        bounds.next
-    );
-    Ok(())
+    let mut reader = broker.read(&SIGNALS, vec![Position { partition: 0, offset: bounds.first }]).await?;
+    let records = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
+    let records = records.context("read the oldest record of `signals`: no answer")??;
+    Ok(records.first().map(|record| record.appended))
 }
 
 /// Waits for the fold over the past; for ever where none is running.

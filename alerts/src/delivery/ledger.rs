@@ -110,9 +110,12 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was decided before this offset of `signals`: what became of it is no longer in the log.
-    pub(crate) fn forget_before(&mut self, offset: u64) {
-        self.entries.retain(|_, entry| entry.event.signals.offset >= offset);
+    /// Forgets what was decided before the oldest record of `signals`, at this offset and of this append time: what
+    /// became of it is no longer in the log. In a topic that was made anew offsets alone do not tell.
+    pub(crate) fn forget_before(&mut self, offset: u64, appended: Option<Timestamp>) {
+        self.entries.retain(|_, entry| {
+            entry.event.signals.offset >= offset && appended.is_some_and(|first| entry.event.decided >= first)
+        });
     }
 
     /// Reads a record of a sender. The first claim in the order of the log owns the message, until its owner
@@ -135,12 +138,15 @@ impl Ledger {
             return;
         }
         entry.claim = Some(Claim { sender: delivery.sender.clone(), appended });
-        entry.first_claim.get_or_insert(appended);
         entry.attempt = entry.attempt.max(delivery.attempt);
+        // Our own clock measures our own claim: the log's may be another.
+        let claimed = match entry.stage {
+            Stage::Claiming(written) if ours => written,
+            _ => appended,
+        };
+        entry.first_claim.get_or_insert(claimed);
         if ours {
-            // Our own clock measures our own claim: the log's may be another.
-            let written = if let Stage::Claiming(written) = entry.stage { written } else { appended };
-            entry.stage = Stage::Owned(written);
+            entry.stage = Stage::Owned(claimed);
         }
     }
 
@@ -359,8 +365,15 @@ mod tests {
 
     #[test]
     fn a_message_from_before_the_log_begins_is_not_sent_again() {
-        let mut ledger = ledger("a");
-        ledger.forget_before(event().signals.offset + 1);
-        assert!(ledger.claims(at(0)).is_empty());
+        let (offset, decided) = (event().signals.offset, event().decided);
+        let sent = |offset, first| {
+            let mut ledger = ledger("a");
+            ledger.forget_before(offset, first);
+            ledger.claims(at(0)).len()
+        };
+        assert_eq!(sent(offset, Some(decided)), 1);
+        assert_eq!(sent(offset + 1, Some(decided)), 0, "its time has come");
+        assert_eq!(sent(0, Some(decided.plus_millis(1))), 0, "the topic was made anew");
+        assert_eq!(sent(0, None), 0, "and nothing is in it yet");
     }
 }
