@@ -243,15 +243,17 @@ impl Worker {
         let bounds = *bounds.first().context("`signals` has no partition")?;
         let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
         let (written, ledger) = (&mut self.written, &mut self.ledger);
-        let (mut newer, mut last) = (None, None);
+        let (mut newer, mut of_another_log) = (None, 0);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
             // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
             // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
             // and nobody is told again.
             Ok(event)
-                if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) => {}
+                if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) =>
+            {
+                of_another_log += usize::from(event.signals.offset >= bounds.first);
+            }
             Ok(event) => {
-                last = last.max(Some((event.signals.offset, event.decided)));
                 written.is_new(&event);
                 ledger.expect(&event);
             }
@@ -265,8 +267,12 @@ impl Worker {
         if let Some(newer) = newer {
             return Err(newer.into());
         }
-        if let Some((offset, appended)) = last {
-            recognise(&self.context.broker, offset, appended, &bounds).await?;
+        if of_another_log > 0 {
+            tracing::warn!(
+                alerts = of_another_log,
+                "`signals` holds nothing of what these transitions were decided from: baselines and decisions begin \
+                 anew, and alerts that are open stay as they are"
+            );
         }
         self.next = bounds.first;
         let from = vec![Position { partition: 0, offset: bounds.first }];
@@ -285,7 +291,9 @@ impl Worker {
                 tokio::time::sleep(TICK).await;
                 Ok(())
             }
-            Err(error) => Err(error).context("read `signals`"),
+            Err(error) => Err(error).context(
+                "what was decided from `signals` no longer follows from what it holds: start again to go on with that",
+            ),
         }
     }
 
@@ -487,36 +495,15 @@ impl Worker {
 }
 
 /// When the log took the oldest record of `signals` that it still has: later than anything, where it has none.
-async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Timestamp, ReadError> {
+async fn beginning(broker: &Broker, bounds: Bounds) -> anyhow::Result<Timestamp> {
     if bounds.first == bounds.next {
         return Ok(Timestamp::from_millis(i64::MAX));
     }
     let from = vec![Position { partition: bounds.partition, offset: bounds.first }];
-    let oldest = broker.read(&SIGNALS, from).await?.next(1).await?;
+    let mut reader = broker.read(&SIGNALS, from).await?;
+    let oldest = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
+    let oldest = oldest.context("read the oldest record of `signals`: no answer")??;
     Ok(oldest.first().map_or_else(Timestamp::default, |record| record.appended))
-}
-
-/// Checks that `signals` is the log that the last record of `alerts` was decided from: of the record at that offset the
-/// append time is known.
-async fn recognise(broker: &Broker, offset: u64, appended: Timestamp, bounds: &Bounds) -> anyhow::Result<()> {
-    // What stood before the first record has left the log by its age.
-    if offset < bounds.first {
-        return Ok(());
-    }
-    let mut same = false;
-    if offset < bounds.next {
-        let mut reader = broker.read(&SIGNALS, vec![Position { partition: 0, offset }]).await?;
-        let records = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
-        let records = records.with_context(|| format!("read `signals` offset {offset}: no answer"))??;
-        same = records.first().is_some_and(|record| (record.offset, record.appended) == (offset, appended));
-    }
-    anyhow::ensure!(
-        same,
-        "`signals` is not the log that `alerts` was decided from: its record at offset {offset} is not the one of \
-         {appended}, and it ends at {}. Restore it, or delete the topic and start again: baselines then begin anew",
-        bounds.next
-    );
-    Ok(())
 }
 
 /// Waits for the fold over the past; for ever where none is running.

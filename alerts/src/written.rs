@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use earshot_common::events::{AlertEvent, CausedBy, Transition};
 use earshot_common::keys::AlertKey;
+use earshot_common::time::Timestamp;
 
 /// An account of the records of `alerts`.
 ///
@@ -12,8 +13,15 @@ use earshot_common::keys::AlertKey;
 /// is, and one that a crash cut short is continued.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    last_live: Option<CausedBy>,
+    last_live: Option<Last>,
     historic: HashMap<AlertKey, Historic>,
+}
+
+/// The newest live transition.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    signals: CausedBy,
+    decided: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +34,29 @@ impl Written {
     /// Takes a transition in. Answers whether it is not written yet.
     pub(crate) fn is_new(&mut self, event: &AlertEvent) -> bool {
         if !event.historic {
-            let new = self.last_live < Some(event.signals);
-            self.last_live = self.last_live.max(Some(event.signals));
-            return new;
+            return self.is_new_live(event.signals, event.decided);
         }
         let known = self.historic.get(&event.alert);
         let new = known.is_none_or(|known| !known.resolved && known.sequence < event.sequence);
         if new {
             let resolved = event.transition == Transition::Resolved;
             self.historic.insert(event.alert, Historic { sequence: event.sequence, resolved });
+        }
+        new
+    }
+}
+
+impl Written {
+    fn is_new_live(&mut self, signals: CausedBy, decided: Timestamp) -> bool {
+        let Some(last) = self.last_live else {
+            self.last_live = Some(Last { signals, decided });
+            return true;
+        };
+        // Decided later and yet less far: `signals` was made anew, and its offsets with it. Where its clock was
+        // set back the latest time stands.
+        let new = last.signals < signals || last.decided < decided;
+        if new {
+            self.last_live = Some(Last { signals, decided: last.decided.max(decided) });
         }
         new
     }
@@ -64,6 +86,29 @@ mod tests {
         assert!(!written.is_new(&event("a", 1, 10, "opened", false)));
         assert!(!written.is_new(&event("a", 2, 20, "resolved", false)));
         assert!(written.is_new(&event("b", 1, 21, "opened", false)));
+    }
+
+    #[test]
+    fn offsets_that_begin_anew_with_their_topic_are_not_taken_for_old_ones() {
+        let mut written = Written::default();
+        let later = |mut event: AlertEvent| {
+            event.decided = event.decided.plus_millis(1);
+            event
+        };
+        assert!(written.is_new(&event("a", 1, 900, "opened", false)));
+        assert!(written.is_new(&later(event("b", 1, 3, "opened", false))));
+        assert!(!written.is_new(&later(event("b", 1, 3, "opened", false))));
+        assert!(written.is_new(&later(event("c", 1, 4, "opened", false))));
+    }
+
+    #[test]
+    fn a_log_whose_clock_was_set_back_is_not_taken_for_another() {
+        let mut written = Written::default();
+        let mut earlier = event("b", 1, 20, "opened", false);
+        earlier.decided = earlier.decided.plus_millis(-3_600_000);
+        let first = event("a", 1, 10, "opened", false);
+        assert!(written.is_new(&first) && written.is_new(&earlier));
+        assert!(!written.is_new(&first) && !written.is_new(&earlier));
     }
 
     #[test]

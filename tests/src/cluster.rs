@@ -74,7 +74,7 @@ impl KafkaNode {
             nodes.push(Self::spawned(folder, port, &format!("127.0.0.1:{}", port + node - 1), &arguments)?);
         }
         // One alone does not serve.
-        for node in &nodes {
+        for node in &mut nodes {
             node.until_serving().await?;
         }
         Ok(nodes)
@@ -104,7 +104,10 @@ impl KafkaNode {
 
     async fn serving(folder: &Path, address: &str, more: &[&str]) -> anyhow::Result<Self> {
         let port = address.rsplit(':').next().unwrap_or_default().parse()?;
-        let node = Self::spawned(folder, port, address, more)?;
+        // The port behind the first one may be somebody's.
+        let controller_port = free_ports(1).await?.to_string();
+        let arguments = [&["--controller-port", controller_port.as_str()], more].concat();
+        let mut node = Self::spawned(folder, port, address, &arguments)?;
         node.until_serving().await?;
         Ok(node)
     }
@@ -120,13 +123,20 @@ impl KafkaNode {
         Ok(Self { address: address.to_owned(), arguments, log, child })
     }
 
-    async fn until_serving(&self) -> anyhow::Result<()> {
+    async fn until_serving(&mut self) -> anyhow::Result<()> {
+        let address = self.address.clone();
         let answering = async {
-            while tokio::net::TcpStream::connect(&self.address).await.is_err() {
+            while tokio::net::TcpStream::connect(&address).await.is_err() {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        tokio::time::timeout(PATIENCE, answering).await.context("wait for Apache Kafka to answer")
+        tokio::select! {
+            answered = tokio::time::timeout(PATIENCE, answering) => answered.context("wait for Apache Kafka to answer"),
+            _ = self.child.wait() => {
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                anyhow::bail!("Apache Kafka ended before it answered; its log:\n{log}")
+            }
+        }
     }
 }
 

@@ -127,7 +127,7 @@ pub fn live_mention(n: u32, text: &str, followers: Option<u64>) -> Value {
 }
 
 /// Companies and their chiefs for [`crises`]. The first one is what [`past`] is about.
-pub const COMPANIES: [(&str, &str); 10] = [
+pub const COMPANIES: [(&str, &str); 16] = [
     ("Harbor Bank", "Jordan Vale"),
     ("Kestrel Airways", "Casey Thorne"),
     ("Northwind Foods", "Morgan Ashby"),
@@ -138,6 +138,12 @@ pub const COMPANIES: [(&str, &str); 10] = [
     ("Summit Insurance", "Skyler Draycott"),
     ("Tidal Media", "Emery Fairfax"),
     ("Walnut Robotics", "Finley Blackwood"),
+    ("Amber Railways", "Parker Lindqvist"),
+    ("Basalt Cement", "Reese Okonkwo"),
+    ("Cobalt Software", "Sawyer Montrose"),
+    ("Dorset Dairies", "Tatum Everly"),
+    ("Elder Pharma", "Marlow Kingsley"),
+    ("Falcon Logistics", "Hollis Brandt"),
 ];
 
 /// From so many mentions in an hour on a company of [`crises`] without a past must have an alert.

@@ -12,12 +12,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use earshot_common::broker::{Broker, NewRecord, Record};
+use earshot_common::events::AlertEvent;
 use earshot_common::topics::{
     ALERTS, DEAD_LETTERS, ERASURES, MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS, Topic, WATCHLIST,
 };
 use earshot_tests::admin::{delete_records, delete_topic};
 use earshot_tests::cluster::Cluster;
 use earshot_tests::input::{DOOR_SECRET, WATCHLIST as DEFINITIONS, live_mention};
+use earshot_tests::oracle::alerts;
 use earshot_tests::watch::Watch;
 use serde_json::{Value, json};
 
@@ -134,8 +136,8 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_what_follows_is_read() {
         "index mentions.enriched unreadable",
     ];
     assert_eq!(letters, told);
-    let alerts = Watch::new(&cluster.address("alerts")).text("/metrics").await.unwrap();
-    assert!(alerts.contains("earshot_alerts_undecodable_total 1"), "{alerts}");
+    let measured = Watch::new(&cluster.address("alerts")).text("/metrics").await.unwrap();
+    assert!(measured.contains("earshot_alerts_undecodable_total 1"), "{measured}");
     cluster.stop(STOP).await.unwrap();
 }
 
@@ -167,9 +169,9 @@ async fn what_a_newer_version_says_to_all_stops_those_who_would_act_on_it_with_o
     append(&broker, &ERASURES, r#"{"v":99,"author":"00000000000000000000000000000000"}"#).await;
     assert_stops_saying(&mut cluster, "enrich", &upgrade("`erasures`")).await;
     append(&broker, &SIGNALS, altered(&broker, &SIGNALS, of_the_future).await).await;
-    let alerts = assert_stops_saying(&mut cluster, "alerts", &upgrade("`signals`")).await;
+    let name = assert_stops_saying(&mut cluster, "alerts", &upgrade("`signals`")).await;
     // Not even a start goes over what is in `alerts`: it would write transitions again.
-    cluster.start_again(&alerts, &[]).await.unwrap();
+    cluster.start_again(&name, &[]).await.unwrap();
     assert_stops_saying(&mut cluster, "alerts", &upgrade("`alerts`")).await;
     append(&broker, &WATCHLIST, altered(&broker, &WATCHLIST, of_the_future).await).await;
     assert_stops_saying(&mut cluster, "ingest", &upgrade("`watchlist`")).await;
@@ -232,17 +234,32 @@ async fn the_topic_of_enriched_mentions_is_deleted_and_made_again_and_the_index_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_topic_of_signals_is_deleted_and_made_again_and_alerts_says_so_once_and_begins_anew() {
+async fn the_topic_of_signals_is_deleted_and_made_again_and_a_start_begins_decisions_anew() {
     let folder = tempfile::tempdir().unwrap();
     let Some((mut cluster, _)) = settled(folder.path(), 60).await else { return };
-    let kafka = cluster.kafka().unwrap();
-    delete_topic(&kafka, &SIGNALS).await.unwrap();
-    cluster.broker().await.unwrap();
-    let name = assert_stops_saying(&mut cluster, "alerts", &["`signals`", "made anew"]).await;
-    // What was decided before is history: it holds nothing of the new log back.
+    let before = alerts(&cluster.broker().await.unwrap()).await.unwrap();
+    delete_topic(&cluster.kafka().unwrap(), &SIGNALS).await.unwrap();
+    let broker = cluster.broker().await.unwrap();
+    let told = ["`signals`", "made anew", "start again"];
+    let name = assert_stops_saying(&mut cluster, "alerts", &told).await;
     cluster.start_again(&name, &[]).await.unwrap();
     cluster.until_defined(DEFINED).await.unwrap();
+    // Nobody is told again of what was decided before.
+    Watch::new(&cluster.address("alerts")).until_decided().await.unwrap();
+    let first = &before[0].notify[0].key;
+    let log = cluster.log(&name);
+    assert_eq!(log.matches(&format!("delivered key=\"{first}\"")).count(), 1, "{log}");
     post(&cluster, 60..120).await;
     assert_counted(&cluster, 60).await;
+    // Offsets begin anew, which must not be taken for what was decided already.
+    let strong = live_mention(120, "Jordan Vale is a terrible, horrible, disgusting fraud", Some(20_000));
+    cluster.post_until_taken(&strong, DOOR_SECRET).await.unwrap();
+    let opened = |event: &AlertEvent| event.rule == "vale-negative";
+    Watch::new(&cluster.address("index"))
+        .until("/api/alerts", |answer| answer["alerts"].to_string().contains("vale-negative"))
+        .await
+        .unwrap();
+    let after = alerts(&broker).await.unwrap();
+    assert!(after.len() > before.len() && after.iter().any(opened));
     cluster.stop(STOP).await.unwrap();
 }

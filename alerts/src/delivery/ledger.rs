@@ -167,15 +167,18 @@ impl Ledger {
             return;
         }
         entry.claim = Some(Claim { sender: delivery.sender.clone(), appended });
-        entry.first_claim.get_or_insert(appended);
         entry.attempt = entry.attempt.max(delivery.attempt);
         if delivery.error.is_some() {
             entry.error.clone_from(&delivery.error);
         }
+        // Our own clock measures our own claim: the log's may be another.
+        let claimed = match entry.stage {
+            Stage::Claiming(written) if ours => written,
+            _ => appended,
+        };
+        entry.first_claim.get_or_insert(claimed);
         if ours {
-            // Our own clock measures our own claim: the log's may be another.
-            let written = if let Stage::Claiming(written) = entry.stage { written } else { appended };
-            entry.stage = Stage::Owned(written);
+            entry.stage = Stage::Owned(claimed);
         }
     }
 

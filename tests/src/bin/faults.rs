@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use earshot_tests::cluster::KafkaNode;
-use earshot_tests::faults::{Moment, Outcome, POINTS, Plan, Ran, Settled, carry_out};
+use earshot_tests::faults::{Moment, Outcome, POINTS, Plan, Ran, carry_out};
 use earshot_tests::node;
 
 #[tokio::main]
@@ -80,7 +80,7 @@ async fn run_all(options: Options) -> anyhow::Result<bool> {
         std::fs::create_dir_all(&own)?;
         let ran = carry_out(&binary, &own, &mut kafka, &plan).await;
         match &ran {
-            Ok(ran) => say(&format!("  well: {}", told(ran))),
+            Ok(ran) => say(&format!("  well: {ran}")),
             Err(error) => {
                 say(&format!("  FAILED: {error:#}"));
                 let kept = std::env::temp_dir().join(format!("earshot-faults-{seed}"));
@@ -95,11 +95,6 @@ async fn run_all(options: Options) -> anyhow::Result<bool> {
             .with_context(|| format!("write {}", options.report.display()))?;
     }
     Ok(runs.iter().all(|(_, ran)| ran.is_ok()))
-}
-
-fn told(ran: &Ran) -> String {
-    let Settled { mentions, transitions, messages, repeated } = ran.settled;
-    format!("{mentions} mentions, {transitions} transitions, {messages} messages ({repeated} repeated)")
 }
 
 fn summary(
@@ -153,27 +148,16 @@ fn summary(
     }
     text.push_str("\n| seed | faults, and after how long all was well | result |\n|---|---|---|\n");
     for (plan, ran) in runs {
-        let (faults, result) = match ran {
-            Ok(ran) => (ran.outcomes.iter().map(line).collect::<Vec<_>>().join("; "), told(ran)),
+        match ran {
+            Ok(ran) => writeln!(text, "| {} | {ran} |", plan.seed)?,
             Err(error) => {
                 let planned: Vec<String> = plan.faults.iter().map(ToString::to_string).collect();
-                (planned.join("; "), format!("FAILED: {}", format!("{error:#}").replace(['\n', '|'], " ")))
+                let why = format!("{error:#}").replace(['\n', '|'], " ");
+                writeln!(text, "| {} | {} | FAILED: {why} |", plan.seed, planned.join("; "))?;
             }
-        };
-        writeln!(text, "| {} | {faults} | {result} |", plan.seed)?;
+        }
     }
     Ok(text)
-}
-
-fn line(outcome: &Outcome) -> String {
-    let mut line = outcome.fault.to_string();
-    if !outcome.reached {
-        line.push_str(", not reached");
-    }
-    if let Some(time) = outcome.recovered {
-        line.push_str(&format!(", {:.1} s", time.as_secs_f64()));
-    }
-    line
 }
 
 #[expect(clippy::print_stderr, reason = "a program of the tests tells how it goes")]

@@ -1,5 +1,6 @@
 //! Carries out a plan on a scene.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,19 @@ pub struct Outcome {
     pub recovered: Option<Duration>,
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)?;
+        if !self.reached {
+            f.write_str(", not reached")?;
+        }
+        match self.recovered {
+            Some(time) => write!(f, ", {:.1} s", time.as_secs_f64()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A run that has ended well.
 #[derive(Clone, Debug)]
 pub struct Ran {
@@ -33,6 +47,13 @@ pub struct Ran {
     pub outcomes: Vec<Outcome>,
     /// What it had to do with.
     pub settled: Settled,
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcomes: Vec<String> = self.outcomes.iter().map(Outcome::to_string).collect();
+        write!(f, "{} | {}", outcomes.join("; "), self.settled)
+    }
 }
 
 /// Carries out a plan. The topics are the run's own; an error says what did not hold.
@@ -71,6 +92,8 @@ async fn carry_out_one(scene: &mut Scene, kafka: &mut KafkaNode, fault: &Fault) 
             Moment::At { point, passing } => {
                 cluster.end(&name, STOP).await?;
                 cluster.start_again(&name, &[("EARSHOT_KILL_AT", &format!("{point}:{passing}"))]).await?;
+                // So that alerts has new ones to open and to tell.
+                scene.load.next_company();
                 reached = cluster.ends_by_itself(&name, REACH).await?;
             }
         }

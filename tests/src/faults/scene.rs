@@ -2,6 +2,7 @@
 //! oracle is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,13 @@ pub struct Settled {
     pub messages: usize,
     /// How many of these were repetitions.
     pub repeated: usize,
+}
+
+impl fmt::Display for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mentions, transitions, messages, repeated } = self;
+        write!(f, "{mentions} mentions, {transitions} transitions, {messages} messages ({repeated} repeated)")
+    }
 }
 
 impl Scene {
