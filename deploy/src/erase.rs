@@ -98,7 +98,7 @@ fn what_stays() -> String {
          {}: what sources sent, for {}\n  \
          {}: what was rejected, for {}; of an erased author it is neither shown nor driven again\n  \
          {} and the index's files: the text, until they are next compacted and merged\n  \
-         backups of before: until you delete them; whoever restores one must bring along the erasures made since\n  \
+         backups of before: until you delete them; `earshot restore` carries the erasures made since over\n  \
          counts and alerts: they hold no text and no name",
         MENTIONS_RAW.name,
         days(MENTIONS_RAW),

@@ -3,6 +3,7 @@
 //!
 //! Runs where `EARSHOT_TEST_KAFKA`, `EARSHOT_TEST_PROMETHEUS` and `EARSHOT_TEST_ALERTMANAGER` are set.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use earshot_tests::cluster::{Cluster, KafkaNode};
 use earshot_tests::input::WATCHLIST;
 use earshot_tests::prometheus::Monitoring;
 use earshot_tests::receiver::Receiver;
+use earshot_tests::watch::Watch;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_earshot-node");
 const SERVICES: [&str; 4] = ["ingest", "enrich", "index", "alerts"];
@@ -32,6 +34,9 @@ async fn a_provoked_fault_fires_its_alarm_and_the_watchdog_reaches_the_dead_mans
         return;
     };
 
+    for service in SERVICES {
+        assert_metrics_are_listed(&Watch::new(&cluster.address(service)).text("/metrics").await.unwrap());
+    }
     monitoring.until_firing("Watchdog", &[]).await.unwrap();
     switch.until_taken(1).await.unwrap();
     let mut firing = monitoring.firing().await.unwrap();
@@ -54,4 +59,15 @@ async fn a_provoked_fault_fires_its_alarm_and_the_watchdog_reaches_the_dead_mans
     assert_eq!(alarm["annotations"]["summary"], "No index is running.");
     cluster.start_again(&index, &[]).await.unwrap();
     cluster.stop(Duration::from_secs(40)).await.unwrap();
+}
+
+/// Rules and dashboards are held to a list of metrics: what a program exports must stand there.
+fn assert_metrics_are_listed(exported: &str) {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/checks/metrics.txt");
+    let list = std::fs::read_to_string(list).unwrap();
+    let listed: BTreeSet<&str> = list.lines().filter_map(|line| line.split('{').next()).collect();
+    let names = exported.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    let unlisted: Vec<&str> =
+        names.filter(|name| name.starts_with("earshot_") && !listed.contains(name)).collect();
+    assert_eq!(unlisted, Vec::<&str>::new());
 }
