@@ -3,6 +3,8 @@
 //!
 //! Runs where `EARSHOT_TEST_KAFKA`, `EARSHOT_TEST_PROMETHEUS` and `EARSHOT_TEST_ALERTMANAGER` are set.
 
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
