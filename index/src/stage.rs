@@ -8,14 +8,14 @@
 
 mod erasing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use earshot_common::broker::{Bounds, Broker, MAX_BATCH, Position, Record};
+use earshot_common::broker::{Bounds, Broker, MAX_BATCH, NewRecord, Position, Record};
 use earshot_common::erasures::Erased;
-use earshot_common::events::{DeletionReason, Enriched, EnrichedEvent, Mention, Origin, decode};
+use earshot_common::events::{DeletionReason, Enriched, EnrichedEvent, Mention, Origin, decode, encode};
 use earshot_common::fail_point;
 use earshot_common::keys::Secret;
 use earshot_common::stage::{Fate, Input, Output, Stage};
@@ -88,6 +88,8 @@ pub(crate) struct IndexStage {
     pending: HashMap<String, Version>,
     /// The live mentions that wait for the commit.
     waiting: Vec<LiveMention>,
+    /// Mentions of which an older copy came after the one that stands.
+    outdone: BTreeSet<String>,
     /// Since when something waits for a commit.
     dirty_since: Option<Instant>,
     /// Cancelled when the writer can no longer be trusted.
@@ -111,6 +113,7 @@ impl IndexStage {
             processed: BTreeMap::new(),
             pending: HashMap::new(),
             waiting: Vec::new(),
+            outdone: BTreeSet::new(),
             dirty_since: None,
             broken,
             parts,
@@ -239,8 +242,27 @@ impl IndexStage {
             Written::Older(known) if known.deleted => {
                 Ok(self.end_again(mention, known.revision, DeletionReason::DeletedAtSource))
             }
-            Written::Older(_) => Ok(Fate::Skipped("older")),
+            Written::Older(_) => {
+                self.outdone.insert(mention.id.clone());
+                Ok(Fate::Skipped("older"))
+            }
         }
+    }
+
+    /// What stands of the mentions that an older copy came after, to be said once more behind that copy: compaction
+    /// keeps what came last, and an index made from the topic anew must show what this one does.
+    fn said_again(&mut self) -> anyhow::Result<Vec<Output>> {
+        let mut again = Vec::new();
+        for id in &self.outdone {
+            // It may have been deleted since, and then its end was said.
+            if let Some(newest) = search::by_id(&self.parts.store, id)? {
+                let value = encode(&EnrichedEvent::Upsert(Box::new(newest)));
+                let record = NewRecord::keyed(id.clone(), value);
+                again.push(Output { topic: MENTIONS_ENRICHED, record });
+            }
+        }
+        self.outdone.clear();
+        Ok(again)
     }
 
     /// Says the end of a mention once more, behind a copy that came after it. Compaction keeps what came last:
@@ -336,8 +358,10 @@ impl Stage for IndexStage {
 
     async fn tick(&mut self, _owned: &[Position]) -> anyhow::Result<Vec<Output>> {
         let now = Instant::now();
+        let mut again = Vec::new();
         if self.commit_due().is_some_and(|due| due <= now) {
             self.commit()?;
+            again = self.said_again().context("say again what stands")?;
         }
         if self.look_due <= now {
             // Moved first: if the log does not answer, the next attempt comes in its time and not at once.
@@ -346,7 +370,7 @@ impl Stage for IndexStage {
                 self.look_due = now;
             }
         }
-        Ok(Vec::new())
+        Ok(again)
     }
 }
 
