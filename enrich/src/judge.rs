@@ -57,6 +57,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     for named in subjects {
         entities.push(EntityTag {
             subject: named.subject,
+            kind: Some(named.kind),
             matches: named.matches,
             lane: named.lane,
             sentiment: towards_a_subject(&sentiment),
