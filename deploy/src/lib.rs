@@ -10,6 +10,7 @@ mod demo;
 mod import;
 mod init;
 mod password;
+mod query;
 mod topics;
 mod up;
 mod watchlist;
@@ -47,6 +48,9 @@ enum Command {
     Apply(watchlist::ApplyCommand),
     /// Write a commented settings file and a watchlist for your brand
     Init(init::InitCommand),
+    /// Try a query out: what it is read as, and what it matches in a file
+    #[command(subcommand)]
+    Query(query::QueryCommand),
     /// Validate settings, watchlist and rules without starting anything
     Check,
     /// Create the topics that are missing, verify the rest, and show what they hold
@@ -94,6 +98,7 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Import(command) => import::import(*command, &line.settings).await,
         Command::Apply(command) => watchlist::apply(command, &line.settings).await,
         Command::Init(command) => init::init(command),
+        Command::Query(command) => query::query(command),
         Command::Check => watchlist::check(&Settings::load(&line.settings)?),
         Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
         Command::HashPassword => password::hash_password(),

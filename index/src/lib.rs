@@ -17,6 +17,7 @@ mod schema;
 mod search;
 mod stage;
 mod store;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod watchlist;
@@ -37,6 +38,7 @@ use crate::metrics::Metrics;
 use crate::stage::{Committed, IndexStage};
 use crate::store::Store;
 
+pub use temporary::TemporaryIndex;
 pub use watchlist::{OwnedDefinitions, PublishAnswer, PublishRequest};
 
 /// The wait before the index is opened again after a commit failed, such as on a full disk.

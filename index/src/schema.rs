@@ -24,7 +24,7 @@ const EXACT_TOKENIZER: &str = "earshot-exact";
 pub(crate) const TIME: &str = "time";
 pub(crate) const TIE: &str = "tie";
 const REVISION: &str = "revision";
-const OFFSET: &str = "raw_offset";
+pub(crate) const OFFSET: &str = "raw_offset";
 const WATCHLIST: &str = "watchlist";
 
 /// The fields of a document.
