@@ -7,4 +7,5 @@ pub mod cluster;
 pub mod input;
 pub mod mail;
 pub mod node;
+pub mod random_queries;
 pub mod watch;

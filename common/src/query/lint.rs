@@ -164,7 +164,7 @@ fn lint_writing(text: &str, lints: &mut Vec<Lint>) {
         );
     }
     let Ok(lexemes) = lex(text) else { return };
-    let from_brandwatch =
+    let mut from_brandwatch =
         lexemes.iter().any(|(_, lexeme)| matches!(lexeme, Lexeme::Near { as_words_between: true, .. }));
     for (n, (at, lexeme)) in lexemes.iter().enumerate() {
         match lexeme {
@@ -177,14 +177,18 @@ fn lint_writing(text: &str, lints: &mut Vec<Lint>) {
                     ),
                 );
             }
-            Lexeme::Near { distance, as_words_between: false, .. } if from_brandwatch => found(
-                *at,
-                format!(
-                    "a distance is counted from word to word here; in Brandwatch, whose `NEAR/nf` this query uses, it is \
-                     the number of words between: for the same meaning write `NEAR/{}`",
-                    distance + 1
-                ),
-            ),
+            Lexeme::Near { distance, as_words_between: false, .. } if from_brandwatch => {
+                // Said once: it is true of all that follow.
+                from_brandwatch = false;
+                found(
+                    *at,
+                    format!(
+                        "a distance is counted from word to word here; in Brandwatch, whose `NEAR/nf` this query uses, it \
+                         is the number of words between: for the same meaning write `NEAR/{}`, and so with each",
+                        distance + 1
+                    ),
+                );
+            }
             Lexeme::Or if beside_near(&lexemes, n) => {
                 found(*at, "NEAR binds more than OR: `a OR b NEAR/3 c` is `a OR (b NEAR/3 c)`; parentheses make it plain".to_owned());
             }

@@ -273,7 +273,7 @@ fn what_is_probably_not_meant_is_said() {
     check_lint(
         "cloud NEAR/5 data AND deep NEAR/0f fake",
         expect![
-            "7: a distance is counted from word to word here; in Brandwatch, whose `NEAR/nf` this query uses, it is the number of words between: for the same meaning write `NEAR/6`"
+            "7: a distance is counted from word to word here; in Brandwatch, whose `NEAR/nf` this query uses, it is the number of words between: for the same meaning write `NEAR/6`, and so with each"
         ],
     );
     check_lint(
