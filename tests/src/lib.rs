@@ -8,4 +8,5 @@ pub mod input;
 pub mod mail;
 pub mod node;
 pub mod random_queries;
+pub mod standing_queries;
 pub mod watch;
