@@ -81,9 +81,9 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     }
 }
 
-/// What the decision side needs of a judgement; nothing where it concerns nobody.
-pub fn signal(enriched: &Enriched, secret: &Secret) -> Option<Signal> {
-    if enriched.entities.is_empty() {
+/// What the decision side needs of a judgement, and of the queries that matched; nothing where it concerns nobody.
+pub fn signal(enriched: &Enriched, matched: Vec<String>, secret: &Secret) -> Option<Signal> {
+    if enriched.entities.is_empty() && enriched.searches.is_empty() {
         return None;
     }
     let subject = |tag: &EntityTag| SubjectSignal {
@@ -102,8 +102,9 @@ pub fn signal(enriched: &Enriched, secret: &Secret) -> Option<Signal> {
         story: enriched.story,
         event_time: mention.event_time(),
         subjects: enriched.entities.iter().map(subject).collect(),
+        polarity: Some(enriched.sentiment.score),
         reach: enriched.reach,
-        matched: enriched.searches.clone(),
+        matched,
         source: mention.source.id.clone(),
         raw: enriched.raw,
         watchlist: enriched.enrichment.watchlist,
