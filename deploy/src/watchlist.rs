@@ -79,17 +79,13 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is allowed in the queries of a watchlist and probably not meant.
+/// What is allowed in the searches of a watchlist and probably not meant.
 fn doubts(watchlist: &Watchlist) -> Vec<String> {
-    let searches = watchlist.searches().map(|search| (format!("search `{}`", search.id), &search.query));
-    let filters = watchlist
-        .rules()
-        .filter_map(|(_, rule)| Some((format!("rule `{}`", rule.id), rule.filter.as_ref()?)));
     let mut doubts = Vec::new();
-    for (name, text) in searches.chain(filters) {
-        let Ok(reading) = query::read(text) else { continue };
-        for lint in query::lint(text, &reading) {
-            doubts.push(format!("warning: {name}: {}", lint.message));
+    for search in watchlist.searches() {
+        let Ok(reading) = query::read(&search.query) else { continue };
+        for lint in query::lint(&search.query, &reading) {
+            doubts.push(format!("warning: search `{}`: {}", search.id, lint.message));
         }
     }
     doubts

@@ -14,7 +14,7 @@ pub struct Search {
     /// Its name for people; the id where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The query, in the language of `docs/query.md`.
+    /// The query, in the language of `common/docs/query.md`.
     pub query: String,
     /// Where its day begins (IANA name); hours and days of its rules are counted there.
     #[serde(default = "utc")]

@@ -3,7 +3,7 @@
 //! What belongs here: reading, printing, linting a query, and its meaning on one mention ([`Matcher`],
 //! [`StandingQueries`]). The back end for the index is in `earshot-index`; it takes the same tree, the same words
 //! ([`crate::text`]), the same values of fields ([`facts`]) and the same arithmetic of distances ([`places`]), so
-//! that a query means one thing on the stream and in the index. The language is documented in `docs/query.md`.
+//! that a query means one thing on the stream and in the index. The language is documented in `common/docs/query.md`.
 
 mod countries;
 pub mod facts;
