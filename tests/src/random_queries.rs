@@ -263,7 +263,7 @@ impl Generator {
         let mut text = String::new();
         for _ in 0..self.0.random_range(0..=most) {
             text.push_str(&self.word());
-            let gap: &str = *self.of(&GAPS);
+            let gap = self.of::<&str>(&GAPS);
             text.push_str(gap);
         }
         text

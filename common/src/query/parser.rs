@@ -458,11 +458,10 @@ const QUESTION: char = '\u{2040}';
 fn words(text: &str) -> Result<Vec<Word>, String> {
     let mut words = Vec::new();
     for piece in text.split_whitespace() {
-        match piece.contains(['*', '?']) {
-            true => words.extend(wildcard_words(piece)?),
-            false => {
-                words.extend(first_terms(Form::Folded, piece).into_iter().map(|(word, _)| Word::Folded(word)))
-            }
+        if piece.contains(['*', '?']) {
+            words.extend(wildcard_words(piece)?);
+        } else {
+            words.extend(first_terms(Form::Folded, piece).into_iter().map(|(word, _)| Word::Folded(word)));
         }
     }
     if words.is_empty() {

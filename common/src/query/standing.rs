@@ -189,7 +189,7 @@ fn required(plan: &Plan, vocabulary: &Vocabulary) -> Option<Required> {
             .min_by_key(|required| required.frequency),
         Plan::Or(parts) => {
             let each: Option<Vec<Required>> = parts.iter().map(|part| required(part, vocabulary)).collect();
-            each.map(|each| all_of(each))
+            each.map(all_of)
         }
     }
 }
