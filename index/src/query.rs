@@ -258,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn a_search_that_matched_is_a_subject_with_the_sentiment_of_the_message() {
+        let mut matched = feeling(mention("matched", "x"), "x", -0.5);
+        matched.searches = vec!["app".to_owned()];
+        let store = index_of(&[matched, mention("other", "x")]);
+        let filter = Filter { subject: Some("search:app".to_owned()), ..Filter::default() };
+        assert_eq!(found(&store, &filter), ids(&["matched"]));
+        let towards = |sentiment| found(&store, &Filter { sentiment: Some(sentiment), ..filter.clone() });
+        assert_eq!(towards(Polarity::Negative), ids(&["matched"]));
+        assert_eq!(towards(Polarity::Positive), ids(&[]));
+    }
+
+    #[test]
     fn filters_by_source_language_and_time() {
         let mut other = at(mention("b", "x"), "2026-01-02T00:00:00Z");
         other.mention.source.id = "feed".to_owned();

@@ -2,6 +2,7 @@
 //!
 //! What belongs here: everything that a change of the fields touches, and the number that must then rise.
 
+use earshot_common::definitions::Search;
 use earshot_common::events::{Deletion, Enriched, Lane, RawPosition, encode};
 use earshot_common::keys::MentionKey;
 use earshot_common::query::{self, Facts};
@@ -43,7 +44,7 @@ pub(crate) struct Fields {
     pub(crate) followers: Field,
     /// Accounts that could have seen it, where known.
     pub(crate) reach: Field,
-    /// Subjects that count.
+    /// Subjects that count, and the searches that matched as subjects.
     pub(crate) subject: Field,
     /// Subjects that wait for a person to say.
     doubtful: Field,
@@ -210,6 +211,11 @@ impl Fields {
                 }
                 Lane::Doubtful => document.add_text(self.doubtful, &tag.subject),
             }
+        }
+        for search in &enriched.searches {
+            let id = Search::subject_id(search);
+            document.add_text(self.subject, &id);
+            document.add_text(self.subject_sentiment, format!("{id}:{}", enriched.sentiment.label.as_str()));
         }
         document.add_text(self.source, &mention.source.id);
         document.add_text(self.network, &mention.source.network);
