@@ -104,8 +104,8 @@ struct Document {
     mention: Enriched,
 }
 
-/// The documents of a file, judged as the stream would with an empty watchlist. What the file itself says of a
-/// judgement stands.
+/// The documents of a file, judged as the stream would with an empty watchlist. What the file itself says of
+/// a judgement stands.
 struct Documents {
     file: String,
     lines: std::iter::Enumerate<std::io::Lines<BufReader<File>>>,

@@ -1,7 +1,7 @@
 //! The searches and filters of the watchlist, standing on the stream.
 //!
-//! What belongs here: following the watchlist, one definition after another, so that a change costs what changed. What
-//! a query means is the query language's affair.
+//! What belongs here: following the watchlist, one definition after another, so that a change costs what
+//! changed. What a query means is the query language's affair.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ pub struct Searches {
 }
 
 impl Searches {
-    /// Takes over what a watchlist says now: what is new and changed is put in place, what is gone is taken away. One
-    /// that this version of Earshot cannot read is left out and named in the log; the others go on.
+    /// Takes over what a watchlist says now: what is new and changed is put in place, what is gone is taken
+    /// away. One that this version of Earshot cannot read is left out and named in the log; the others go on.
     pub fn follow(&mut self, watchlist: &Watchlist) {
         let mut wanted: BTreeMap<String, String> = BTreeMap::new();
         for search in watchlist.searches() {
@@ -44,7 +44,8 @@ impl Searches {
         self.written = wanted;
     }
 
-    /// What a mention matches: the searches' ids are entered into it, and all of them, filters too, are the answer.
+    /// What a mention matches: the searches' ids are entered into it, and all of them, filters too, are the
+    /// answer.
     pub fn matched(&mut self, mention: &mut Enriched) -> Vec<String> {
         let matched: Vec<String> = self.standing.matches(mention).into_iter().map(str::to_owned).collect();
         mention.searches = matched.iter().filter(|id| !id.starts_with(FILTER_PREFIX)).cloned().collect();

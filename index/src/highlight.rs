@@ -28,7 +28,8 @@ pub(crate) enum TextField {
     Text,
 }
 
-/// The places that the query's words, phrases and distances match, in order. What the query excludes is no match.
+/// The places that the query's words, phrases and distances match, in order. What the query excludes is no
+/// match.
 pub(crate) fn highlights(query: &Query, title: Option<&str>, text: &str) -> Vec<Highlight> {
     let title = title.unwrap_or_default();
     let mut title_marks = Marks::of(title);
@@ -64,7 +65,8 @@ impl<'t> Marks<'t> {
 
 /// Leaves out what lies within another one: a word of a phrase that is marked as a whole.
 fn within_no_other(mut found: Vec<Highlight>) -> Vec<Highlight> {
-    // Of those that begin at one place the longest comes first, so whatever contains another stands before it.
+    // Of those that begin at one place the longest comes first, so whatever contains another stands before
+    // it.
     found.sort_unstable_by_key(|highlight| (highlight.field, highlight.from, Reverse(highlight.to)));
     let mut kept: Vec<Highlight> = Vec::new();
     for highlight in found {

@@ -13,7 +13,8 @@ use crate::query::Filter;
 use crate::schema::OFFSET;
 use crate::store::Store;
 
-/// An index in memory. Its mentions are known by the order in which they were added, from 0; their ids may repeat.
+/// An index in memory. Its mentions are known by the order in which they were added, from 0; their ids may
+/// repeat.
 pub struct TemporaryIndex {
     store: Store,
     next: u64,

@@ -1,7 +1,8 @@
-//! The two back ends of the query language agree: the matcher and the standing queries on the stream, and the index.
+//! The two back ends of the query language agree: the matcher and the standing queries on the stream, and the
+//! index.
 //!
-//! `EARSHOT_QUERY_CASES=1000000 cargo test --release -p earshot-tests --test queries` tries a million random cases in
-//! place of the ordinary two thousand; `EARSHOT_QUERY_SEED` begins elsewhere.
+//! `EARSHOT_QUERY_CASES=1000000 cargo test --release -p earshot-tests --test queries` tries a million random
+//! cases in place of the ordinary two thousand; `EARSHOT_QUERY_SEED` begins elsewhere.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::collections::BTreeSet;

@@ -142,7 +142,10 @@ impl Lexer {
         self.at += 1;
         let digits = self.while_of(|c| c.is_ascii_digit());
         match digits.parse() {
-            Ok(distance) if DISTANCES.contains(&distance) => Ok(Lexeme::Within(distance)),
+            // One more is the distance that it is read as.
+            Ok(between) if DISTANCES.contains(&between) && DISTANCES.contains(&(between + 1)) => {
+                Ok(Lexeme::Within(between))
+            }
             _ => Err(QueryError { at: start, message: distance_expected("~") }),
         }
     }

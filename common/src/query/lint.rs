@@ -221,6 +221,16 @@ fn lint_wildcards(query: &Query, lints: &mut Vec<Lint>) {
     for_each_word(query, &mut |word| {
         let Word::Wildcard(pattern) = word else { return };
         let anchor = pattern.prefix().chars().count();
+        if pattern.as_str().find(['*', '?']) == Some(pattern.as_str().len() - 1)
+            && pattern.as_str().ends_with('?')
+        {
+            let word = pattern.prefix();
+            let message = format!(
+                "`{pattern}` is `{word}` with exactly one character more, and not `{word}` itself; for a question \
+                 leave the mark away"
+            );
+            lints.push(Lint { at: None, message });
+        }
         if anchor == 0 {
             let message = format!(
                 "`{pattern}` begins with a wildcard: every word of the index is compared with it; write out the words"

@@ -33,8 +33,8 @@ impl Matcher {
     }
 }
 
-/// Where in two texts the words and phrases stand that a query asks for, in no order. Of a distance those that made
-/// it; what the query excludes is none of them.
+/// Where in two texts the words and phrases stand that a query asks for, in no order. Of a distance those
+/// that made it; what the query excludes is none of them.
 pub fn stretches(query: &Query, title: &str, body: &str) -> Vec<Stretch> {
     let mut vocabulary = Vocabulary::default();
     let mut places = Vec::new();
@@ -192,8 +192,8 @@ impl Sighting {
         }
     }
 
-    /// Looks at a text whose first word has this position; gives the first byte of each token, where raw terms may
-    /// ask for it.
+    /// Looks at a text whose first word has this position; gives the first byte of each token, where raw
+    /// terms may ask for it.
     fn read(&mut self, vocabulary: &Vocabulary, text: &str, first: u32) -> Vec<usize> {
         let mut starts = Vec::new();
         let (seen, found) = (&mut self.seen, &mut self.found);

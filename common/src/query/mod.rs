@@ -1,9 +1,10 @@
 //! The query language: parsed once into one tree, and what can be done with the tree alone.
 //!
 //! What belongs here: reading, printing, linting a query, and its meaning on one mention ([`Matcher`],
-//! [`StandingQueries`]). The back end for the index is in `earshot-index`; it takes the same tree, the same words
-//! ([`crate::text`]), the same values of fields ([`facts`]) and the same arithmetic of distances ([`places`]), so
-//! that a query means one thing on the stream and in the index. The language is documented in `common/docs/query.md`.
+//! [`StandingQueries`]). The back end for the index is in `earshot-index`; it takes the same tree, the same
+//! words ([`crate::text`]), the same values of fields ([`facts`]) and the same arithmetic of distances
+//! ([`places`]), so that a query means one thing on the stream and in the index. The language is documented
+//! in `common/docs/query.md`.
 
 mod countries;
 pub mod facts;
@@ -17,7 +18,9 @@ pub mod places;
 mod print;
 mod standing;
 mod tree;
+mod values;
 mod vocabulary;
+mod words;
 
 pub use facts::Facts;
 pub use fields::{Field, Flag, NumberField};

@@ -3,13 +3,12 @@
 //! What belongs here: precedence, what may stand where, and what to say where something else was expected.
 
 use super::QueryError;
-use super::fields::{Field, Named, NumberField};
+use super::fields::Named;
 use super::lexer::{FieldValue, Lexeme, lex};
 use super::lint::{MAX_COST, cost};
-use super::pattern::Pattern;
-use super::tree::{Bound, Condition, Moment, Near, Query, Scope, Span, Text, Value, Word};
-use crate::text::{Form, Term, fold, terms_as};
-use crate::time::Timestamp;
+use super::tree::{Near, Query, Scope, Span, Text, Word};
+use super::values::{condition, is};
+use super::words::{exact_words, raw, sequence, words};
 
 /// Queries longer than this are refused.
 const MAX_QUERY_BYTES: usize = 200_000;
@@ -17,7 +16,8 @@ const MAX_QUERY_BYTES: usize = 200_000;
 const MAX_DEPTH: usize = 50;
 /// Parentheses and exclusions are read to this depth, also those that add none to the tree.
 const MAX_NESTING: usize = 120;
-/// The distance of a NEAR that is itself an operand of NEAR, at most: each of its pairs is a place to start from.
+/// The distance of a NEAR that is itself an operand of NEAR, at most: each of its pairs is a place to start
+/// from.
 const MAX_INNER_DISTANCE: u32 = 50;
 
 /// A query as read, and what was left out of it.
@@ -48,8 +48,8 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
     }
 }
 
-/// Reads a query, also one that was written for another product: conditions on fields that only that product has
-/// are left out and named.
+/// Reads a query, also one that was written for another product: conditions on fields that only that product
+/// has are left out and named.
 pub fn read(text: &str) -> Result<Reading, QueryError> {
     if text.len() > MAX_QUERY_BYTES {
         return Err(QueryError { at: 0, message: format!("a query has at most {MAX_QUERY_BYTES} bytes") });
@@ -259,8 +259,8 @@ impl Parser {
         )))
     }
 
-    /// Brandwatch's `"a b"~n`: the words of the phrase in at most n moves of a word by one place. In order that is n
-    /// words between them; the other way round two moves are gone before any word stands between.
+    /// Brandwatch's `"a b"~n`: the words of the phrase in at most n moves of a word by one place. In order
+    /// that is n words between them; the other way round two moves are gone before any word stands between.
     fn within_phrase(&self, words: Vec<Word>, slop: u32) -> Result<Query, QueryError> {
         let Ok([first, second]) = <[Word; 2]>::try_from(words) else {
             return Err(self.error(
@@ -401,16 +401,6 @@ enum Operator {
     Or,
 }
 
-fn sequence(mut words: Vec<Word>) -> Span {
-    match words.pop() {
-        Some(word) if words.is_empty() => Span::Word(word),
-        last => {
-            words.extend(last);
-            Span::Phrase(words)
-        }
-    }
-}
-
 /// A query as an operand of NEAR, where it is one.
 fn to_span(query: Query, scope: Scope) -> Option<Span> {
     match query {
@@ -448,182 +438,4 @@ fn inner_distance(span: &Span) -> u32 {
         Span::Any(spans) => spans.iter().map(inner_distance).max().unwrap_or_default(),
         Span::Near(near) => near.distance.max(inner_distance(&near.left)).max(inner_distance(&near.right)),
     }
-}
-
-/// Stand for `*` and `?` while a text is split into words: Unicode joins them to the letters beside them.
-const STAR: char = '\u{203F}';
-const QUESTION: char = '\u{2040}';
-
-/// The words of a text, of which a token with several terms gives the first.
-fn words(text: &str) -> Result<Vec<Word>, String> {
-    let mut words = Vec::new();
-    for piece in text.split_whitespace() {
-        if piece.contains(['*', '?']) {
-            words.extend(wildcard_words(piece)?);
-        } else {
-            words.extend(first_terms(Form::Folded, piece).into_iter().map(|(word, _)| Word::Folded(word)));
-        }
-    }
-    if words.is_empty() {
-        return Err(format!("`{text}` holds no word"));
-    }
-    Ok(words)
-}
-
-fn wildcard_words(piece: &str) -> Result<Vec<Word>, String> {
-    if let Some(pattern) = marked_pattern(piece) {
-        return Ok(vec![Word::Wildcard(pattern?)]);
-    }
-    let wildcards = piece.chars().filter(|c| matches!(c, '*' | '?')).count();
-    let joined = piece.replace('*', &STAR.to_string()).replace('?', &QUESTION.to_string());
-    let mut words = Vec::new();
-    let mut kept = 0;
-    for (word, _) in first_terms(Form::Folded, &joined) {
-        kept += word.chars().filter(|&c| matches!(c, STAR | QUESTION)).count();
-        let word = word.replace(STAR, "*").replace(QUESTION, "?");
-        words.push(match word.contains(['*', '?']) {
-            true => Word::Wildcard(Pattern::new(&word)?),
-            false => Word::Folded(word),
-        });
-    }
-    if kept < wildcards {
-        return Err(format!("a wildcard in `{piece}` touches no letter or digit, and stands for no word"));
-    }
-    Ok(words)
-}
-
-/// `#app*` and `@app*`, which are one word with a mark.
-fn marked_pattern(piece: &str) -> Option<Result<Pattern, String>> {
-    let rest = piece.strip_prefix(['#', '@', '$'])?;
-    let within = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '*' | '?');
-    rest.chars().all(within).then(|| Pattern::new(&fold(piece)))
-}
-
-fn exact_words(text: &str) -> Result<Vec<Word>, String> {
-    if text.contains(['*', '?']) {
-        return Err(format!("`{{{text}}}` is exact: no wildcard can stand in it"));
-    }
-    let words: Vec<Word> =
-        first_terms(Form::Exact, text).into_iter().map(|(word, _)| Word::Exact(word)).collect();
-    if words.is_empty() {
-        return Err(format!("`{{{text}}}` holds no word"));
-    }
-    Ok(words)
-}
-
-/// Exact characters. They need a word, by which the index finds them.
-fn raw(text: &str) -> Result<Span, String> {
-    if first_terms(Form::Exact, text).is_empty() {
-        return Err(format!("`raw:` needs a word, and `{text}` holds none"));
-    }
-    Ok(Span::Raw(text.to_owned()))
-}
-
-/// The first term of each token, with its first byte.
-pub(super) fn first_terms(form: Form, text: &str) -> Vec<(String, usize)> {
-    let mut first: Vec<(String, usize)> = Vec::new();
-    let mut last: Option<usize> = None;
-    for Term { text, position, bytes } in terms_as(form, text) {
-        if last != Some(position) {
-            first.push((text, bytes.start));
-        }
-        last = Some(position);
-    }
-    first
-}
-
-fn is(flag: &str) -> Query {
-    Query::Field(Condition::Value(Field::Is, Value::Is(flag.to_owned())))
-}
-
-fn condition(named: Named, value: &FieldValue) -> Result<Query, String> {
-    let written = match value {
-        FieldValue::Written(written) => written.as_str(),
-        FieldValue::Range(range) => range.as_str(),
-        FieldValue::Follows => "",
-    };
-    let is_range = matches!(value, FieldValue::Range(_));
-    let condition = match named {
-        Named::Value(field) if is_range => {
-            return Err(format!("`{}:` holds words, which have no range", field.name()));
-        }
-        Named::Value(field) => field.condition(written)?,
-        Named::Number(field) => number(field, written, is_range)?,
-        Named::After => Condition::Time(Bound::After, moment(written)?),
-        Named::Before => Condition::Time(Bound::Before, moment(written)?),
-        Named::Verified => {
-            return match written.to_lowercase().as_str() {
-                "true" => Ok(is("verified")),
-                "false" => Ok(Query::Not(Box::new(is("verified")))),
-                _ => Err(format!("`{written}` is neither `true` nor `false`")),
-            };
-        }
-        Named::Title | Named::Body | Named::Raw | Named::Engagement | Named::Foreign => {
-            return Err(format!("`{written}` is no value of this field"));
-        }
-    };
-    Ok(Query::Field(condition))
-}
-
-/// `1000`, `>=1000`, `[1000 TO 2000]`, `[* TO 2000]`.
-fn number(field: NumberField, written: &str, is_range: bool) -> Result<Condition, String> {
-    let wrong = || {
-        format!(
-            "`{written}` is no number of `{0}:`; write `{0}:1000`, `{0}:>=1000`, `{0}:<1000` or `{0}:[1000 TO 5000]`",
-            field.name()
-        )
-    };
-    let read = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
-    let (from, to) = if is_range {
-        let (from, to) = written.split_once(" TO ").ok_or_else(wrong)?;
-        let limit = |text: &str| if text.trim() == "*" { Ok(None) } else { read(text).map(Some) };
-        (limit(from)?, limit(to)?)
-    } else if let Some(rest) = written.strip_prefix(">=") {
-        (Some(read(rest)?), None)
-    } else if let Some(rest) = written.strip_prefix("<=") {
-        (None, Some(read(rest)?))
-    } else if let Some(rest) = written.strip_prefix('>') {
-        (Some(read(rest)?.checked_add(1).ok_or_else(wrong)?), None)
-    } else if let Some(rest) = written.strip_prefix('<') {
-        (None, Some(read(rest)?.checked_sub(1).ok_or_else(wrong)?))
-    } else {
-        let number = read(written)?;
-        (Some(number), Some(number))
-    };
-    if from.zip(to).is_some_and(|(from, to)| from > to) {
-        return Err(format!("`{written}` is empty: its first number is greater than its second"));
-    }
-    Ok(Condition::Number(field, from, to))
-}
-
-/// A time, the beginning of a date in UTC, or so long before now.
-fn moment(written: &str) -> Result<Moment, String> {
-    if let Some(ago) = written.strip_prefix('-') {
-        let seconds = ago.char_indices().next_back().and_then(|(last, unit)| {
-            let unit: u32 = match unit {
-                's' => 1,
-                'm' => 60,
-                'h' => 3_600,
-                'd' => 86_400,
-                'w' => 604_800,
-                _ => return None,
-            };
-            ago[..last].parse::<u32>().ok()?.checked_mul(unit)
-        });
-        if let Some(seconds) = seconds {
-            return Ok(Moment::Ago(seconds));
-        }
-    } else if let Ok(time) = written.parse::<Timestamp>() {
-        return Ok(Moment::At(time));
-    } else if let Some(start) = start_of(written) {
-        return Ok(Moment::At(start));
-    }
-    Err(format!(
-        "`{written}` is no time; write `2026-01-31`, `2026-01-31T12:00:00Z`, or `-7d` for seven days ago (s, m, h, d, w)"
-    ))
-}
-
-fn start_of(date: &str) -> Option<Timestamp> {
-    let date: jiff::civil::Date = if date.len() == 10 { date.parse().ok()? } else { return None };
-    Some(date.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp().into())
 }

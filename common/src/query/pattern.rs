@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// A folded word with wildcards. How much it may match is limited by its shape, which both back ends know and which
-/// no index can outgrow: a `*` needs two other characters beside it, and a `?` one. What it matches is never cut
-/// short.
+/// A folded word with wildcards. How much it may match is limited by its shape, which both back ends know and
+/// which no index can outgrow: a `*` needs two other characters beside it, and a `?` one. What it matches is
+/// never cut short.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(String);
 

@@ -1,17 +1,18 @@
 //! Where things stand in the texts of a mention, and the arithmetic of distances.
 //!
-//! Both back ends work with it: the matcher over the words of one mention, the index over the positions of one
-//! document. So a distance cannot mean two things.
+//! Both back ends work with it: the matcher over the words of one mention, the index over the positions of
+//! one document. So a distance cannot mean two things.
 
-use super::parser::first_terms;
 use super::tree::{Scope, Span, Word};
+use super::words::first_terms;
 use crate::text::Form;
 
-/// The position of the body's first word. The title's count from zero, and no distance reaches across the gap.
+/// The position of the body's first word. The title's count from zero, and no distance reaches across the
+/// gap.
 pub const BODY: u32 = 1 << 30;
 
-/// Of a word or phrase that stands in one mention more often than this, the first so many places count for distances:
-/// a text of one word repeated must not hold up the stream.
+/// Of a word or phrase that stands in one mention more often than this, the first so many places count for
+/// distances: a text of one word repeated must not hold up the stream.
 const MAX_PLACES: usize = 1_000;
 
 /// First and last position.
@@ -113,8 +114,8 @@ impl Place {
         }
     }
 
-    /// Shows each place where it stands until `stop` says so; whether it did. Pairs are made one by one, so that a
-    /// text of one word repeated is not all pairs before the first is looked at.
+    /// Shows each place where it stands until `stop` says so; whether it did. Pairs are made one by one, so
+    /// that a text of one word repeated is not all pairs before the first is looked at.
     fn visit(&self, words: &impl Words, stop: &mut dyn FnMut(Stretch) -> bool) -> bool {
         match self {
             Self::Word(word) => {

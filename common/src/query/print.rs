@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::parser::first_terms;
 use super::tree::{Bound, Condition, Moment, Query, Scope, Span, Text, Value, Word};
+use super::words::first_terms;
 use crate::text::Form;
 
 impl fmt::Display for Query {

@@ -1,8 +1,8 @@
 //! Thousands of queries that stand on the stream: which of them does this mention match?
 //!
-//! Of each query a set of words and values is known of which one must be there: the presearcher looks up what the
-//! mention has, and only the queries that it finds are evaluated. A query of which nothing must be there is evaluated
-//! for every mention.
+//! Of each query a set of words and values is known of which one must be there: the presearcher looks up what
+//! the mention has, and only the queries that it finds are evaluated. A query of which nothing must be there
+//! is evaluated for every mention.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -221,8 +221,8 @@ fn all_of(each: Vec<Required>) -> Required {
     Required { items: each.into_iter().flat_map(|required| required.items).collect(), frequency }
 }
 
-/// Roughly how many of ten thousand mentions have an item. Only the choice between items depends on it, and never
-/// what matches.
+/// Roughly how many of ten thousand mentions have an item. Only the choice between items depends on it, and
+/// never what matches.
 fn frequency(item: &Item) -> u32 {
     match item {
         Item::Word(Word::Folded(word) | Word::Exact(word)) => word_frequency(word),

@@ -48,8 +48,8 @@ pub enum Span {
     Word(Word),
     /// At least two words at successive positions.
     Phrase(Vec<Word>),
-    /// These characters: the exact words of them at successive positions, with the same characters between and
-    /// around them.
+    /// These characters: the exact words of them at successive positions, with the same characters between
+    /// and around them.
     Raw(String),
     /// At least two alternatives.
     Any(Vec<Span>),

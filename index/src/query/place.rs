@@ -1,6 +1,6 @@
-//! Phrases and distances over the positions of a segment: tantivy finds the documents that hold the words, and the
-//! arithmetic of [`earshot_common::query::places`] decides over their positions. (tantivy's own slop is not a distance:
-//! two words that change places cost two.)
+//! Phrases and distances over the positions of a segment: tantivy finds the documents that hold the words,
+//! and the arithmetic of [`earshot_common::query::places`] decides over their positions. (tantivy's own slop
+//! is not a distance: two words that change places cost two.)
 
 use earshot_common::events::{Enriched, decode};
 use earshot_common::query::places::{BODY, Place, Words};

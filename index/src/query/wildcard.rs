@@ -103,8 +103,8 @@ fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// Where the words stand that fit a pattern: document and position, in ascending order. Positions of each field
-/// count from its offset.
+/// Where the words stand that fit a pattern: document and position, in ascending order. Positions of each
+/// field count from its offset.
 pub(super) fn occurrences(
     segment: &SegmentReader,
     fields: &[(Field, u32)],

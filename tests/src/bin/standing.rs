@@ -1,10 +1,10 @@
-//! How fast queries stand on the stream: thousands of them against many texts, on one core, beside the evaluation of
-//! every query.
+//! How fast queries stand on the stream: thousands of them against many texts, on one core, beside the
+//! evaluation of every query.
 //!
-//! `cargo run --release -p earshot-tests --bin standing -- --names LIST.csv --queries FOLDER --texts TEXTS.jsonl.gz`,
-//! where LIST has the columns `Symbol` and `Security`, FOLDER has queries, one a file, and TEXTS has one JSON object a
-//! line with `text`, plain or gzip. `--write FILE` writes the queries, one JSON object a line, for others to be
-//! measured beside; `--mentions N` takes the first N texts.
+//! `cargo run --release -p earshot-tests --bin standing -- --names LIST.csv --queries FOLDER --texts
+//! TEXTS.jsonl.gz`, where LIST has the columns `Symbol` and `Security`, FOLDER has queries, one a file, and
+//! TEXTS has one JSON object a line with `text`, plain or gzip. `--write FILE` writes the queries, one JSON
+//! object a line, for others to be measured beside; `--mentions N` takes the first N texts.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Write as _};

@@ -265,6 +265,12 @@ fn what_is_probably_not_meant_is_said() {
     );
     check_lint("cook AND apple", expect![""]);
     check_lint(
+        "is the app down?",
+        expect![
+            "`down?` is `down` with exactly one character more, and not `down` itself; for a question leave the mark away"
+        ],
+    );
+    check_lint(
         "NOT spam",
         expect![
             "no word, author, site, entity or other value is required: this query cannot narrow a stream and is evaluated for every mention; add with AND what must be there"
