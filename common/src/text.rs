@@ -101,7 +101,11 @@ pub fn terms(text: &str) -> Vec<Term> {
 pub fn terms_as(form: Form, text: &str) -> Vec<Term> {
     let mut terms = Vec::new();
     for_each_word(text, |word| {
-        terms.push(Term { text: word.form(form), position: word.position, bytes: word.bytes.clone() });
+        let text = word.form(form);
+        // Marks that combine with nothing are folded away.
+        if !text.is_empty() {
+            terms.push(Term { text, position: word.position, bytes: word.bytes.clone() });
+        }
     });
     terms
 }
@@ -146,7 +150,8 @@ pub fn fold(word: &str) -> String {
     let mut folded: String = if word.is_ascii() {
         word.to_ascii_lowercase()
     } else {
-        word.nfkd()
+        word.nfc()
+            .flat_map(plain_letters)
             .filter(|&c| !is_combining_mark(c))
             .flat_map(char::to_lowercase)
             .map(plain_apostrophe)
@@ -162,6 +167,14 @@ pub fn exact(word: &str) -> String {
         if word.is_ascii() { word.to_owned() } else { word.nfc().map(plain_apostrophe).collect() };
     drop_possessive(&mut exact);
     exact
+}
+
+/// The letters that a character is made of; itself, where it is made of more than letters, as `½` is.
+fn plain_letters(c: char) -> impl Iterator<Item = char> {
+    let letters = |part: char| part.is_alphanumeric() || is_combining_mark(part);
+    let is_letters = std::iter::once(c).nfkd().all(letters);
+    let kept = (!is_letters).then_some(c);
+    std::iter::once(c).nfkd().filter(move |_| is_letters).chain(kept)
 }
 
 /// `Harbor's` is `Harbor`. As often as it takes, so that a word that was compared once is compared alike again.
@@ -384,10 +397,16 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_combines_with_nothing_is_no_term() {
+        assert_eq!(terms_of("\u{1752}"), []);
+    }
+
+    #[test]
     fn case_accents_and_the_possessive_fold() {
         assert_eq!(fold("Café"), "cafe");
         assert_eq!(fold("HARBOR’s"), "harbor");
         assert_eq!(fold("don’t"), "don't");
+        assert_eq!((fold("Ａｐｐ").as_str(), fold("½").as_str(), fold("ﬁx").as_str()), ("app", "½", "fix"));
         assert_eq!(fold(&fold("boss's's")), fold("boss's's"));
     }
 

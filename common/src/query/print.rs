@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::tree::{Bound, Condition, Moment, Query, Scope, Span, Text, Value, Word};
-use super::words::first_terms;
+use super::words::written;
 use crate::text::Form;
 
 impl fmt::Display for Query {
@@ -33,7 +33,7 @@ impl fmt::Display for Text {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Word(Word::Exact(word)) => write!(f, "{{{}}}", written(Form::Exact, word)),
+            Self::Word(word @ Word::Exact(_)) => write!(f, "{{{word}}}"),
             Self::Word(word) => {
                 let word = word.to_string();
                 // A colon would make a field of what stands before it.
@@ -63,8 +63,8 @@ impl fmt::Display for Span {
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folded(word) => f.write_str(&written(Form::Folded, word)),
-            Self::Exact(word) => f.write_str(&written(Form::Exact, word)),
+            Self::Folded(word) => f.write_str(&written(Form::Folded, word).unwrap_or_else(|| word.clone())),
+            Self::Exact(word) => f.write_str(&written(Form::Exact, word).unwrap_or_else(|| word.clone())),
             Self::Wildcard(pattern) => write!(f, "{pattern}"),
         }
     }
@@ -91,13 +91,6 @@ impl fmt::Display for Condition {
             }
         }
     }
-}
-
-/// A word as it can be read again. The host of an address is a word only within an address.
-fn written(form: Form, word: &str) -> String {
-    let address = format!("http://{word}");
-    let same = |text: &str| matches!(first_terms(form, text).as_slice(), [(first, _)] if first == word);
-    if same(word) || !same(&address) { word.to_owned() } else { address }
 }
 
 fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, parts: &[T], operator: &str) -> fmt::Result {

@@ -26,7 +26,9 @@ pub(super) fn words(text: &str) -> Result<Vec<Word>, String> {
         if piece.contains(['*', '?']) {
             words.extend(wildcard_words(piece)?);
         } else {
-            words.extend(first_terms(Form::Folded, piece).into_iter().map(|(word, _)| Word::Folded(word)));
+            for (word, _) in first_terms(Form::Folded, piece) {
+                words.push(Word::Folded(sought(Form::Folded, word)?));
+            }
         }
     }
     if words.is_empty() {
@@ -39,19 +41,19 @@ fn wildcard_words(piece: &str) -> Result<Vec<Word>, String> {
     if let Some(pattern) = marked_pattern(piece) {
         return Ok(vec![Word::Wildcard(pattern?)]);
     }
-    let wildcards = piece.chars().filter(|c| matches!(c, '*' | '?')).count();
+    let wildcards = |text: &str| text.chars().filter(|&c| matches!(c, STAR | QUESTION)).count();
     let joined = piece.replace('*', &STAR.to_string()).replace('?', &QUESTION.to_string());
     let mut words = Vec::new();
     let mut kept = 0;
     for (word, _) in first_terms(Form::Folded, &joined) {
-        kept += word.chars().filter(|&c| matches!(c, STAR | QUESTION)).count();
-        let word = word.replace(STAR, "*").replace(QUESTION, "?");
-        words.push(match word.contains(['*', '?']) {
-            true => Word::Wildcard(Pattern::new(&word)?),
-            false => Word::Folded(word),
+        kept += wildcards(&word);
+        let word = sought(Form::Folded, word)?;
+        words.push(match wildcards(&word) {
+            0 => Word::Folded(word),
+            _ => Word::Wildcard(Pattern::new(&word.replace(STAR, "*").replace(QUESTION, "?"))?),
         });
     }
-    if kept < wildcards {
+    if kept < wildcards(&joined) {
         return Err(format!("a wildcard in `{piece}` touches no letter or digit, and stands for no word"));
     }
     Ok(words)
@@ -69,12 +71,33 @@ pub(super) fn exact_words(text: &str) -> Result<Vec<Word>, String> {
     if text.contains(['*', '?']) {
         return Err(format!("`{{{text}}}` is exact: no wildcard can stand in it"));
     }
-    let words: Vec<Word> =
-        first_terms(Form::Exact, text).into_iter().map(|(word, _)| Word::Exact(word)).collect();
+    let mut words = Vec::new();
+    for (word, _) in first_terms(Form::Exact, text) {
+        words.push(Word::Exact(sought(Form::Exact, word)?));
+    }
     if words.is_empty() {
         return Err(format!("`{{{text}}}` holds no word"));
     }
     Ok(words)
+}
+
+/// A word that can be written as it is compared. (A few rare characters are compared as others that are no word.)
+fn sought(form: Form, word: String) -> Result<String, String> {
+    match written(form, &word) {
+        Some(_) => Ok(word),
+        None => Err(format!("`{word}` cannot be sought: it is compared as characters that make no word")),
+    }
+}
+
+/// A word as it can be read again, if it can. The host of an address is a word only within an address.
+pub(super) fn written(form: Form, word: &str) -> Option<String> {
+    let same = |text: &str| matches!(first_terms(form, text).as_slice(), [(first, _)] if first == word);
+    let address = format!("http://{word}");
+    match (same(word), same(&address)) {
+        (true, _) => Some(word.to_owned()),
+        (false, true) => Some(address),
+        (false, false) => None,
+    }
 }
 
 /// Exact characters. They need a word, by which the index finds them.
