@@ -46,7 +46,7 @@ impl Searches {
 
     /// What a mention matches: the searches' ids are entered into it, and all of them, filters too, are the
     /// answer.
-    pub fn matched(&mut self, mention: &mut Enriched) -> Vec<String> {
+    pub fn matched(&self, mention: &mut Enriched) -> Vec<String> {
         let matched: Vec<String> = self.standing.matches(mention).into_iter().map(str::to_owned).collect();
         mention.searches = matched.iter().filter(|id| !id.starts_with(FILTER_PREFIX)).cloned().collect();
         matched

@@ -90,7 +90,7 @@ impl EnrichStage {
         })
     }
 
-    fn upsert(&mut self, mention: Mention, raw: RawPosition, appended: Timestamp) -> Fate {
+    fn upsert(&self, mention: Mention, raw: RawPosition, appended: Timestamp) -> Fate {
         let bytes = mention.text.len() + mention.title.as_ref().map_or(0, String::len);
         if bytes > MAX_TEXT_BYTES {
             return Fate::Rejected(Rejection::too_large(format!(

@@ -5,6 +5,7 @@
 //! is evaluated for every mention.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use super::fields::{Field, NumberField};
 use super::matcher::{Plan, Sighting};
@@ -58,6 +59,13 @@ pub struct StandingQueries {
     watched: Vec<Vec<u32>>,
     /// Queries of which nothing must be there.
     always: BTreeSet<u32>,
+    /// What is worked with, for each thread that asks at the same time.
+    desks: Mutex<Vec<Desk>>,
+}
+
+/// What one mention is looked at with: made once and used for one mention after another.
+#[derive(Debug, Default)]
+struct Desk {
     sighting: Sighting,
     candidates: Vec<u32>,
 }
@@ -131,34 +139,53 @@ impl StandingQueries {
     }
 
     /// The ids of the queries that a mention matches, in alphabetical order.
-    pub fn matches(&mut self, mention: &Enriched) -> Vec<&str> {
-        self.look(mention);
-        let candidates = self.candidates.iter().filter_map(|number| self.queries[*number as usize].as_ref());
-        matching(candidates, &self.sighting)
+    pub fn matches(&self, mention: &Enriched) -> Vec<&str> {
+        self.at_desk(|desk| {
+            self.look(mention, desk);
+            let candidates = desk.candidates.iter().filter_map(|number| self.standing(*number));
+            matching(candidates, &desk.sighting)
+        })
     }
 
     /// The ids of the queries that the presearcher leaves to be evaluated, in no order.
-    pub fn candidates(&mut self, mention: &Enriched) -> Vec<&str> {
-        self.look(mention);
-        let standing = self.candidates.iter().filter_map(|number| self.queries[*number as usize].as_ref());
-        standing.map(|standing| standing.id.as_str()).collect()
+    pub fn candidates(&self, mention: &Enriched) -> Vec<&str> {
+        self.at_desk(|desk| {
+            self.look(mention, desk);
+            let candidates = desk.candidates.iter().filter_map(|number| self.standing(*number));
+            candidates.map(|standing| standing.id.as_str()).collect()
+        })
     }
 
     /// The same answer as [`StandingQueries::matches`] without the presearcher: what it is measured against.
-    pub fn matches_by_evaluating_all(&mut self, mention: &Enriched) -> Vec<&str> {
-        self.sighting.look(&self.vocabulary, mention);
-        matching(self.queries.iter().flatten(), &self.sighting)
+    pub fn matches_by_evaluating_all(&self, mention: &Enriched) -> Vec<&str> {
+        self.at_desk(|desk| {
+            desk.sighting.look(&self.vocabulary, mention);
+            matching(self.queries.iter().flatten(), &desk.sighting)
+        })
     }
 
-    fn look(&mut self, mention: &Enriched) {
-        self.sighting.look(&self.vocabulary, mention);
-        self.candidates.clear();
-        self.candidates.extend(&self.always);
-        for item in self.sighting.present() {
-            self.candidates.extend(&self.watched[*item as usize]);
+    fn standing(&self, number: u32) -> Option<&Standing> {
+        self.queries[number as usize].as_ref()
+    }
+
+    fn look(&self, mention: &Enriched, desk: &mut Desk) {
+        desk.sighting.look(&self.vocabulary, mention);
+        desk.candidates.clear();
+        desk.candidates.extend(&self.always);
+        for item in desk.sighting.present() {
+            desk.candidates.extend(&self.watched[*item as usize]);
         }
-        self.candidates.sort_unstable();
-        self.candidates.dedup();
+        desk.candidates.sort_unstable();
+        desk.candidates.dedup();
+    }
+
+    /// Works at a desk that nobody else works at.
+    fn at_desk<R>(&self, work: impl FnOnce(&mut Desk) -> R) -> R {
+        let desks = || self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut desk = desks().pop().unwrap_or_default();
+        let done = work(&mut desk);
+        desks().push(desk);
+        done
     }
 }
 

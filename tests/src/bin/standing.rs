@@ -74,13 +74,13 @@ fn main() -> anyhow::Result<()> {
         for (number, query) in queries[..count].iter().enumerate() {
             standing.put(&number.to_string(), &parse(query).with_context(|| query.clone())?)?;
         }
-        println!("{}", measure(&mut standing, &mentions));
+        println!("{}", measure(&standing, &mentions));
     }
     Ok(())
 }
 
 /// One line of the report.
-fn measure(standing: &mut StandingQueries, mentions: &[Enriched]) -> String {
+fn measure(standing: &StandingQueries, mentions: &[Enriched]) -> String {
     let queries = standing.len();
     let start = Instant::now();
     let on_core = core_time();
