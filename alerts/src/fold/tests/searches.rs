@@ -45,7 +45,7 @@ fn a_search_is_counted_and_judged_like_a_subject() {
     strong.subjects.clear();
     timeline.post("2026-01-05T09:01", &strong);
     expect![[r#"
-        opened strong/search:app #1: polarity -0.8 reach Some(5000) matched 1
+        opened strong/search:app #1: polarity -0.8 reach Some(5000) matched 1, child
     "#]]
     .assert_eq(&timeline.said());
 }
