@@ -17,6 +17,9 @@ use earshot_common::query::{StandingQueries, parse};
 use earshot_tests::random_queries::Generator;
 use earshot_tests::standing_queries::{companies, parts, standing_queries};
 use flate2::read::MultiGzDecoder;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
 /// Queries in each measurement.
@@ -150,6 +153,8 @@ fn mentions(file: &Path, most: usize) -> anyhow::Result<Vec<Enriched>> {
         }
         mentions.push(mention);
     }
+    // The texts of one source stand together, and not everything is measured on all of them.
+    mentions.shuffle(&mut StdRng::seed_from_u64(1));
     Ok(mentions)
 }
 
