@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use earshot_common::definitions::Watchlist;
+use earshot_common::definitions::{FILTER_PREFIX, Watchlist};
 use earshot_common::events::{
     AlertEvent, History, Lane, Origin, RawPosition, SchemaVersion, Signal, SubjectSignal,
 };
@@ -47,7 +47,10 @@ struct PastMention {
     story: Option<StoryKey>,
     event_time: Timestamp,
     reach: Option<u64>,
+    /// Subjects and searches that count, each with its polarity.
     subjects: Box<[(u32, f32)]>,
+    /// Filters that matched.
+    filters: Box<[u32]>,
     source: u32,
     lexicon: u32,
 }
@@ -75,9 +78,11 @@ impl Past {
             return;
         }
         let mut subjects = Vec::new();
-        for subject in signal.subjects.iter().filter(|subject| subject.lane == Lane::Sure) {
+        for subject in signal.concerned() {
             subjects.push((self.names.number(&subject.id), subject.polarity));
         }
+        let filters = signal.matched.iter().filter(|id| id.starts_with(FILTER_PREFIX));
+        let filters: Vec<u32> = filters.map(|id| self.names.number(id)).collect();
         let mention = PastMention {
             revision: signal.revision,
             author: signal.author,
@@ -85,6 +90,7 @@ impl Past {
             event_time: signal.event_time,
             reach: signal.reach,
             subjects: subjects.into_boxed_slice(),
+            filters: filters.into_boxed_slice(),
             source,
             lexicon: self.names.number(&signal.lexicon),
         };
@@ -149,8 +155,9 @@ impl Past {
             story: mention.story,
             event_time: mention.event_time,
             subjects: mention.subjects.iter().map(subject).collect(),
+            polarity: None,
             reach: mention.reach,
-            matched: Vec::new(),
+            matched: mention.filters.iter().map(|id| self.names.name(*id).to_owned()).collect(),
             source: self.names.name(mention.source).to_owned(),
             raw: RawPosition { partition: 0, offset: 0 },
             raw_appended: None,

@@ -110,6 +110,7 @@ async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
             risk: Vec::new(),
             lane: Lane::Sure,
         }],
+        polarity: None,
         reach: Some(9_000),
         matched: Vec::new(),
         source: "file".to_owned(),

@@ -3,6 +3,7 @@
 //! Words are those of Unicode Standard Annex 29, with what social text adds: hashtags, handles, cashtags,
 //! addresses and emoji are tokens of their own. No stemming; case and accents fold.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
@@ -70,6 +71,15 @@ pub fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// How the words of a text are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Without case, accents and the possessive ending: see [`fold`].
+    Folded,
+    /// As written: see [`exact`].
+    Exact,
+}
+
 /// A term of the index or of a query, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
@@ -84,30 +94,93 @@ pub struct Term {
 /// The terms of a text. `#CancelledFlight` is found by itself, by `cancelledflight`, by `cancelled` and by
 /// `flight`; `@apple` only by itself.
 pub fn terms(text: &str) -> Vec<Term> {
+    terms_as(Form::Folded, text)
+}
+
+/// The terms of a text in one of the forms that words are compared in.
+pub fn terms_as(form: Form, text: &str) -> Vec<Term> {
     let mut terms = Vec::new();
+    for_each_word(text, |word| {
+        let text = word.form(form);
+        // Marks that combine with nothing are folded away.
+        if !text.is_empty() {
+            terms.push(Term { text, position: word.position, bytes: word.bytes.clone() });
+        }
+    });
+    terms
+}
+
+/// A word of a text as it is written, with its place.
+#[derive(Debug)]
+pub struct WordInText<'t> {
+    written: Cow<'t, str>,
+    kind: TokenKind,
+    /// Counts tokens; the words of one token share a position.
+    pub position: usize,
+    /// Where the token stands, in bytes of the text.
+    pub bytes: Range<usize>,
+}
+
+impl WordInText<'_> {
+    /// The word as it is compared.
+    pub fn form(&self, form: Form) -> String {
+        match (self.kind, form) {
+            (TokenKind::Emoji, _) => self.written.clone().into_owned(),
+            (_, Form::Folded) => fold(&self.written),
+            (_, Form::Exact) => exact(&self.written),
+        }
+    }
+}
+
+/// Calls `visit` with each word of a text, in order: see [`terms`].
+pub fn for_each_word(text: &str, mut visit: impl FnMut(&WordInText<'_>)) {
     for (position, token) in tokens(text).into_iter().enumerate() {
         let written = token.of(text);
         if written.len() > MAX_WORD_BYTES && token.kind != TokenKind::Url {
             continue;
         }
-        for term in forms(token.kind, written) {
-            terms.push(Term { text: term, position, bytes: token.bytes.clone() });
+        for written in words_of(token.kind, written) {
+            visit(&WordInText { written, kind: token.kind, position, bytes: token.bytes.clone() });
         }
     }
-    terms
 }
 
 /// A word as it is compared: without case, accents and the possessive ending.
 pub fn fold(word: &str) -> String {
-    let folded: String = word
-        .nfkd()
-        .filter(|&c| !is_combining_mark(c))
-        .flat_map(char::to_lowercase)
-        .map(plain_apostrophe)
-        .collect();
-    match folded.strip_suffix("'s") {
-        Some(stem) if !stem.is_empty() => stem.to_owned(),
-        _ => folded,
+    let mut folded: String = if word.is_ascii() {
+        word.to_ascii_lowercase()
+    } else {
+        word.nfc()
+            .flat_map(plain_letters)
+            .filter(|&c| !is_combining_mark(c))
+            .flat_map(char::to_lowercase)
+            .map(plain_apostrophe)
+            .collect()
+    };
+    drop_possessive(&mut folded);
+    folded
+}
+
+/// A word as it is compared where case counts: with its case and accents, whichever way they are encoded.
+pub fn exact(word: &str) -> String {
+    let mut exact: String =
+        if word.is_ascii() { word.to_owned() } else { word.nfc().map(plain_apostrophe).collect() };
+    drop_possessive(&mut exact);
+    exact
+}
+
+/// The letters that a character is made of; itself, where it is made of more than letters, as `½` is.
+fn plain_letters(c: char) -> impl Iterator<Item = char> {
+    let letters = |part: char| part.is_alphanumeric() || is_combining_mark(part);
+    let is_letters = std::iter::once(c).nfkd().all(letters);
+    let kept = (!is_letters).then_some(c);
+    std::iter::once(c).nfkd().filter(move |_| is_letters).chain(kept)
+}
+
+/// `Harbor's` is `Harbor`. As often as it takes, so that a word that was compared once is compared alike again.
+fn drop_possessive(word: &mut String) {
+    while word.len() > 2 && (word.ends_with("'s") || word.ends_with("'S")) {
+        word.truncate(word.len() - 2);
     }
 }
 
@@ -158,22 +231,21 @@ impl<'t> CharacterOffsets<'t> {
     }
 }
 
-fn forms(kind: TokenKind, written: &str) -> Vec<String> {
+/// The words that a token is found by; the first one is the token itself.
+fn words_of(kind: TokenKind, written: &str) -> Vec<Cow<'_, str>> {
     match kind {
-        TokenKind::Word => vec![fold(written)],
-        TokenKind::Emoji => vec![written.to_owned()],
-        TokenKind::Handle => vec![fold(written)],
-        TokenKind::Cashtag => vec![fold(written), fold(&written[1..])],
+        TokenKind::Word | TokenKind::Emoji | TokenKind::Handle => vec![Cow::Borrowed(written)],
+        TokenKind::Cashtag => vec![Cow::Borrowed(written), Cow::Borrowed(&written[1..])],
         TokenKind::Hashtag => {
             let word = written.trim_start_matches(['#', '＃']);
-            let mut forms = vec![format!("#{}", fold(word)), fold(word)];
+            let mut words = vec![Cow::Owned(format!("#{word}")), Cow::Borrowed(word)];
             let parts = split_hashtag(word);
             if parts.len() > 1 {
-                forms.extend(parts.into_iter().map(fold));
+                words.extend(parts.into_iter().map(Cow::Borrowed));
             }
-            forms
+            words
         }
-        TokenKind::Url => url_host(written).map(fold).into_iter().collect(),
+        TokenKind::Url => url_host(written).map(Cow::Borrowed).into_iter().collect(),
     }
 }
 
@@ -325,10 +397,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_combines_with_nothing_is_no_term() {
+        assert_eq!(terms_of("\u{1752}"), []);
+    }
+
+    #[test]
     fn case_accents_and_the_possessive_fold() {
         assert_eq!(fold("Café"), "cafe");
         assert_eq!(fold("HARBOR’s"), "harbor");
         assert_eq!(fold("don’t"), "don't");
+        assert_eq!((fold("Ａｐｐ").as_str(), fold("½").as_str(), fold("ﬁx").as_str()), ("app", "½", "fix"));
+        assert_eq!(fold(&fold("boss's's")), fold("boss's's"));
+    }
+
+    #[test]
+    fn an_exact_word_keeps_case_and_accents_however_they_are_encoded() {
+        assert_eq!(exact("Café"), "Café");
+        assert_eq!(exact("Cafe\u{301}"), "Café");
+        assert_eq!(exact("HARBOR’s"), "HARBOR");
     }
 
     #[test]

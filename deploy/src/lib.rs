@@ -13,6 +13,7 @@ mod erase;
 mod import;
 mod init;
 mod password;
+mod query;
 mod status;
 mod terminal;
 mod topics;
@@ -53,6 +54,9 @@ enum Command {
     Apply(watchlist::ApplyCommand),
     /// Write a commented settings file and a watchlist for your brand
     Init(init::InitCommand),
+    /// Try a query out: what it is read as, and what it matches in a file
+    #[command(subcommand)]
+    Query(query::QueryCommand),
     /// Validate settings, watchlist and rules without starting anything
     Check,
     /// Say how everything is: services, lag, sources, undelivered messages; fails where something is not well
@@ -113,6 +117,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Import(command) => import::import(*command, &line.settings).await,
         Command::Apply(command) => watchlist::apply(command, &line.settings).await,
         Command::Init(command) => init::init(command),
+        Command::Query(command) => query::query(command),
         Command::Check => watchlist::check(&Settings::load(&line.settings)?),
         Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
         Command::Backup(command) => backup::backup(command, &line.settings).await,

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use earshot_alerts::AlertsSettings;
 use earshot_common::definitions::{Definition, Watchlist, difference, parse_file};
+use earshot_common::query;
 use earshot_common::settings::Settings;
 use earshot_enrich::EnrichSettings;
 use earshot_index::{IndexSettings, OwnedDefinitions, PublishAnswer, PublishRequest};
@@ -64,14 +65,30 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         }
         anyhow::bail!("the settings and the watchlist do not fit together: {} faults", faults.len());
     }
+    for doubt in doubts(&watchlist) {
+        say(&doubt);
+    }
     print(&format!(
-        "ok: {} watchlist files with {} subjects, {} rules and {} sources",
+        "ok: {} watchlist files with {} subjects, {} searches, {} rules and {} sources",
         files.len(),
         watchlist.subjects().count(),
+        watchlist.searches().count(),
         watchlist.rules().count(),
         watchlist.sources().count()
     ));
     Ok(())
+}
+
+/// What is allowed in the searches of a watchlist and probably not meant.
+fn doubts(watchlist: &Watchlist) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for search in watchlist.searches() {
+        let Ok(reading) = query::read(&search.query) else { continue };
+        for lint in query::lint(&search.query, &reading) {
+            doubts.push(format!("warning: search `{}`: {}", search.id, lint.message));
+        }
+    }
+    doubts
 }
 
 /// The watchlist files that the settings name.

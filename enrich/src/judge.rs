@@ -57,6 +57,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     for named in subjects {
         entities.push(EntityTag {
             subject: named.subject,
+            kind: Some(named.kind),
             matches: named.matches,
             lane: named.lane,
             sentiment: towards_a_subject(&sentiment),
@@ -80,9 +81,14 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     }
 }
 
-/// What the decision side needs of a judgement; nothing where it concerns nobody.
-pub fn signal(enriched: &Enriched, appended: Timestamp, secret: &Secret) -> Option<Signal> {
-    if enriched.entities.is_empty() {
+/// What the decision side needs of a judgement, and of the queries that matched; nothing where it concerns nobody.
+pub fn signal(
+    enriched: &Enriched,
+    matched: Vec<String>,
+    appended: Timestamp,
+    secret: &Secret,
+) -> Option<Signal> {
+    if enriched.entities.is_empty() && enriched.searches.is_empty() {
         return None;
     }
     let subject = |tag: &EntityTag| SubjectSignal {
@@ -101,8 +107,9 @@ pub fn signal(enriched: &Enriched, appended: Timestamp, secret: &Secret) -> Opti
         story: enriched.story,
         event_time: mention.event_time(),
         subjects: enriched.entities.iter().map(subject).collect(),
+        polarity: Some(enriched.sentiment.score),
         reach: enriched.reach,
-        matched: enriched.searches.clone(),
+        matched,
         source: mention.source.id.clone(),
         raw: enriched.raw,
         raw_appended: Some(appended),

@@ -9,6 +9,7 @@ pub mod judge;
 pub mod language;
 pub mod metrics;
 pub mod progress;
+pub mod searches;
 pub mod sentiment;
 pub mod stage;
 pub mod story;

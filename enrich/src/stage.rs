@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::judge::{Knowledge, judge, signal};
 use crate::metrics::Metrics;
 use crate::progress::{Done, all_drained};
+use crate::searches::Searches;
 use crate::sentiment::Lexicon;
 
 /// The stage's name in metrics, health and dead letters.
@@ -54,6 +55,7 @@ pub struct EnrichStage {
     erased: watch::Receiver<Arc<Erased>>,
     lexicon: Arc<Lexicon>,
     knowledge: Knowledge,
+    searches: Searches,
     done: Done,
     /// When progress is told in any case.
     progress_due: Instant,
@@ -72,6 +74,8 @@ impl EnrichStage {
         let lexicon = Arc::new(Lexicon::english());
         let newest = watchlist.borrow_and_update().clone();
         let knowledge = Knowledge::of(&newest, lexicon.clone()).context("prepare the watchlist")?;
+        let mut searches = Searches::default();
+        searches.follow(&newest);
         metrics.watchlist(newest.next());
         Ok(Self {
             broker: context.broker.clone(),
@@ -83,6 +87,7 @@ impl EnrichStage {
             erased,
             lexicon,
             knowledge,
+            searches,
             done: Done::default(),
             progress_due: Instant::now(),
             settled_due: None,
@@ -109,10 +114,11 @@ impl EnrichStage {
                 "fields `title` and `text` have {bytes} bytes, more than the {MAX_TEXT_BYTES} of a mention"
             )));
         }
-        let enriched = judge(mention, raw, &self.knowledge, self.clock.now());
+        let mut enriched = judge(mention, raw, &self.knowledge, self.clock.now());
+        let matched = self.searches.matched(&mut enriched);
         self.metrics.judged(&enriched);
         self.observe_hops(&enriched, appended);
-        let signal = signal(&enriched, appended, &self.secret);
+        let signal = signal(&enriched, matched, appended, &self.secret);
         let id = enriched.mention.id.clone();
         let value = encode(&EnrichedEvent::Upsert(Box::new(enriched)));
         if id.len() + value.len() > MAX_RECORD_BYTES {
@@ -155,6 +161,7 @@ impl Stage for EnrichStage {
         if self.watchlist.has_changed().is_ok_and(|changed| changed) {
             let newest = self.watchlist.borrow_and_update().clone();
             self.knowledge = Knowledge::of(&newest, self.lexicon.clone()).context("prepare the watchlist")?;
+            self.searches.follow(&newest);
             self.metrics.watchlist(newest.next());
         }
         Ok(())

@@ -92,6 +92,7 @@ mod tests {
             title: None,
             text: text.to_owned(),
             lang_given: None,
+            country: None,
             author: None,
             reply_to: None,
             repost_of: None,

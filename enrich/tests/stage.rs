@@ -278,3 +278,57 @@ fn made_of(fate: Fate) -> EnrichedEvent {
     assert_eq!(outputs.iter().map(|output| output.topic.name).collect::<Vec<_>>(), ["mentions.enriched"]);
     decode(&outputs[0].record.value).unwrap()
 }
+
+/// The versions that make a watchlist of this text.
+fn changes(known: &Watchlist, text: &str) -> Vec<DefinitionVersion> {
+    difference(known, vec![("file:test".to_owned(), parse_file("watchlist.toml", text).unwrap())]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_and_filters_stand_on_the_stream_and_change_between_two_batches() {
+    let (context, _folder) = surroundings().await;
+    let (newest, receiver) = watch::channel(Arc::new(Watchlist::default()));
+    let mut stage = stage(&context, receiver);
+    let record = stored(&context, mention("hn:1", "the app of Harbor is down")).await;
+    let publish = |text: &str| {
+        newest.send_modify(|watchlist| {
+            let watchlist = Arc::make_mut(watchlist);
+            for version in changes(watchlist, text) {
+                watchlist.take(watchlist.next(), version);
+            }
+        });
+    };
+    let judged = |stage: &mut EnrichStage| {
+        let Fate::Emitted(outputs) = stage.process(&record) else { panic!("a mention is judged") };
+        let EnrichedEvent::Upsert(enriched) = decode(&outputs[0].record.value).unwrap() else {
+            panic!("a mention stays one")
+        };
+        let signal = outputs.get(1).map(|output| match decode(&output.record.value).unwrap() {
+            SignalRecord::Signal(signal) => *signal,
+            other => panic!("{other:?}"),
+        });
+        (enriched.searches, signal.map(|signal| (signal.matched, signal.polarity)))
+    };
+
+    publish("[[search]]\nid = \"app\"\nquery = \"app NEAR/3 harbor\"\n");
+    stage.prepare().await.unwrap();
+    let (searches, signal) = judged(&mut stage);
+    assert_eq!(searches, ["app"]);
+    let (matched, polarity) = signal.expect("a match is a signal, though no subject is named");
+    assert_eq!(matched, ["app"]);
+    assert!(polarity.is_some());
+
+    // Changed, so that it matches no more; and a rule with a filter beside it.
+    publish(
+        "[[search]]\nid = \"app\"\nquery = \"app NEAR/2 harbor down NOT is\"\n[[search]]\nid = \"other\"\nquery = \"down\"\n\
+         [[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsearches = [\"other\"]\nfilter = \"lang:en\"\n",
+    );
+    stage.prepare().await.unwrap();
+    let (searches, signal) = judged(&mut stage);
+    assert_eq!(searches, ["other"]);
+    assert_eq!(signal.unwrap().0, ["other", "rule:strong"]);
+
+    publish("");
+    stage.prepare().await.unwrap();
+    assert_eq!(judged(&mut stage), (Vec::new(), None));
+}

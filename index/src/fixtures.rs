@@ -24,6 +24,7 @@ pub(crate) fn mention(id: &str, text: &str) -> Enriched {
             title: None,
             text: text.to_owned(),
             lang_given: None,
+            country: None,
             author: Some(Author {
                 id: "hackernews:ann".to_owned(),
                 name: Some("Ann".to_owned()),
@@ -74,6 +75,7 @@ pub(crate) fn about(mut mention: Enriched, subject: &str, score: f32, lane: Lane
         EntityMatch { from: 0, to: 1, alias: subject.to_owned(), corroborated_by: None, in_title: false };
     mention.entities.push(EntityTag {
         subject: subject.to_owned(),
+        kind: None,
         matches: vec![found],
         lane,
         sentiment: sentiment(score),

@@ -1,9 +1,10 @@
 //! Which characters of a mention a query matched.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
-use earshot_common::query::Query;
-use earshot_common::text::{CharacterOffsets, Term, terms};
+use earshot_common::query::places::BODY;
+use earshot_common::query::{Query, stretches};
+use earshot_common::text::{CharacterOffsets, Token, tokens};
 use serde::Serialize;
 
 /// A matched place, counted in characters.
@@ -27,63 +28,55 @@ pub(crate) enum TextField {
     Text,
 }
 
-/// The places that the query's words and phrases match, in order. What the query excludes is no match.
+/// The places that the query's words, phrases and distances match, in order. What the query excludes is no
+/// match.
 pub(crate) fn highlights(query: &Query, title: Option<&str>, text: &str) -> Vec<Highlight> {
-    let mut wanted = Wanted::default();
-    wanted.collect(query);
+    let title = title.unwrap_or_default();
+    let mut title_marks = Marks::of(title);
+    let mut text_marks = Marks::of(text);
     let mut found = Vec::new();
-    for (field, text) in [(TextField::Title, title.unwrap_or_default()), (TextField::Text, text)] {
-        wanted.find(field, text, &mut found);
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// The words and phrases of a query that are not excluded.
-#[derive(Default)]
-struct Wanted<'q> {
-    words: Vec<&'q str>,
-    phrases: Vec<&'q [String]>,
-}
-
-impl<'q> Wanted<'q> {
-    fn collect(&mut self, query: &'q Query) {
-        match query {
-            Query::All | Query::Not(_) => {}
-            Query::Term(word) => self.words.push(word),
-            Query::Phrase(words) => self.phrases.push(words),
-            Query::And(parts) | Query::Or(parts) => {
-                for part in parts {
-                    self.collect(part);
-                }
-            }
-        }
-    }
-
-    fn find(&self, field: TextField, text: &str, found: &mut Vec<Highlight>) {
-        let mut at: BTreeMap<usize, Vec<Term>> = BTreeMap::new();
-        for term in terms(text) {
-            at.entry(term.position).or_default().push(term);
-        }
-        let stands_at = |position: usize, word: &str| {
-            at.get(&position).is_some_and(|terms| terms.iter().any(|term| term.text == word))
+    for (first, last) in stretches(query, title, text) {
+        let (field, marks, first, last) = match first.checked_sub(BODY) {
+            Some(first) => (TextField::Text, &mut text_marks, first, last - BODY),
+            None => (TextField::Title, &mut title_marks, first, last),
         };
-        let mut offsets = CharacterOffsets::new(text);
-        for (&position, token) in &at {
-            let mut length = usize::from(self.words.iter().any(|word| stands_at(position, word)));
-            for phrase in &self.phrases {
-                if phrase.iter().enumerate().all(|(n, word)| stands_at(position + n, word)) {
-                    length = length.max(phrase.len());
-                }
-            }
-            if length > 0 {
-                let last = &at[&(position + length - 1)][0];
-                let (from, to) = (offsets.at(token[0].bytes.start), offsets.at(last.bytes.end));
-                found.push(Highlight { from, to, field });
-            }
+        let (from, to) = marks.characters(first as usize, last as usize);
+        found.push(Highlight { from, to, field });
+    }
+    within_no_other(found)
+}
+
+/// From positions of a text to its characters.
+struct Marks<'t> {
+    tokens: Vec<Token>,
+    offsets: CharacterOffsets<'t>,
+}
+
+impl<'t> Marks<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { tokens: tokens(text), offsets: CharacterOffsets::new(text) }
+    }
+
+    fn characters(&mut self, first: usize, last: usize) -> (u32, u32) {
+        let (start, end) = (self.tokens[first].bytes.start, self.tokens[last].bytes.end);
+        (self.offsets.at(start), self.offsets.at(end))
+    }
+}
+
+/// Leaves out what lies within another one: a word of a phrase that is marked as a whole.
+fn within_no_other(mut found: Vec<Highlight>) -> Vec<Highlight> {
+    // Of those that begin at one place the longest comes first, so whatever contains another stands before
+    // it.
+    found.sort_unstable_by_key(|highlight| (highlight.field, highlight.from, Reverse(highlight.to)));
+    let mut kept: Vec<Highlight> = Vec::new();
+    for highlight in found {
+        let within = kept.last().is_some_and(|last| last.field == highlight.field && highlight.to <= last.to);
+        if !within {
+            kept.push(highlight);
         }
     }
+    kept.sort_unstable();
+    kept
 }
 
 #[cfg(test)]
@@ -115,6 +108,13 @@ mod tests {
     fn the_words_of_a_phrase_are_marked_only_where_they_stand_together() {
         let text = "the app is down. Is the app down? App down!";
         assert_eq!(matched("\"app down\"", None, text), ["app down", "App down"]);
+    }
+
+    #[test]
+    fn of_a_distance_the_words_that_made_it_are_marked() {
+        let text = "down. The app is down now, and the other app is not.";
+        assert_eq!(matched("app ONEAR/2 down", None, text), ["app", "down"]);
+        assert_eq!(matched("ap* NEAR/2 \"is down\"", None, text), ["app", "is down"]);
     }
 
     #[test]

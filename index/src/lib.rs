@@ -21,6 +21,7 @@ mod schema;
 mod search;
 mod stage;
 mod store;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod watchlist;
@@ -45,6 +46,7 @@ use crate::store::Store;
 
 pub use dead_letters::{Letter, LetterPage, LetterSummary, RedriveAnswer, RedriveRequest, RefusedLetter};
 pub use erasures::{ErasureAnswer, ErasureProgress, ErasureRequest};
+pub use temporary::TemporaryIndex;
 pub use watchlist::{OwnedDefinitions, PublishAnswer, PublishRequest};
 
 /// The wait before the index is opened again after a commit failed, such as on a full disk.

@@ -255,9 +255,9 @@ impl Form {
             choices
         };
         let plain = |values: Vec<String>| values.into_iter().map(|value| (value.clone(), value)).collect();
-        let subjects = watchlist.subjects().map(|subject| (subject.id.clone(), subject.name.clone()));
+        let subjects = watchlist.watched().map(|subject| (subject.id.clone(), subject.name.clone()));
         let sentiments = ["negative", "neutral", "positive"].map(str::to_owned).to_vec();
-        let mut zones: Vec<String> = watchlist.subjects().map(|subject| subject.zone.clone()).collect();
+        let mut zones: Vec<String> = watchlist.watched().map(|subject| subject.zone.clone()).collect();
         zones.push("UTC".to_owned());
         zones.sort_unstable();
         zones.dedup();

@@ -2,7 +2,7 @@
 
 use earshot_common::events::Polarity;
 use earshot_common::query;
-use earshot_common::time::Timestamp;
+use earshot_common::time::{Clock, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -106,6 +106,7 @@ impl Parameters {
         let own = |name| self.get(name).map(str::to_owned);
         let filter = Filter {
             query,
+            now: Clock::system().now(),
             subject: own("subject"),
             source: own("source"),
             lang: own("lang"),

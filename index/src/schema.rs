@@ -2,9 +2,11 @@
 //!
 //! What belongs here: everything that a change of the fields touches, and the number that must then rise.
 
+use earshot_common::definitions::Search;
 use earshot_common::events::{Enriched, Lane, RawPosition, encode};
 use earshot_common::keys::{AuthorKey, MentionKey};
-use earshot_common::text;
+use earshot_common::query::{self, Facts};
+use earshot_common::text::{self, Form};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
 };
@@ -12,16 +14,18 @@ use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 use tantivy::{Index, TantivyDocument, Term};
 
 /// Rises with every change of the fields: an index of another version is built anew beside this one.
-pub(crate) const SCHEMA_VERSION: u32 = 2;
+pub(crate) const SCHEMA_VERSION: u32 = 3;
 
 /// The name that the schema knows our tokenizer by.
 const TOKENIZER: &str = "earshot";
+/// The same for words with their case and accents.
+const EXACT_TOKENIZER: &str = "earshot-exact";
 
 /// Names of the fields that are read by name, since they are columns.
 pub(crate) const TIME: &str = "time";
 pub(crate) const TIE: &str = "tie";
 const REVISION: &str = "revision";
-const OFFSET: &str = "raw_offset";
+pub(crate) const OFFSET: &str = "raw_offset";
 const WATCHLIST: &str = "watchlist";
 const DELETED: &str = "deleted";
 
@@ -32,7 +36,16 @@ pub(crate) struct Fields {
     pub(crate) key: Field,
     pub(crate) title: Field,
     pub(crate) text: Field,
-    /// Subjects that count.
+    /// The words of title and text with their case and accents, at the same positions.
+    pub(crate) title_exact: Field,
+    pub(crate) text_exact: Field,
+    /// `name:value`: what queries ask for by a field's name.
+    pub(crate) fact: Field,
+    /// The author's followers, where known.
+    pub(crate) followers: Field,
+    /// Accounts that could have seen it, where known.
+    pub(crate) reach: Field,
+    /// Subjects that count, and the searches that matched as subjects.
     pub(crate) subject: Field,
     /// Subjects that wait for a person to say.
     doubtful: Field,
@@ -73,12 +86,23 @@ pub(crate) fn schema() -> (Schema, Fields) {
             .set_tokenizer(TOKENIZER)
             .set_index_option(IndexRecordOption::WithFreqsAndPositions),
     );
+    let exact_words = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(EXACT_TOKENIZER)
+            .set_fieldnorms(false)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
+    );
     let column = NumericOptions::default().set_fast();
     let fields = Fields {
         id: schema.add_text_field("id", exact.clone()),
         key: schema.add_text_field("key", exact.clone()),
         title: schema.add_text_field("title", words.clone()),
         text: schema.add_text_field("text", words),
+        title_exact: schema.add_text_field("title_exact", exact_words.clone()),
+        text_exact: schema.add_text_field("text_exact", exact_words),
+        fact: schema.add_text_field("fact", exact.clone()),
+        followers: schema.add_u64_field("followers", column.clone().set_indexed()),
+        reach: schema.add_u64_field("reach", column.clone().set_indexed()),
         subject: schema.add_text_field("subject", exact.clone()),
         doubtful: schema.add_text_field("doubtful", exact.clone()),
         source: schema.add_text_field("source", exact.clone()),
@@ -102,7 +126,14 @@ pub(crate) fn schema() -> (Schema, Fields) {
 
 /// Teaches an index our words.
 pub(crate) fn register_tokenizer(index: &Index) {
-    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(Words::default()));
+    for (name, form) in [(TOKENIZER, Form::Folded), (EXACT_TOKENIZER, Form::Exact)] {
+        index.tokenizers().register(name, TextAnalyzer::from(Words { form, tokens: Vec::new() }));
+    }
+}
+
+/// The term of a field's value in queries.
+pub(crate) fn fact(field: query::Field, value: &str) -> String {
+    format!("{}:{value}", field.name())
 }
 
 /// What orders the versions of one mention: the newest one stands, in whatever order they arrive.
@@ -165,8 +196,19 @@ impl Fields {
         let mut document = self.begin(&mention.id, Version::of_upsert(enriched), enriched.raw.partition);
         if let Some(title) = &mention.title {
             document.add_text(self.title, title);
+            document.add_text(self.title_exact, title);
         }
         document.add_text(self.text, &mention.text);
+        document.add_text(self.text_exact, &mention.text);
+        let facts = Facts::of(enriched);
+        for (field, value) in &facts.values {
+            document.add_text(self.fact, fact(*field, value));
+        }
+        for (field, number) in [(self.followers, facts.followers), (self.reach, facts.reach)] {
+            if let Some(number) = number {
+                document.add_u64(field, number);
+            }
+        }
         for tag in &enriched.entities {
             match tag.lane {
                 Lane::Sure => {
@@ -176,6 +218,11 @@ impl Fields {
                 }
                 Lane::Doubtful => document.add_text(self.doubtful, &tag.subject),
             }
+        }
+        for search in &enriched.searches {
+            let id = Search::subject_id(search);
+            document.add_text(self.subject, &id);
+            document.add_text(self.subject_sentiment, format!("{id}:{}", enriched.sentiment.label.as_str()));
         }
         document.add_text(self.source, &mention.source.id);
         document.add_text(self.network, &mention.source.network);
@@ -213,9 +260,10 @@ impl Fields {
     }
 }
 
-/// [`text::terms`] as tantivy takes it.
-#[derive(Clone, Default)]
+/// [`text::terms_as`] as tantivy takes it.
+#[derive(Clone)]
 struct Words {
+    form: Form,
     tokens: Vec<Token>,
 }
 
@@ -229,7 +277,7 @@ impl Tokenizer for Words {
     type TokenStream<'a> = WordStream<'a>;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
-        self.tokens = text::terms(text)
+        self.tokens = text::terms_as(self.form, text)
             .into_iter()
             .map(|term| Token {
                 offset_from: term.bytes.start,

@@ -15,5 +15,7 @@ pub mod node;
 pub mod oracle;
 pub mod prometheus;
 pub mod proxy;
+pub mod random_queries;
 pub mod receiver;
+pub mod standing_queries;
 pub mod watch;

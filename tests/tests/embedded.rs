@@ -171,3 +171,58 @@ async fn a_deletion_takes_the_text_away_and_an_older_copy_does_not_bring_it_back
     watch.until_searchable(1).await.unwrap();
     assert_eq!(watch.all_ids("q=card").await.unwrap(), Vec::<String>::new());
 }
+
+const SEARCHES: &str = r#"
+[[search]]
+id = "cards"
+name = "Blocked cards"
+query = "card NEAR/3 (blocked OR frozen)"
+
+[[rule]]
+id = "cards-strong"
+when = "each mention"
+searches = ["cards"]
+filter = "author:live*"
+sentiment_at_most = -0.3
+reach_at_least = 1000
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_search_finds_on_the_stream_what_it_finds_in_the_index_and_raises_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    input::write_settings(folder.path(), SEARCHES, "").unwrap();
+    let node = Node::up(binary(), folder.path()).await.unwrap();
+    let watch = Watch::new(&node.address);
+    let post = async |n: u32, text: &str| {
+        let mention = live_mention(n, text, Some(5_000));
+        assert!(watch.post_signed("test", DOOR_SECRET, &format!("s{n}"), &mention).await.unwrap());
+    };
+    post(1, "Horrible: my card was blocked again, the worst bank").await;
+    post(2, "Horrible: my card is fine, and the street was blocked, the worst day").await;
+    let is_alert = |a: &Value| {
+        a["alerts"].as_array().is_some_and(|alerts| alerts.iter().any(|a| a["rule"] == "cards-strong"))
+    };
+    let answer = watch.until("/api/alerts", is_alert).await.unwrap();
+    assert_eq!(alerts_of(&answer), [("cards-strong".to_owned(), "search:cards".to_owned())]);
+    watch.until_searchable(2).await.unwrap();
+    let in_index = watch.all_ids("q=card%20NEAR/3%20(blocked%20OR%20frozen)").await.unwrap();
+    assert_eq!(in_index, ["test:live-1"]);
+    assert_eq!(watch.all_ids("subject=search:cards").await.unwrap(), in_index);
+
+    // The search changes while mentions flow: what comes behind is judged by the new one.
+    let changed = SEARCHES.replace("NEAR/3 (blocked OR frozen)", "AND fine");
+    std::fs::write(folder.path().join("watchlist.toml"), changed).unwrap();
+    let apply = ["apply", "--server", &node.address];
+    assert!(node::command(binary(), folder.path(), &apply).await.unwrap().0);
+    for n in 3.. {
+        post(n, "my card is fine").await;
+        watch.until_searchable(u64::from(n)).await.unwrap();
+        if watch.all_ids("subject=search:cards").await.unwrap().len() == 2 {
+            break;
+        }
+    }
+    let (ok, _, said) =
+        node::command(binary(), folder.path(), &["query", "check", "a OR b c"]).await.unwrap();
+    assert!(!ok && said.contains("query, character 8"), "{said}");
+    assert!(node.stop().await.unwrap());
+}

@@ -21,10 +21,10 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use earshot_common::definitions::{Rule, Watchlist};
+use earshot_common::definitions::{Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, History, Lane, Origin, PartitionProgress, SchemaVersion, Signal,
-    SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition,
+    AlertEvent, DefinitionVersion, History, Origin, PartitionProgress, SchemaVersion, Signal, SignalRecord,
+    SourceHealth, SourceStatus, SubjectSignal, Transition,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -142,13 +142,13 @@ impl State {
         }
     }
 
-    /// Takes a mention in, for each of its subjects that is watched.
+    /// Takes a mention in, for each of its subjects and searches that is watched.
     fn mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.unwrap_or_default().max(self.newest);
         let mut events = Vec::new();
-        for subject in signal.subjects.iter().filter(|subject| subject.lane == Lane::Sure) {
-            self.mention_of(signal, subject, now, &mut events);
+        for subject in signal.concerned() {
+            self.mention_of(signal, &subject, now, &mut events);
         }
         events
     }
@@ -255,6 +255,7 @@ impl State {
         self.copied.insert(version.id.clone(), self.cause.appended);
         match version.id.split_once('/') {
             Some(("subject", id)) => self.define_subject(id),
+            Some(("search", id)) => self.define_subject(&Search::subject_id(id)),
             Some(("rule", id)) => self.define_rule(id),
             _ => Vec::new(),
         }
@@ -279,7 +280,7 @@ impl State {
         }
         let rules: Vec<(u64, Rule)> =
             self.watchlist.rules().map(|(version, rule)| (version, rule.clone())).collect();
-        for (version, rule) in rules.iter().filter(|(_, rule)| rule.subjects.iter().any(|name| name == id)) {
+        for (version, rule) in rules.iter().filter(|(_, rule)| rule.watches(id)) {
             self.attach(id, *version, rule);
         }
         events
@@ -291,7 +292,7 @@ impl State {
         let subjects: Vec<String> = self.subjects.keys().cloned().collect();
         let mut events = Vec::new();
         for subject in subjects {
-            let wanted = rule.as_ref().filter(|(_, rule)| rule.subjects.contains(&subject));
+            let wanted = rule.as_ref().filter(|(_, rule)| rule.watches(&subject));
             events.extend(self.detach_unless(&subject, id, wanted.map(|(_, rule)| rule)));
             if let Some((version, rule)) = wanted {
                 self.attach(&subject, *version, rule);
@@ -312,7 +313,7 @@ impl State {
     fn detach_unless(&mut self, subject: &str, id: &str, wanted: Option<&Rule>) -> Option<AlertEvent> {
         let watched = self.subjects.get(subject)?;
         let rule = watched.rules.iter().position(|watch| watch.rule.id == id)?;
-        if wanted.is_some_and(|wanted| wanted.condition == watched.rules[rule].rule.condition) {
+        if wanted.is_some_and(|wanted| wanted.asks_for_the_same(&watched.rules[rule].rule)) {
             return None;
         }
         let resolved = self.transition(subject, rule, Transition::Resolved);
@@ -407,10 +408,10 @@ impl State {
         cause: Cause,
     ) -> Self {
         let mut state = Self { historic: true, watchlist: watchlist.clone(), cause, ..Self::default() };
-        for subject in watchlist.subjects() {
+        for subject in watchlist.watched() {
             let spans = spans.get(&subject.id).cloned().unwrap_or_default();
             let mut watched = Watched::new(subject.clone(), true, spans);
-            for (version, rule) in watchlist.rules().filter(|(_, rule)| rule.subjects.contains(&subject.id)) {
+            for (version, rule) in watchlist.rules().filter(|(_, rule)| rule.watches(&subject.id)) {
                 watched.attach(version, rule);
             }
             state.subjects.insert(subject.id.clone(), watched);

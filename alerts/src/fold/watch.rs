@@ -384,7 +384,8 @@ impl Watch {
         now: Timestamp,
     ) -> Option<Transition> {
         let reaches = signal.reach.is_some_and(|reach| reach >= condition.reach_at_least);
-        let satisfied = reaches && subject.polarity <= condition.sentiment_at_most;
+        let passes = self.rule.filter.is_none() || signal.matched.contains(&self.rule.filter_id());
+        let satisfied = passes && reaches && subject.polarity <= condition.sentiment_at_most;
         if !satisfied || self.matched.take(signal.mention, 0, now) != Novelty::New {
             return None;
         }

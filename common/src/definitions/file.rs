@@ -1,4 +1,4 @@
-//! Watchlist files: TOML with `[[subject]]`, `[[rule]]`, `[[route]]` and `[[source]]`.
+//! Watchlist files: TOML with `[[subject]]`, `[[search]]`, `[[rule]]`, `[[route]]` and `[[source]]`.
 //!
 //! What belongs here: everything that is wrong with a definition by itself, said with file, line, field and
 //! value. What is wrong between definitions is [`super::Watchlist`]'s to say.
@@ -7,7 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rule::RuleForm;
-use super::{Condition, Definition, Route, Rule, Source, Subject};
+use super::search::standing_query;
+use super::{Condition, Definition, Route, Rule, Search, Source, Subject};
 
 /// What is wrong with a watchlist file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,8 @@ struct Tables {
     #[serde(default)]
     subject: Vec<Spanned<Subject>>,
     #[serde(default)]
+    search: Vec<Spanned<Search>>,
+    #[serde(default)]
     rule: Vec<Spanned<RuleForm>>,
     #[serde(default)]
     route: Vec<Spanned<Route>>,
@@ -44,6 +47,9 @@ pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> 
     let mut found: Vec<(usize, Result<Definition, String>)> = Vec::new();
     for table in tables.subject {
         found.push((table.span().start, Ok(Definition::Subject(table.into_inner()))));
+    }
+    for table in tables.search {
+        found.push((table.span().start, Ok(Definition::Search(table.into_inner()))));
     }
     for table in tables.rule {
         found.push((table.span().start, rule_of(table.into_inner()).map(Definition::Rule)));
@@ -70,6 +76,7 @@ pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> 
 pub fn check(definition: &Definition) -> Result<(), String> {
     match definition {
         Definition::Subject(subject) => check_subject(subject),
+        Definition::Search(search) => check_search(search),
         Definition::Rule(rule) => check_rule(rule),
         Definition::Route(route) => check_route(route),
         Definition::Source(source) => check_source(source),
@@ -85,10 +92,23 @@ fn check_subject(subject: &Subject) -> Result<(), String> {
     if subject.aliases.iter().any(|alias| alias.text.trim().is_empty()) {
         return named("`aliases` has an empty one");
     }
-    if let Err(error) = jiff::tz::TimeZone::get(&subject.zone) {
-        return named(&format!("`zone = \"{}\"` is not a known time zone: {error}", subject.zone));
+    check_zone(&subject.zone).or_else(|what| named(&what))
+}
+
+fn check_zone(zone: &str) -> Result<(), String> {
+    match jiff::tz::TimeZone::get(zone) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("`zone = \"{zone}\"` is not a known time zone: {error}")),
     }
-    Ok(())
+}
+
+fn check_search(search: &Search) -> Result<(), String> {
+    check_id("search", &search.id)?;
+    let named = |what: String| Err(format!("search `{}`: {what}", search.id));
+    if let Err(error) = standing_query(&search.query) {
+        return named(format!("`query`: {error}"));
+    }
+    check_zone(&search.zone).or_else(named)
 }
 
 fn rule_of(form: RuleForm) -> Result<Rule, String> {
@@ -101,8 +121,23 @@ fn rule_of(form: RuleForm) -> Result<Rule, String> {
 fn check_rule(rule: &Rule) -> Result<(), String> {
     check_id("rule", &rule.id)?;
     let named = |what: String| Err(format!("rule `{}`: {what}", rule.id));
-    if rule.subjects.is_empty() {
-        return named("`subjects` is empty: name at least one".to_owned());
+    if rule.subjects.is_empty() && rule.searches.is_empty() {
+        return named("`subjects` and `searches` are empty: name at least one".to_owned());
+    }
+    match (&rule.filter, &rule.condition) {
+        (Some(_), Condition::Count(_)) => {
+            return named(
+                "`filter` belongs to `when = \"each mention\"`; to count what a query matches, define a search such as \
+                 `entity:ID AND …` and name it under `searches`"
+                    .to_owned(),
+            );
+        }
+        (Some(filter), Condition::Each(_)) => {
+            if let Err(error) = standing_query(filter) {
+                return named(format!("`filter`: {error}"));
+            }
+        }
+        (None, _) => {}
     }
     if !(1..=10).contains(&rule.severity) {
         return named(format!("`severity = {}` must be between 1 and 10", rule.severity));
@@ -192,6 +227,38 @@ mod tests {
         // What is read back from a topic is the same.
         let json = serde_json::to_string(&definitions).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions);
+    }
+
+    #[test]
+    fn searches_and_filters_are_queries_that_can_stand_on_the_stream() {
+        let text = "[[search]]\nid = \"app\"\nquery = \"harbor NEAR/5 app\"\n[[rule]]\nid = \"r\"\nwhen = \"each mention\"\n\
+                    searches = [\"app\"]\nfilter = \"lang:en\"\n";
+        let definitions = parse_file("f", text).unwrap();
+        assert_eq!(definitions.iter().map(Definition::key).collect::<Vec<_>>(), ["search/app", "rule/r"]);
+        let json = serde_json::to_string(&definitions).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions);
+        refused(
+            "\n[[search]]\nid = \"a\"\nquery = \"a OR b c\"\n",
+            expect![
+                "harbor.toml:2: search `a`: `query`: query, character 8: AND (also words side by side) and OR stand side by side; say which goes first with parentheses: `(a AND b) OR c` or `a AND (b OR c)`"
+            ],
+        );
+        refused(
+            "[[search]]\nid = \"a\"\nquery = \"a after:-7d\"\n",
+            expect![
+                "harbor.toml:1: search `a`: `query`: after:-604800s cannot stand on the stream: a time relative to now is another one at every reading; give a date, or leave it out: the stream is always new"
+            ],
+        );
+        refused(
+            "[[rule]]\nid = \"r\"\nwhen = \"count of mentions against expectation\"\nsubjects = [\"a\"]\nfilter = \"b\"\n",
+            expect![[
+                r#"harbor.toml:1: rule `r`: `filter` belongs to `when = "each mention"`; to count what a query matches, define a search such as `entity:ID AND …` and name it under `searches`"#
+            ]],
+        );
+        refused(
+            "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\n",
+            expect!["harbor.toml:1: rule `r`: `subjects` and `searches` are empty: name at least one"],
+        );
     }
 
     use super::super::Case;

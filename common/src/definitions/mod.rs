@@ -1,10 +1,11 @@
-//! What people define: subjects, rules, routes and sources, and how they are read from files.
+//! What people define: subjects, searches, rules, routes and sources, and how they are read from files.
 //!
 //! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
 
 mod file;
 mod follow;
 mod rule;
+mod search;
 mod watchlist;
 
 use std::fmt;
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use file::{FileError, check, parse_file};
 pub use follow::follow;
-pub use rule::{Condition, CountCondition, EachCondition, Rule, Window};
+pub use rule::{Condition, CountCondition, EachCondition, FILTER_PREFIX, Rule, Window};
+pub use search::{Search, standing_query};
 pub use watchlist::{Watchlist, WatchlistError, difference};
 
 /// One thing that people defined.
@@ -23,6 +25,8 @@ pub use watchlist::{Watchlist, WatchlistError, difference};
 pub enum Definition {
     /// Something watched.
     Subject(Subject),
+    /// A saved query.
+    Search(Search),
     /// When it raises an alert.
     Rule(Rule),
     /// Who hears of it.
@@ -36,6 +40,7 @@ impl Definition {
     pub fn key(&self) -> String {
         let (kind, id) = match self {
             Self::Subject(subject) => ("subject", &subject.id),
+            Self::Search(search) => ("search", &search.id),
             Self::Rule(rule) => ("rule", &rule.id),
             Self::Route(route) => ("route", &route.id),
             Self::Source(source) => ("source", &source.id),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Search;
+
 /// When subjects raise an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "RuleForm", into = "RuleForm")]
@@ -12,6 +14,10 @@ pub struct Rule {
     pub id: String,
     /// Ids of the subjects that it watches, each by itself.
     pub subjects: Vec<String>,
+    /// Ids of the searches that it watches, each by itself.
+    pub searches: Vec<String>,
+    /// Of *each mention*: a query that the mention must match too.
+    pub filter: Option<String>,
     /// What has to happen.
     pub condition: Condition,
     /// 1 to 10.
@@ -74,6 +80,31 @@ impl Window {
     }
 }
 
+impl Rule {
+    /// Whether it watches a subject, or a search as a subject ([`Search::subject_id`]).
+    pub fn watches(&self, subject: &str) -> bool {
+        self.watched().any(|watched| watched == subject)
+    }
+
+    /// The subjects that it watches, and the searches as subjects.
+    pub fn watched(&self) -> impl Iterator<Item = String> {
+        self.subjects.iter().cloned().chain(self.searches.iter().map(|search| Search::subject_id(search)))
+    }
+
+    /// What a signal names the rule's filter by among the queries that matched.
+    pub fn filter_id(&self) -> String {
+        format!("{FILTER_PREFIX}{}", self.id)
+    }
+
+    /// Whether it asks for the same as another rule.
+    pub fn asks_for_the_same(&self, other: &Self) -> bool {
+        self.condition == other.condition && self.filter == other.filter
+    }
+}
+
+/// How the names of filters begin among the queries that matched; no search's id can.
+pub const FILTER_PREFIX: &str = "rule:";
+
 impl fmt::Display for Rule {
     /// The rule in words, as alerts carry it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +124,10 @@ impl fmt::Display for Rule {
                 count.probability_below,
                 count.authors_at_least
             ),
+        }?;
+        match &self.filter {
+            Some(filter) => write!(f, ", where {filter}"),
+            None => Ok(()),
         }
     }
 }
@@ -104,7 +139,12 @@ impl fmt::Display for Rule {
 pub(super) struct RuleForm {
     pub(super) id: String,
     when: When,
+    #[serde(default)]
     pub(super) subjects: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    searches: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
     #[serde(default = "default_severity")]
     severity: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -176,7 +216,15 @@ impl From<RuleForm> for Rule {
                 little_data_at_least: form.little_data_at_least.unwrap_or(20),
             }),
         };
-        Self { id: form.id, subjects: form.subjects, condition, severity: form.severity, route: form.route }
+        Self {
+            id: form.id,
+            subjects: form.subjects,
+            searches: form.searches,
+            filter: form.filter,
+            condition,
+            severity: form.severity,
+            route: form.route,
+        }
     }
 }
 
@@ -186,6 +234,8 @@ impl From<Rule> for RuleForm {
             id: rule.id,
             when: When::Each,
             subjects: rule.subjects,
+            searches: rule.searches,
+            filter: rule.filter,
             severity: rule.severity,
             route: rule.route,
             sentiment_at_most: None,

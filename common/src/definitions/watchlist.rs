@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Definition, Route, Rule, Source, Subject};
+use super::{Definition, Route, Rule, Search, Source, Subject};
 use crate::events::{DefinitionVersion, SchemaVersion};
 
 /// The newest version of each definition. A fold over the topic `watchlist`.
 #[derive(Clone, Debug, Default)]
 pub struct Watchlist {
     entries: BTreeMap<String, DefinitionVersion>,
+    /// The searches in force as subjects of the decision side.
+    searches: BTreeMap<String, Subject>,
     next: u64,
 }
 
@@ -46,6 +48,13 @@ impl Watchlist {
     /// Takes a version in; `offset` is its place in `watchlist`.
     pub fn take(&mut self, offset: u64, mut version: DefinitionVersion) {
         self.next = self.next.max(offset + 1);
+        if let Some(id) = version.id.strip_prefix("search/") {
+            self.searches.remove(&Search::subject_id(id));
+        }
+        if let Some(Definition::Search(search)) = &version.definition {
+            let subject = search.as_subject();
+            self.searches.insert(subject.id.clone(), subject);
+        }
         if version.definition.is_some() {
             version.version = Some(offset);
             self.entries.insert(version.id.clone(), version);
@@ -77,6 +86,19 @@ impl Watchlist {
         })
     }
 
+    /// What rules can watch: the subjects in force, and the searches as subjects.
+    pub fn watched(&self) -> impl Iterator<Item = &Subject> {
+        self.subjects().chain(self.searches.values())
+    }
+
+    /// The searches in force.
+    pub fn searches(&self) -> impl Iterator<Item = &Search> {
+        self.definitions().filter_map(|definition| match definition {
+            Definition::Search(search) => Some(search),
+            _ => None,
+        })
+    }
+
     /// The rules in force, each with the offset of its version.
     pub fn rules(&self) -> impl Iterator<Item = (u64, &Rule)> {
         self.entries.values().filter_map(|version| match &version.definition {
@@ -93,11 +115,11 @@ impl Watchlist {
         })
     }
 
-    /// A subject by its id.
+    /// A subject by its id, or a search as a subject ([`Search::subject_id`]).
     pub fn subject(&self, id: &str) -> Option<&Subject> {
         match self.definition(&format!("subject/{id}")) {
             Some(Definition::Subject(subject)) => Some(subject),
-            _ => None,
+            _ => self.searches.get(id),
         }
     }
 
@@ -122,11 +144,14 @@ impl Watchlist {
                     for subject in &rule.subjects {
                         self.require(definition, "subjects", subject, "subject")?;
                     }
+                    for search in &rule.searches {
+                        self.require(definition, "searches", search, "search")?;
+                    }
                     if let Some(route) = &rule.route {
                         self.require(definition, "route", route, "route")?;
                     }
                 }
-                Definition::Route(_) | Definition::Source(_) => {}
+                Definition::Search(_) | Definition::Route(_) | Definition::Source(_) => {}
             }
         }
         Ok(())
@@ -252,6 +277,29 @@ mod tests {
         assert_eq!(watchlist.next(), 5);
         let error = change(&watchlist, "file:two", &both).unwrap_err().to_string();
         assert!(error.contains("subject/a is defined twice, by file:one and by file:two"), "{error}");
+    }
+
+    #[test]
+    fn a_search_is_watched_like_a_subject() {
+        let text = "[[search]]\nid = \"app\"\nname = \"App trouble\"\nquery = \"app\"\nzone = \"Europe/Berlin\"\n\
+                    [[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsearches = [\"app\"]\n";
+        let mut watchlist = Watchlist::default();
+        let owners = |text: &str| vec![("file:f".to_owned(), parse_file("f", text).unwrap())];
+        let changes = difference(&watchlist, owners(text)).unwrap();
+        publish(&mut watchlist, changes);
+        let subject = watchlist.subject("search:app").unwrap();
+        assert_eq!((subject.name.as_str(), subject.zone.as_str()), ("App trouble", "Europe/Berlin"));
+        assert!(watchlist.rules().all(|(_, rule)| rule.watches("search:app") && !rule.watches("app")));
+        assert_eq!(watchlist.subjects().count(), 0, "entities are not sought by it");
+        let changes = difference(&watchlist, owners("")).unwrap();
+        publish(&mut watchlist, changes);
+        assert_eq!(watchlist.watched().count(), 0);
+        let error =
+            difference(&Watchlist::default(), owners(&text.replace("[\"app\"]", "[\"ap\"]"))).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rule/r: `searches` names `ap`, and there is no search of that id; there are: app"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Deletion, Mention};
+use crate::definitions::SubjectKind;
 use crate::keys::StoryKey;
 use crate::time::Timestamp;
 
@@ -83,6 +84,9 @@ pub struct EnrichmentVersion {
 pub struct EntityTag {
     /// The subject's id.
     pub subject: String,
+    /// What the subject is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<SubjectKind>,
     /// What was found, in the order of the text.
     #[serde(default)]
     pub matches: Vec<EntityMatch>,

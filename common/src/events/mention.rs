@@ -46,6 +46,9 @@ pub struct Mention {
     pub text: String,
     /// Language as the source gave it (BCP 47).
     pub lang_given: Option<String>,
+    /// Country as the source gave it (ISO 3166-1, two letters).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
     /// Who wrote it, where known.
     pub author: Option<Author>,
     /// Id of the mention that this one answers.

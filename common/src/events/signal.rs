@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DefinitionVersion, Lane, Origin, RawPosition, SchemaVersion, SourceHealth};
+use crate::definitions::{FILTER_PREFIX, Search};
 use crate::keys::{AlertKey, AuthorKey, MentionKey, StoryKey};
 use crate::time::Timestamp;
 
@@ -49,6 +50,9 @@ pub struct Signal {
     pub event_time: Timestamp,
     /// The subjects that it concerns.
     pub subjects: Vec<SubjectSignal>,
+    /// Polarity of the whole message, -1 to 1: that towards a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polarity: Option<f32>,
     /// Accounts that could have seen it. `None` is unknown.
     pub reach: Option<u64>,
     /// Ids of the searches and rule filters that matched.
@@ -65,6 +69,21 @@ pub struct Signal {
     pub watchlist: u64,
     /// Names and versions of the lexicons that it was judged with.
     pub lexicon: String,
+}
+
+impl Signal {
+    /// The subjects that count, and the searches that matched as subjects.
+    pub fn concerned(&self) -> Vec<SubjectSignal> {
+        let sure = self.subjects.iter().filter(|subject| subject.lane == Lane::Sure).cloned();
+        let searches = self.matched.iter().filter(|id| !id.starts_with(FILTER_PREFIX));
+        let as_subject = |id: &String| SubjectSignal {
+            id: Search::subject_id(id),
+            polarity: self.polarity.unwrap_or_default(),
+            risk: Vec::new(),
+            lane: Lane::Sure,
+        };
+        sure.chain(searches.map(as_subject)).collect()
+    }
 }
 
 /// One subject of a signal.

@@ -9,7 +9,7 @@ mod patterns;
 use std::ops::Range;
 
 use aho_corasick::BuildError;
-use earshot_common::definitions::{Subject, Watchlist};
+use earshot_common::definitions::{Subject, SubjectKind, Watchlist};
 use earshot_common::events::{EntityMatch, Lane};
 use earshot_common::text::{CharacterOffsets, Token, TokenKind, fold, split_hashtag, tokens};
 
@@ -31,6 +31,8 @@ pub struct Matcher {
 pub struct NamedSubject {
     /// The subject's id.
     pub subject: String,
+    /// What the subject is.
+    pub kind: SubjectKind,
     /// Where it is named: the title's places first, then the text's, each in order; at last links that stand
     /// beside the text, which have an empty place.
     pub matches: Vec<EntityMatch>,
@@ -41,6 +43,7 @@ pub struct NamedSubject {
 #[derive(Debug)]
 struct Watched {
     id: String,
+    kind: SubjectKind,
     /// Of an executive: the company's place among the subjects.
     company: Option<usize>,
 }
@@ -78,6 +81,7 @@ impl Matcher {
         let place = |id: &String| subjects.iter().position(|subject| subject.id == *id);
         let watched = |subject: &&Subject| Watched {
             id: subject.id.clone(),
+            kind: subject.kind,
             company: subject.company.as_ref().and_then(place),
         };
         Ok(Self { subjects: subjects.iter().map(watched).collect(), patterns: Patterns::of(&subjects)? })
@@ -103,6 +107,7 @@ impl Matcher {
         let findings = corroborated_by_companies(&self.subjects, by_subject(found));
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
+            kind: self.subjects[finding.subject].kind,
             lane: if finding.corroboration.is_some() { Lane::Sure } else { Lane::Doubtful },
             matches: places(&finding, title.unwrap_or_default(), text),
         });

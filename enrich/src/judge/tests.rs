@@ -76,6 +76,7 @@ fn a_mention_is_judged_as_a_whole() {
           },
           "entities": [
             {
+              "kind": "brand",
               "lane": "sure",
               "matches": [
                 {
@@ -130,7 +131,7 @@ fn a_mention_is_judged_as_a_whole() {
 fn a_signal_has_what_decides_and_neither_text_nor_names() {
     let enriched = judged("Harbor's new CEO is not the problem, says United");
     let secret = Secret::from_bytes([7; 32]);
-    let signal = signal(&enriched, Timestamp::from_millis(9), &secret).unwrap();
+    let signal = signal(&enriched, Vec::new(), Timestamp::from_millis(9), &secret).unwrap();
     assert_eq!(signal.mention, MentionKey::of("hn:41983282"));
     assert_eq!(signal.author, Some(secret.author("hackernews:someone")));
     let subjects: Vec<_> =
@@ -145,7 +146,8 @@ fn a_signal_has_what_decides_and_neither_text_nor_names() {
 
 #[test]
 fn a_mention_of_nobody_makes_no_signal() {
-    assert_eq!(signal(&judged("a quiet day"), Timestamp::from_millis(9), &Secret::from_bytes([7; 32])), None);
+    let secret = Secret::from_bytes([7; 32]);
+    assert_eq!(signal(&judged("a quiet day"), Vec::new(), Timestamp::from_millis(9), &secret), None);
 }
 
 #[test]

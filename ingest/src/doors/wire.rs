@@ -34,6 +34,7 @@ struct WireMention {
     published: Option<Timestamp>,
     revision: Option<i64>,
     lang: Option<String>,
+    country: Option<String>,
     reply_to: Option<String>,
     repost_of: Option<String>,
     #[serde(default)]
@@ -135,6 +136,7 @@ fn event(value: &Value, provenance: &Provenance, collected: Timestamp) -> Result
         title: clean.title,
         text: clean.text,
         lang_given: cleaning::clean_name(wire.lang.as_deref()),
+        country: wire.country.as_deref().map(country).transpose()?,
         author: wire.author.and_then(|author| provenance.author(author)),
         reply_to: other("reply_to", &wire.reply_to)?,
         repost_of: other("repost_of", &wire.repost_of)?,
@@ -149,6 +151,14 @@ fn event(value: &Value, provenance: &Provenance, collected: Timestamp) -> Result
         collected,
         cut: clean.cut,
     })))
+}
+
+/// A country's code of ISO 3166-1, of two letters.
+fn country(code: &str) -> Result<String, String> {
+    match code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()) {
+        true => Ok(code.to_ascii_uppercase()),
+        false => Err(format!("`country` = {code:?} is no two-letter code of ISO 3166-1")),
+    }
 }
 
 impl Provenance {

@@ -77,6 +77,7 @@ impl<'o> Adapter<'o> {
             title: clean.title,
             text: clean.text,
             lang_given: cleaning::clean_name(cell(Field::Lang)),
+            country: None,
             author: author(network, cells),
             reply_to: None,
             repost_of: None,

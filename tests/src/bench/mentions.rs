@@ -216,6 +216,7 @@ impl Iterator for Mentions {
             url: Some(format!("https://social.example/@author{author}/{}", self.next)),
             title: None,
             text,
+            country: None,
             lang_given: None,
             author: Some(Author {
                 id: format!("bench:author{author}"),

@@ -5,6 +5,7 @@ mod definitions;
 mod each;
 mod past;
 mod replay;
+mod searches;
 mod situations;
 
 use std::fmt::Write;
@@ -62,6 +63,8 @@ struct Post {
     origin: Origin,
     lane: Lane,
     source: &'static str,
+    polarity: f32,
+    matched: Vec<&'static str>,
 }
 
 impl Post {
@@ -76,7 +79,15 @@ impl Post {
             origin: Origin::Live,
             lane: Lane::Sure,
             source: "hn",
+            polarity: 0.0,
+            matched: Vec::new(),
         }
+    }
+
+    fn matched(mut self, ids: &[&'static str], polarity: f32) -> Self {
+        self.matched = ids.to_vec();
+        self.polarity = polarity;
+        self
     }
 
     fn about(mut self, subject: &'static str, polarity: f32) -> Self {
@@ -105,8 +116,9 @@ impl Post {
             story: self.story.map(|story| StoryKey::of("1", story)),
             event_time,
             subjects: self.subjects.iter().map(subject).collect(),
+            polarity: Some(self.polarity),
             reach: self.reach,
-            matched: Vec::new(),
+            matched: self.matched.iter().map(|id| (*id).to_owned()).collect(),
             source: self.source.to_owned(),
             raw: RawPosition { partition: 0, offset: raw_offset },
             raw_appended: None,

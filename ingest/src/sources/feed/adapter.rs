@@ -73,6 +73,7 @@ fn mention(feed: &Feed, entry: &Entry, source: &Source, collected: Timestamp) ->
         title: clean.title,
         text: clean.text,
         lang_given: cleaning::clean_name(entry.language.as_deref().or(feed.language.as_deref())),
+        country: None,
         author,
         reply_to: None,
         repost_of: None,
