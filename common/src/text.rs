@@ -254,7 +254,8 @@ pub fn url_host(url: &str) -> Option<&str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit('@').next()?.split(':').next()?;
-    let host = host.strip_prefix("www.").unwrap_or(host);
+    let www = host.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."));
+    let host = if www { &host[4..] } else { host };
     (!host.is_empty()).then_some(host)
 }
 
@@ -394,6 +395,12 @@ mod tests {
             terms_of("#CancelledFlight @apple"),
             wanted.map(|(position, text)| (position, text.to_owned()))
         );
+    }
+
+    #[test]
+    fn a_host_is_without_www_however_it_is_written() {
+        assert_eq!(url_host("https://WWW.Harbor.example:80/x"), Some("Harbor.example"));
+        assert_eq!(url_host("http://t.co"), Some("t.co"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The query language's back end for tantivy, and the one place where filters become part of a query.
 
+mod careful;
 mod place;
 mod wildcard;
 
@@ -15,6 +16,7 @@ use tantivy::query::{
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
+use self::careful::Careful;
 use self::place::PlaceQuery;
 use self::wildcard::WildcardQuery;
 use crate::schema::{Fields, fact};
@@ -112,7 +114,7 @@ fn translate(query: &Query, fields: &Fields, now: Timestamp) -> Box<dyn TantivyQ
         Query::Not(part) => Box::new(BooleanQuery::new(vec![
             // By itself an exclusion matches nothing in tantivy; here it matches all the rest.
             (Occur::Must, unscored(Box::new(AllQuery))),
-            (Occur::MustNot, translate(part, fields, now)),
+            (Occur::MustNot, Box::new(Careful(translate(part, fields, now)))),
         ])),
     }
 }
