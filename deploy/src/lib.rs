@@ -7,6 +7,8 @@
 
 mod client;
 mod demo;
+mod evaluate;
+mod explain;
 mod import;
 mod init;
 mod password;
@@ -51,6 +53,11 @@ enum Command {
     Check,
     /// Create the topics that are missing, verify the rest, and show what they hold
     Topics,
+    /// Say what the judge makes of a text, about whom, and why
+    Explain(explain::ExplainCommand),
+    /// Judge labelled texts, to measure how well the judge does
+    #[command(subcommand)]
+    Evaluate(evaluate::EvaluateCommand),
     /// Make the hash of a password for `login.password_hash`
     HashPassword,
 }
@@ -96,6 +103,8 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Init(command) => init::init(command),
         Command::Check => watchlist::check(&Settings::load(&line.settings)?),
         Command::Topics => topics::topics(&Settings::load(&line.settings)?).await,
+        Command::Explain(command) => explain::explain(command, &line.settings),
+        Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod input;
+pub mod labelled;
 pub mod mail;
 pub mod node;
 pub mod watch;
