@@ -17,6 +17,7 @@ use earshot_common::settings::Settings;
 use earshot_common::stage::{Fate, Stage};
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS, WATCHLIST};
 use earshot_enrich::metrics::Metrics;
+use earshot_enrich::sentiment::Lexicon;
 use earshot_enrich::stage::EnrichStage;
 use serde_json::json;
 use tempfile::TempDir;
@@ -150,7 +151,7 @@ fn stage(context: &Context, watchlist: watch::Receiver<Arc<Watchlist>>) -> Enric
     let metrics = Metrics::declare(&context.registry).unwrap();
     // The sender may go: what it sent stays.
     let (_, erased) = watch::channel(Arc::default());
-    EnrichStage::new(context, metrics, watchlist, erased).unwrap()
+    EnrichStage::new(context, metrics, Arc::new(Lexicon::english()), watchlist, erased).unwrap()
 }
 
 /// A raw record as the loop hands it over.

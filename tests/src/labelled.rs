@@ -33,12 +33,21 @@ pub enum Kind {
 
 /// Reads labelled texts.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
+    rows(path, |row| row_of(&row))
+}
+
+/// Reads the texts of rows that need no label.
+pub fn texts(path: &Path) -> anyhow::Result<Vec<String>> {
+    rows(path, |row| row["text"].as_str().map(str::to_owned).context("`text` is no text"))
+}
+
+fn rows<R>(path: &Path, read: impl Fn(Value) -> anyhow::Result<R>) -> anyhow::Result<Vec<R>> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut rows = Vec::new();
     for (at, line) in BufReader::new(GzDecoder::new(file)).lines().enumerate() {
         let place = || format!("{}:{}", path.display(), at + 1);
         let row: Value = serde_json::from_str(&line.with_context(place)?).with_context(place)?;
-        rows.push(row_of(&row).with_context(place)?);
+        rows.push(read(row).with_context(place)?);
     }
     Ok(rows)
 }

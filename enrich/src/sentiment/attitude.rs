@@ -8,8 +8,8 @@ use super::roles::Role;
 /// What a text's weights are worth towards somebody.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    /// The value of each hit towards them.
-    pub(super) values: Vec<f32>,
+    /// The part of each hit's value that is meant for them.
+    pub(super) worth: Vec<f32>,
     /// Whether nothing is said of them, so that the message stands in.
     pub(super) fallback: bool,
 }
@@ -31,22 +31,21 @@ pub(super) fn towards(reading: &Reading, places: &[Range<usize>]) -> View {
     let own_clauses: Vec<bool> =
         reading.clauses.iter().map(|clause| named.iter().any(|word| clause.words.contains(word))).collect();
     let closeness = closeness(reading, &own_clauses);
-    let mut values = vec![0.0; reading.hits.len()];
+    let mut worth = vec![0.0; reading.hits.len()];
     let mut said = false;
     for (at, clause) in reading.clauses.iter().enumerate() {
         for hit in clause.hits.clone() {
-            values[hit] = reading.hits[hit].value() * closeness[at];
+            worth[hit] = closeness[at];
             said |= own_clauses[at];
         }
         if own_clauses[at] {
-            compared(reading, clause, &named, &mut values);
+            compared(reading, clause, &named, &mut worth);
         }
     }
     if !said {
-        let values = reading.hits.iter().map(|hit| hit.value() * FALLBACK).collect();
-        return View { values, fallback: true };
+        return View { worth: vec![FALLBACK; reading.hits.len()], fallback: true };
     }
-    View { values, fallback: false }
+    View { worth, fallback: false }
 }
 
 /// How much of what each clause says is meant for those who are named in their own clauses. Within a sentence a
@@ -80,7 +79,7 @@ fn closeness(reading: &Reading, own: &[bool]) -> Vec<f32> {
 }
 
 /// *X is better than Y* praises X and blames Y.
-fn compared(reading: &Reading, clause: &Clause, named: &[usize], values: &mut [f32]) {
+fn compared(reading: &Reading, clause: &Clause, named: &[usize], worth: &mut [f32]) {
     let roles = |at: usize| reading.roles[at];
     let Some(than) = clause.words.clone().find(|at| roles(*at).has(Role::Than)) else { return };
     let behind = named.iter().any(|word| clause.words.contains(word) && *word > than);
@@ -89,7 +88,7 @@ fn compared(reading: &Reading, clause: &Clause, named: &[usize], values: &mut [f
         let compares = roles(start).has(Role::Better) || roles(start).has(Role::Worse);
         if start < than {
             let by = if compares { COMPARISON } else { 1.0 };
-            values[at] *= if behind { -by } else { by };
+            worth[at] *= if behind { -by } else { by };
         }
     }
 }

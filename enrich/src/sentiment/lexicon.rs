@@ -3,11 +3,11 @@
 //! What belongs here: the files, their layers and their checks. A later layer overrides an earlier one, so that
 //! a team's own words have the last say. What does not: what a text makes of the weights, which is `rules`.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context as _;
 use earshot_common::text::fold;
+use hashbrown::HashMap;
 
 use super::roles::{Role, Roles};
 
@@ -37,9 +37,7 @@ const VERSION: &str = "earshot-en-1";
 const GENERAL: &str = "general.tsv";
 
 /// Shorter words are not looked for behind slips of the finger: too many words are like them.
-const SHORTEST_SLIP: usize = 4;
-/// Words that look like a slip of another and are none.
-const REAL_WORDS: &[&str] = &[];
+const SHORTEST_SLIP: usize = 3;
 
 /// A line of a lexicon that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -259,7 +257,7 @@ impl Lexicon {
                 letters.extend_from_slice(word.as_bytes());
                 letters.swap(at - 1, at);
                 let slip = String::from_utf8_lossy(&letters).into_owned();
-                if !self.ids.contains_key(&slip) && !REAL_WORDS.contains(&slip.as_str()) {
+                if !self.ids.contains_key(&slip) {
                     // Of two words that could be meant the first in the alphabet is taken: always the same.
                     let known = self.slips.entry(slip).or_insert(*id);
                     if self.names[*id as usize] < self.names[*known as usize] {

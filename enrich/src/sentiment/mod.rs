@@ -30,7 +30,7 @@ pub fn places_of(text: &str, name: &str, characters: Option<(u64, u64)>) -> Vec<
     let byte =
         |character: u64| text.char_indices().nth(character as usize).map_or(text.len(), |(byte, _)| byte);
     if let Some((from, to)) = characters {
-        return vec![byte(from)..byte(to.max(from))];
+        return Vec::from([byte(from)..byte(to.max(from))]);
     }
     let (lower, name) = (text.to_lowercase(), name.to_lowercase());
     // Where letters change their length with case, places in one are no places in the other.
@@ -108,7 +108,9 @@ impl Read {
     /// The polarity towards what is named at some places, in bytes of title and text as one.
     pub fn towards(&self, places: &[Range<usize>]) -> Sentiment {
         let view = attitude::towards(&self.reading, places);
-        self.sentiment(&view.values, score::of_attitude(&view.values), view.fallback)
+        let hits = self.reading.hits.iter().zip(&view.worth);
+        let values: Vec<f32> = hits.map(|(hit, worth)| hit.value() * worth).collect();
+        self.sentiment(&values, score::of_attitude(&values), view.fallback)
     }
 
     /// Places in characters of the title or the text, as bytes of both as one.
@@ -126,15 +128,25 @@ impl Read {
 
     /// The words that weigh something, in the order of the text.
     pub fn weighed(&self, lexicon: &Lexicon) -> Vec<Weighed> {
+        let values: Vec<f32> = self.reading.hits.iter().map(|_| 1.0).collect();
+        self.weighed_by(lexicon, &values)
+    }
+
+    /// The words that weigh something, with what they are worth towards what is named at some places.
+    pub fn weighed_towards(&self, lexicon: &Lexicon, places: &[Range<usize>]) -> Vec<Weighed> {
+        self.weighed_by(lexicon, &attitude::towards(&self.reading, places).worth)
+    }
+
+    fn weighed_by(&self, lexicon: &Lexicon, worth: &[f32]) -> Vec<Weighed> {
         let mut weighed = Vec::with_capacity(self.reading.hits.len());
-        for hit in &self.reading.hits {
+        for (hit, worth) in self.reading.hits.iter().zip(worth) {
             let words = self.reading.words[hit.words.clone()].iter().filter_map(|word| word.id);
             let names: Vec<&str> = words.map(|id| lexicon.name(id)).collect();
             weighed.push(Weighed {
                 bytes: self.bytes(hit),
                 term: names.join(" "),
                 weight: hit.weight,
-                factor: hit.factor,
+                factor: hit.factor * worth,
                 rules: hit.rules.clone(),
             });
         }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::lexicon::Lexicon;
 use super::roles::{Role, Roles};
 use super::rules::Rule;
-use super::words::{self, Pause, Word};
+use super::words::{self, Pause, Word, begins_a_sentence};
 
 /// A word or phrase that weighs something.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Reading {
         let mut reading =
             Self { roles: Vec::with_capacity(words.len()), words, hits: Vec::new(), clauses: Vec::new() };
         reading.find_meanings(lexicon, text);
-        reading.find_clauses(end.unwrap_or(Pause::Full));
+        reading.find_clauses(end);
         reading
     }
 
@@ -93,15 +93,15 @@ impl Reading {
         }
     }
 
-    /// Whether a word is part of a name, as *Grand* of *Grand Island*: it is capitalised, and so is a word beside
-    /// it that no lexicon knows.
+    /// Whether a word is part of a name, as *Grand* of *Grand Island*: it is capitalised within a sentence, and so is
+    /// a word beside it that no lexicon knows.
     fn is_in_name(&self, text: &str, at: usize) -> bool {
-        let Some(word) = self.words.get(at).filter(|word| is_capitalised(text, word)) else { return false };
         let unknown = |word: &Word| word.id.is_none() && is_capitalised(text, word);
-        let before = at.checked_sub(1).map(|before| &self.words[before]);
-        let after = self.words.get(at + 1);
-        (word.pause == Pause::None && before.is_some_and(unknown))
-            || after.is_some_and(|after| after.pause == Pause::None && unknown(after))
+        if !is_capitalised(text, &self.words[at]) || begins_a_sentence(text, &self.words, at) {
+            return false;
+        }
+        (self.words[at].pause == Pause::None && unknown(&self.words[at - 1]))
+            || self.words.get(at + 1).is_some_and(|after| after.pause == Pause::None && unknown(after))
     }
 
     fn find_clauses(&mut self, end: Pause) {

@@ -46,12 +46,14 @@ pub(super) enum Role {
     FirstPerson,
     /// *you, this, it*: the author speaks to or of what is at hand.
     Address,
+    /// *angle, trail*: a word of its own, and no slip of the finger for *angel* or *trial*.
+    Plain,
     /// A word for a group of people: never a matter of praise or blame.
     Identity,
 }
 
 impl Role {
-    const NAMES: [(&'static str, Self); 22] = [
+    const NAMES: [(&'static str, Self); 23] = [
         ("negator", Self::Negator),
         ("booster", Self::Booster),
         ("dampener", Self::Dampener),
@@ -73,6 +75,7 @@ impl Role {
         ("joint", Self::Joint),
         ("first-person", Self::FirstPerson),
         ("address", Self::Address),
+        ("plain", Self::Plain),
         ("identity", Self::Identity),
     ];
 

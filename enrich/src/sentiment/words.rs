@@ -39,66 +39,52 @@ pub(super) enum Pause {
 }
 
 /// The words of a text, and what ends it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Words {
     pub(super) words: Vec<Word>,
     /// The pause after the last word.
-    pub(super) end: Option<Pause>,
+    pub(super) end: Pause,
 }
 
 /// Shortest and longest emoticon, in bytes.
 const EMOTICON_BYTES: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// Words of this length, in bytes, may have a letter too many or too few.
+const SHORTEST_SPLIT: usize = 4;
+const LONGEST_SPLIT: usize = 20;
 
 /// Takes a text apart.
 pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
     let mut words: Vec<Word> = Vec::new();
     let mut between = Between { text, at: 0, quoted: false };
     let mut buffer = String::new();
-    let emoticons = emoticons(lexicon, text);
-    let mut emoticons = emoticons.iter().peekable();
+    let mut emoticons = emoticons(lexicon, text).into_iter().peekable();
     for token in text::tokens(text) {
-        while let Some((bytes, id)) = emoticons.next_if(|(bytes, _)| bytes.start < token.bytes.start + 1) {
-            let (pause, quoted) = between.up_to(bytes.clone());
-            words.push(Word {
-                id: Some(*id),
-                bytes: bytes.clone(),
-                shouted: false,
-                drawn_out: false,
-                pause,
-                quoted,
-            });
+        while let Some((bytes, id)) = emoticons.next_if(|(bytes, _)| bytes.start <= token.bytes.start) {
+            words.push(Word { id: Some(id), ..between.word(bytes) });
         }
         if token.bytes.start < between.at {
             continue;
         }
-        let (pause, quoted) = between.up_to(token.bytes.clone());
-        let word =
-            Word { id: None, bytes: token.bytes.clone(), shouted: false, drawn_out: false, pause, quoted };
+        let word = between.word(token.bytes.clone());
         match token.kind {
             TokenKind::Word => words.push(known(lexicon, text, word, &mut buffer)),
-            TokenKind::Emoji => {
-                let written = token.of(text).trim_end_matches('\u{fe0f}');
-                let first = written.chars().next().map_or(0, char::len_utf8);
-                let id = lexicon.id(written).or_else(|| lexicon.id(&written[..first]));
-                words.push(Word { id, ..word });
-            }
+            TokenKind::Emoji => words.push(Word { id: emoji(lexicon, token.of(text)), ..word }),
             TokenKind::Hashtag => push_hashtag(lexicon, text, word, &mut buffer, &mut words),
             TokenKind::Handle | TokenKind::Cashtag | TokenKind::Url => words.push(word),
         }
     }
     for (bytes, id) in emoticons {
-        let (pause, quoted) = between.up_to(bytes.clone());
-        words.push(Word {
-            id: Some(*id),
-            bytes: bytes.clone(),
-            shouted: false,
-            drawn_out: false,
-            pause,
-            quoted,
-        });
+        words.push(Word { id: Some(id), ..between.word(bytes) });
     }
-    let (end, _) = between.up_to(text.len()..text.len());
-    Words { words, end: Some(end) }
+    mend_slips(lexicon, text, &mut words);
+    Words { words, end: between.word(text.len()..text.len()).pause }
+}
+
+/// The emoji as it is written, or else without its skin tone and other modifiers.
+fn emoji(lexicon: &Lexicon, written: &str) -> Option<WordId> {
+    let plain = written.chars().next().map_or(0, char::len_utf8);
+    lexicon.id(written).or_else(|| lexicon.id(&written[..plain]))
 }
 
 /// The whole tag where it is known, its words otherwise.
@@ -131,11 +117,64 @@ fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> 
         word.drawn_out = true;
         word.id = [2, 1].into_iter().find_map(|most| lexicon.id(&without_runs(buffer, most)));
     }
-    // A word that begins with a capital is more likely a name than a slip.
-    if word.id.is_none() && !written.starts_with(char::is_uppercase) {
-        word.id = lexicon.meant(buffer);
-    }
     word
+}
+
+/// Finds the words behind slips of the finger: two letters swapped, or a letter and the space beside it.
+fn mend_slips(lexicon: &Lexicon, text: &str, words: &mut [Word]) {
+    let mut buffer = String::new();
+    for at in 0..words.len() {
+        let written = &text[words[at].bytes.clone()];
+        if words[at].id.is_none()
+            && written.starts_with(char::is_alphabetic)
+            && !is_likely_a_name(text, words, at)
+        {
+            text_key(written, &mut buffer);
+            words[at].id = lexicon.meant(&buffer).or_else(|| beside_a_moved_space(lexicon, text, words, at));
+        }
+    }
+}
+
+/// Whether a word is capitalised within a sentence.
+fn is_likely_a_name(text: &str, words: &[Word], at: usize) -> bool {
+    text[words[at].bytes.clone()].starts_with(char::is_uppercase) && !begins_a_sentence(text, words, at)
+}
+
+/// Whether a sentence begins with a word: after a full stop, or behind a handle.
+pub(super) fn begins_a_sentence(text: &str, words: &[Word], at: usize) -> bool {
+    at == 0 || words[at].pause >= Pause::Full || text[words[at - 1].bytes.clone()].starts_with('@')
+}
+
+/// *disgustinga nd* and *smoot hflight*: a word with a letter too many or too few, where the word beside it is
+/// unknown too.
+fn beside_a_moved_space(lexicon: &Lexicon, text: &str, words: &[Word], at: usize) -> Option<WordId> {
+    let broken =
+        |word: &&Word| word.bytes.len() <= LONGEST_SPLIT && (word.id.is_none() || word.bytes.len() == 1);
+    let after = words.get(at + 1).filter(broken);
+    let before = at.checked_sub(1).map(|before| &words[before]).filter(broken);
+    let written = &text[words[at].bytes.clone()];
+    let fits = (SHORTEST_SPLIT..=LONGEST_SPLIT).contains(&written.len()) && written.is_ascii();
+    if !fits || (after.is_none() && before.is_none()) {
+        return None;
+    }
+    let mut word = written.to_ascii_lowercase();
+    let letters = |neighbour: &Word| text[neighbour.bytes.clone()].chars();
+    if let Some(id) = after.and_then(|_| lexicon.id(&word[..word.len() - 1])) {
+        return Some(id);
+    }
+    if let Some(id) = before.and_then(|_| lexicon.id(&word[1..])) {
+        return Some(id);
+    }
+    if let Some(letter) = after.and_then(|after| letters(after).next()) {
+        word.push(letter.to_ascii_lowercase());
+        if let Some(id) = lexicon.id(&word) {
+            return Some(id);
+        }
+        word.pop();
+    }
+    let letter = before.and_then(|before| letters(before).next_back())?;
+    word.insert(0, letter.to_ascii_lowercase());
+    lexicon.id(&word)
 }
 
 /// A word as the lexicons have it.
@@ -174,17 +213,20 @@ fn without_runs(word: &str, most: usize) -> String {
 /// The emoticons that the lexicon knows, in order: at the start or the end of a piece between white space.
 fn emoticons(lexicon: &Lexicon, text: &str) -> Vec<(Range<usize>, WordId)> {
     let mut found = Vec::new();
-    for piece in text.split_whitespace() {
-        let bytes = piece.as_bytes();
-        if !bytes.iter().any(|byte| matches!(byte, b':' | b';' | b'=' | b'<' | b'(' | b')' | b'/' | b'^')) {
-            continue;
-        }
+    for piece in text.split([' ', '\n']).filter(|piece| may_hold_an_emoticon(piece.as_bytes())) {
         let start = piece.as_ptr() as usize - text.as_ptr() as usize;
         if let Some((range, id)) = emoticon(lexicon, piece) {
             found.push((start + range.start..start + range.end, id));
         }
     }
     found
+}
+
+/// Emoticons begin or end with a mark that closes no sentence; a few end with a letter.
+fn may_hold_an_emoticon(piece: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (piece.first(), piece.last()) else { return false };
+    let is_mark = |byte: &u8| byte.is_ascii_punctuation() && !b".,!?@#\"".contains(byte);
+    is_mark(first) || is_mark(last) || (piece.len() == 2 && *last == b'D')
 }
 
 fn emoticon(lexicon: &Lexicon, piece: &str) -> Option<(Range<usize>, WordId)> {
@@ -215,10 +257,10 @@ struct Between<'t> {
 }
 
 impl Between<'_> {
-    /// The pause before a word, and whether the word is quoted.
-    fn up_to(&mut self, word: Range<usize>) -> (Pause, bool) {
+    /// A word that is not looked up yet, after what stands before it.
+    fn word(&mut self, bytes: Range<usize>) -> Word {
         let mut pause = Pause::None;
-        for c in self.text[self.at.min(word.start)..word.start].chars() {
+        for c in self.text[self.at.min(bytes.start)..bytes.start].chars() {
             pause = pause.max(match c {
                 '?' => Pause::Question,
                 '!' => Pause::Exclamation,
@@ -233,7 +275,7 @@ impl Between<'_> {
                 _ => {}
             }
         }
-        self.at = word.end;
-        (pause, self.quoted)
+        self.at = bytes.end;
+        Word { id: None, bytes, shouted: false, drawn_out: false, pause, quoted: self.quoted }
     }
 }

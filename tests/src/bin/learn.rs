@@ -21,8 +21,10 @@ use earshot_enrich::sentiment::{Lexicon, Read, Traits, vader};
 use earshot_tests::labelled::{self, Kind, Row, macro_f1};
 
 /// The sets that may train a lexicon that ships: their terms allow words and numbers to be taken from them.
-const TRAINING_SETS: [&str; 8] = [
+const TRAINING_SETS: [&str; 10] = [
     "apple",
+    "brand-emotion",
+    "newsmtsc-train",
     "sanders",
     "semeval-2013-dev",
     "semeval-2013-train",
@@ -50,6 +52,10 @@ const SMALLEST: f64 = 0.2;
 /// Added to what is learned to be needed: the labels of a set are made as frequent as each other in learning,
 /// while most texts of the world say nothing of the sort.
 const EXTRA_NEED: f64 = 0.25;
+/// The same for attitudes.
+const EXTRA_NEED_OF_ATTITUDE: f64 = 0.1;
+/// What any text needs at least, as the judge has it.
+const LEAST_NEED: f64 = 0.1;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -88,7 +94,8 @@ struct Example {
     label: i8,
     /// What the hand-written lexicons make of it.
     fixed: f64,
-    traits: [f64; Traits::COUNT],
+    /// `None` where an attitude towards somebody was judged.
+    traits: Option<[f64; Traits::COUNT]>,
     /// Words to learn, with what their surroundings make of each.
     terms: Vec<(usize, f64)>,
 }
@@ -134,13 +141,12 @@ impl Vocabulary {
 
     fn example(&self, row: &Row) -> Example {
         let read = Read::new(&self.lexicon, None, &row.text);
-        let mut example = Example {
-            label: row.label,
-            fixed: 0.0,
-            traits: read.traits().as_array().map(f64::from),
-            terms: Vec::new(),
+        let (traits, weighed) = match &row.kind {
+            Kind::Message => (Some(read.traits().as_array().map(f64::from)), read.weighed(&self.lexicon)),
+            Kind::Target(places) => (None, read.weighed_towards(&self.lexicon, places)),
         };
-        for weighed in read.weighed(&self.lexicon) {
+        let mut example = Example { label: row.label, fixed: 0.0, traits, terms: Vec::new() };
+        for weighed in weighed {
             match self.ids.get(&weighed.term) {
                 Some(id) => example.terms.push((*id, f64::from(weighed.factor))),
                 None => example.fixed += f64::from(weighed.weight * weighed.factor),
@@ -222,9 +228,10 @@ struct Model {
 
 impl Model {
     fn start(words: usize) -> Self {
-        let mut parameters = vec![0.0; words + 2 + Traits::COUNT];
+        let mut parameters = vec![0.0; words + 3 + Traits::COUNT];
         parameters[words] = 0.35;
         parameters[words + 1] = 0.5;
+        parameters[words + 2 + Traits::COUNT] = 0.5;
         Self { parameters, words }
     }
 
@@ -232,12 +239,16 @@ impl Model {
         self.parameters[self.words] * prior + self.parameters[word]
     }
 
-    /// What a text needs before its traits, and what each trait adds.
-    fn need(&self) -> [f64; 1 + Traits::COUNT] {
-        let mut need = [0.0; 1 + Traits::COUNT];
-        need.copy_from_slice(&self.parameters[self.words + 1..]);
-        need[0] += EXTRA_NEED;
-        need
+    /// What messages and attitudes need.
+    fn need(&self) -> Need {
+        let needed = &self.parameters[self.words + 1..];
+        let mut of_traits = [0.0; Traits::COUNT];
+        of_traits.copy_from_slice(&needed[1..=Traits::COUNT]);
+        Need {
+            message: needed[0] + EXTRA_NEED,
+            of_traits,
+            attitude: needed[1 + Traits::COUNT] + EXTRA_NEED_OF_ATTITUDE,
+        }
     }
 
     /// Adds an example's part to the gradient of the loss.
@@ -249,8 +260,12 @@ impl Model {
             of_priors += factor * prior[*term];
         }
         let needed = &self.parameters[self.words + 1..];
-        let need =
-            needed[0] + example.traits.iter().zip(&needed[1..]).map(|(has, adds)| has * adds).sum::<f64>();
+        let need = match &example.traits {
+            Some(traits) => {
+                needed[0] + traits.iter().zip(&needed[1..]).map(|(has, adds)| has * adds).sum::<f64>()
+            }
+            None => needed[1 + Traits::COUNT],
+        };
         let odds = [(-total).exp(), need.exp(), total.exp()];
         let sum: f64 = odds.iter().sum();
         let error = |class: usize, label: i8| odds[class] / sum - f64::from(u8::from(example.label == label));
@@ -260,9 +275,14 @@ impl Model {
             gradient[*term] += by_total * factor;
         }
         gradient[self.words] += by_total * of_priors;
-        gradient[self.words + 1] += by_need;
-        for (at, has) in example.traits.iter().enumerate() {
-            gradient[self.words + 2 + at] += by_need * has;
+        match &example.traits {
+            Some(traits) => {
+                gradient[self.words + 1] += by_need;
+                for (at, has) in traits.iter().enumerate() {
+                    gradient[self.words + 2 + at] += by_need * has;
+                }
+            }
+            None => gradient[self.words + 2 + Traits::COUNT] += by_need,
         }
     }
 }
@@ -312,29 +332,40 @@ fn weights_of_rows(rows: &[Row], mine: &[usize]) -> Vec<f64> {
     weights.iter().map(|weight| weight / mean).collect()
 }
 
+/// What it takes to be an opinion.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    message: f64,
+    of_traits: [f64; Traits::COUNT],
+    attitude: f64,
+}
+
 /// A lexicon that was learned, with what messages need.
 #[derive(Debug)]
 struct Judge {
     lexicon: Lexicon,
-    need: [f64; 1 + Traits::COUNT],
+    need: Need,
 }
 
 impl Judge {
-    fn new(general: &str, need: [f64; 1 + Traits::COUNT]) -> anyhow::Result<Self> {
+    fn new(general: &str, need: Need) -> anyhow::Result<Self> {
         Ok(Self { lexicon: Lexicon::english_with_general(general)?, need })
     }
 
     /// The label of a message, with the need of this model rather than the program's.
     fn label(&self, row: &Row) -> i8 {
         let read = Read::new(&self.lexicon, None, &row.text);
-        if let Kind::Target(places) = &row.kind {
-            return labelled::label_of(f64::from(read.towards(places).score));
-        }
-        let total: f64 =
-            read.weighed(&self.lexicon).iter().map(|word| f64::from(word.weight * word.factor)).sum();
-        let traits = read.traits().as_array();
-        let added: f64 = traits.iter().zip(&self.need[1..]).map(|(has, adds)| f64::from(*has) * adds).sum();
-        if total.abs() < (self.need[0] + added).max(0.1) { 0 } else { total.signum() as i8 }
+        let (weighed, need) = match &row.kind {
+            Kind::Target(places) => (read.weighed_towards(&self.lexicon, places), self.need.attitude),
+            Kind::Message => {
+                let traits = read.traits().as_array();
+                let of_traits = traits.iter().zip(self.need.of_traits);
+                let added: f64 = of_traits.map(|(has, adds)| f64::from(*has) * adds).sum();
+                (read.weighed(&self.lexicon), self.need.message + added)
+            }
+        };
+        let total: f64 = weighed.iter().map(|word| f64::from(word.weight * word.factor)).sum();
+        if total.abs() < need.max(LEAST_NEED) { 0 } else { total.signum() as i8 }
     }
 }
 
