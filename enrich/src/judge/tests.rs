@@ -86,19 +86,19 @@ fn a_mention_is_judged_as_a_whole() {
                 }
               ],
               "sentiment": {
-                "confidence": 0.4089081,
+                "confidence": 0.4176934,
                 "label": "positive",
-                "score": 0.050499976,
+                "score": 0.06639041,
                 "words": [
                   {
                     "from": 9,
-                    "share": 0.030149238,
+                    "share": 0.039488718,
                     "to": 12,
                     "word": "new"
                   },
                   {
                     "from": 28,
-                    "share": 0.020350737,
+                    "share": 0.026901692,
                     "to": 35,
                     "word": "problem"
                   }
@@ -115,19 +115,19 @@ fn a_mention_is_judged_as_a_whole() {
           "reach": 1200,
           "searches": [],
           "sentiment": {
-            "confidence": 0.47289437,
+            "confidence": 0.4752447,
             "label": "neutral",
-            "score": 0.018383522,
+            "score": 0.017975058,
             "words": [
               {
                 "from": 9,
-                "share": 0.010975236,
+                "share": 0.0106914835,
                 "to": 12,
                 "word": "new"
               },
               {
                 "from": 28,
-                "share": 0.007408285,
+                "share": 0.0072835735,
                 "to": 35,
                 "word": "problem"
               }

@@ -30,7 +30,7 @@ pub fn places_of(text: &str, name: &str, characters: Option<(u64, u64)>) -> Vec<
     let byte =
         |character: u64| text.char_indices().nth(character as usize).map_or(text.len(), |(byte, _)| byte);
     if let Some((from, to)) = characters {
-        return Vec::from([byte(from)..byte(to.max(from))]);
+        return std::iter::once(byte(from)..byte(to.max(from))).collect();
     }
     let (lower, name) = (text.to_lowercase(), name.to_lowercase());
     // Where letters change their length with case, places in one are no places in the other.

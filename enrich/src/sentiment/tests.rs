@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Sentences = &'static [(&'static str, Option<Polarity>)];
+
 /// Sentences for each rule, with the label that a reader would give; `None` is anything but negative.
-const RULES: &[(&str, &[(&str, Option<Polarity>)])] = &[
+const RULES: &[(&str, Sentences)] = &[
     (
         "praise and blame",
         &[
@@ -103,7 +105,7 @@ fn towards(text: &str) -> Sentiment {
     let start = text.find('{').unwrap();
     let end = text.find('}').unwrap();
     let plain = text.replace(['{', '}'], "");
-    read(&plain).towards(&[start..end - 1])
+    read(&plain).towards(std::slice::from_ref(&(start..end - 1)))
 }
 
 #[test]
@@ -230,7 +232,7 @@ fn a_text_of_any_length_is_read_in_linear_time() {
         ["not good but ", "@", ":-", "#A", "\"", "why? no. ", "better than ", "a.", "I thought, but not. "]
     {
         let text = part.repeat(200_000 / part.len());
-        let _ = read(&text).towards(&[0..1]);
+        let _ = read(&text).towards(std::slice::from_ref(&(0..1)));
     }
 }
 
@@ -267,7 +269,7 @@ proptest! {
 
     #[test]
     fn any_text_can_be_read(text in "\\PC*", from in 0usize..50) {
-        let sentiment = read(&text).towards(&[from..from + 4]);
+        let sentiment = read(&text).towards(std::slice::from_ref(&(from..from + 4)));
         prop_assert!(sentiment.score.is_finite());
     }
 }

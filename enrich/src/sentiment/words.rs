@@ -55,11 +55,12 @@ const LONGEST_SPLIT: usize = 20;
 
 /// Takes a text apart.
 pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
-    let mut words: Vec<Word> = Vec::new();
+    let tokens = text::tokens(text);
+    let mut words: Vec<Word> = Vec::with_capacity(tokens.len());
     let mut between = Between { text, at: 0, quoted: false };
     let mut buffer = String::new();
     let mut emoticons = emoticons(lexicon, text).into_iter().peekable();
-    for token in text::tokens(text) {
+    for token in tokens {
         while let Some((bytes, id)) = emoticons.next_if(|(bytes, _)| bytes.start <= token.bytes.start) {
             words.push(Word { id: Some(id), ..between.word(bytes) });
         }
@@ -109,9 +110,7 @@ fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, w
 fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> Word {
     let written = &text[word.bytes.clone()];
     text_key(written, buffer);
-    word.shouted = written.len() > 2
-        && written.chars().any(char::is_uppercase)
-        && !written.chars().any(char::is_lowercase);
+    word.shouted = written.len() > 2 && is_shouted(written);
     word.id = lexicon.id(buffer);
     if word.id.is_none() && has_run_of_three(buffer) {
         word.drawn_out = true;
@@ -120,19 +119,31 @@ fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> 
     word
 }
 
+fn is_shouted(written: &str) -> bool {
+    !written.chars().any(char::is_lowercase) && written.chars().any(char::is_uppercase)
+}
+
 /// Finds the words behind slips of the finger: two letters swapped, or a letter and the space beside it.
 fn mend_slips(lexicon: &Lexicon, text: &str, words: &mut [Word]) {
     let mut buffer = String::new();
+    // Of two words with a moved space between them, both are broken, also when the first is mended.
+    let mut before_is_broken = false;
     for at in 0..words.len() {
-        let written = &text[words[at].bytes.clone()];
-        if words[at].id.is_none()
-            && written.starts_with(char::is_alphabetic)
-            && !is_likely_a_name(text, words, at)
-        {
-            text_key(written, &mut buffer);
-            words[at].id = lexicon.meant(&buffer).or_else(|| beside_a_moved_space(lexicon, text, words, at));
+        let broken = is_broken(text, &words[at]);
+        if broken && words[at].id.is_none() && !is_likely_a_name(text, words, at) {
+            text_key(&text[words[at].bytes.clone()], &mut buffer);
+            words[at].id = lexicon
+                .meant(&buffer)
+                .or_else(|| beside_a_moved_space(lexicon, text, words, at, before_is_broken));
         }
+        before_is_broken = broken;
     }
+}
+
+/// Whether a word is none that a lexicon knows, or only a letter.
+fn is_broken(text: &str, word: &Word) -> bool {
+    let written = &text[word.bytes.clone()];
+    written.starts_with(char::is_alphabetic) && (word.id.is_none() || written.len() == 1)
 }
 
 /// Whether a word is capitalised within a sentence.
@@ -147,11 +158,15 @@ pub(super) fn begins_a_sentence(text: &str, words: &[Word], at: usize) -> bool {
 
 /// *disgustinga nd* and *smoot hflight*: a word with a letter too many or too few, where the word beside it is
 /// unknown too.
-fn beside_a_moved_space(lexicon: &Lexicon, text: &str, words: &[Word], at: usize) -> Option<WordId> {
-    let broken =
-        |word: &&Word| word.bytes.len() <= LONGEST_SPLIT && (word.id.is_none() || word.bytes.len() == 1);
-    let after = words.get(at + 1).filter(broken);
-    let before = at.checked_sub(1).map(|before| &words[before]).filter(broken);
+fn beside_a_moved_space(
+    lexicon: &Lexicon,
+    text: &str,
+    words: &[Word],
+    at: usize,
+    before_is_broken: bool,
+) -> Option<WordId> {
+    let after = words.get(at + 1).filter(|after| is_broken(text, after));
+    let before = at.checked_sub(1).filter(|_| before_is_broken).map(|before| &words[before]);
     let written = &text[words[at].bytes.clone()];
     let fits = (SHORTEST_SPLIT..=LONGEST_SPLIT).contains(&written.len()) && written.is_ascii();
     if !fits || (after.is_none() && before.is_none()) {

@@ -11,6 +11,12 @@
 //! weights in their places, those of neither are what a text with its traits needs. A weight is drawn towards
 //! what the open lexicons say of the word, so that a few rows do not overrule them.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the report of a program belongs on the standard output, notes to a person on the other"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -369,10 +375,13 @@ impl Judge {
     }
 }
 
+/// Labels with the answers of VADER, of the finished lexicon, and of the one that never saw the set.
+type Answers = [Vec<(i8, i8)>; 3];
+
 /// Prints the table: a set that trains nothing is judged by the finished lexicon in both columns.
 fn report(rows: &[Row], finished: &Judge, left_out: &[(&str, Judge)]) {
     let baseline = vader::Lexicon::english();
-    let mut pairs: BTreeMap<(bool, &str), [Vec<(i8, i8)>; 3]> = BTreeMap::new();
+    let mut pairs: BTreeMap<(bool, &str), Answers> = BTreeMap::new();
     for row in rows {
         let other = left_out.iter().find(|(left, _)| trains(row) && *left == family(&row.set));
         let answers = [

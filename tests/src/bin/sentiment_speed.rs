@@ -4,6 +4,8 @@
 //! `cargo run --release -p earshot-tests --bin sentiment_speed -- TEXTS.jsonl.gz`, where each row has a `text`. Python
 //! is the program that `EARSHOT_PYTHON` names, or `python3`; without vaderSentiment in it the comparison is not run.
 
+#![expect(clippy::print_stdout, reason = "the report of a program belongs on the standard output")]
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
