@@ -86,19 +86,19 @@ fn a_mention_is_judged_as_a_whole() {
                 }
               ],
               "sentiment": {
-                "confidence": 0.4176934,
+                "confidence": 0.41817504,
                 "label": "positive",
-                "score": 0.06639041,
+                "score": 0.06688272,
                 "words": [
                   {
                     "from": 9,
-                    "share": 0.039488718,
+                    "share": 0.039634205,
                     "to": 12,
                     "word": "new"
                   },
                   {
                     "from": 28,
-                    "share": 0.026901692,
+                    "share": 0.027248517,
                     "to": 35,
                     "word": "problem"
                   }
@@ -115,19 +115,19 @@ fn a_mention_is_judged_as_a_whole() {
           "reach": 1200,
           "searches": [],
           "sentiment": {
-            "confidence": 0.4752447,
+            "confidence": 0.47510117,
             "label": "neutral",
-            "score": 0.017975058,
+            "score": 0.0181089,
             "words": [
               {
                 "from": 9,
-                "share": 0.0106914835,
+                "share": 0.0107312,
                 "to": 12,
                 "word": "new"
               },
               {
                 "from": 28,
-                "share": 0.0072835735,
+                "share": 0.0073777004,
                 "to": 35,
                 "word": "problem"
               }

@@ -126,7 +126,8 @@ fn negation(reading: &mut Reading) {
     for clause in &reading.clauses {
         for at in clause.words.clone().filter(|at| reading.roles[*at].has(Role::Negator)) {
             for hit in &mut reading.hits[clause.hits.clone()] {
-                if hit.words.start > at && hit.words.start <= at + NEGATION_REACH {
+                let reached = hit.words.start > at && hit.words.start <= at + NEGATION_REACH;
+                if reached && !reading.words[hit.words.start].is_sign {
                     deny(hit, Rule::Negation);
                 }
             }

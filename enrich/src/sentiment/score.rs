@@ -11,7 +11,7 @@ const MAX_NAMES: usize = 6;
 /// What a message needs, in weight, before any of its traits; as `learn` finds it.
 const NEED: f32 = 0.49;
 /// What each trait adds to that, in the order of [`Traits::as_array`]; as `learn` finds it.
-const NEED_OF_TRAIT: [f32; Traits::COUNT] = [1.10, -0.49, -0.34];
+const NEED_OF_TRAIT: [f32; Traits::COUNT] = [1.10, -0.49, -0.33];
 /// However personal a message is, it needs so much.
 const LEAST_NEED: f32 = 0.1;
 /// What an attitude towards somebody needs.

@@ -76,6 +76,7 @@ const RULES: &[(&str, Sentences)] = &[
         "emoji, emoticons and drawn-out letters",
         &[
             ("my bag 😡", Some(Polarity::Negative)),
+            ("nobody answers 😡", Some(Polarity::Negative)),
             ("on our way :)", Some(Polarity::Positive)),
             ("this is gooooood", Some(Polarity::Positive)),
         ],

@@ -19,6 +19,8 @@ pub(super) struct Word {
     pub(super) drawn_out: bool,
     /// What separates it from the word before.
     pub(super) pause: Pause,
+    /// Whether it is an emoji or emoticon: no word before it says anything of it.
+    pub(super) is_sign: bool,
     /// Whether it stands between quotation marks.
     pub(super) quoted: bool,
 }
@@ -62,7 +64,7 @@ pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
     let mut emoticons = emoticons(lexicon, text).into_iter().peekable();
     for token in tokens {
         while let Some((bytes, id)) = emoticons.next_if(|(bytes, _)| bytes.start <= token.bytes.start) {
-            words.push(Word { id: Some(id), ..between.word(bytes) });
+            words.push(Word { id: Some(id), is_sign: true, ..between.word(bytes) });
         }
         if token.bytes.start < between.at {
             continue;
@@ -70,13 +72,15 @@ pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
         let word = between.word(token.bytes.clone());
         match token.kind {
             TokenKind::Word => words.push(known(lexicon, text, word, &mut buffer)),
-            TokenKind::Emoji => words.push(Word { id: emoji(lexicon, token.of(text)), ..word }),
+            TokenKind::Emoji => {
+                words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word })
+            }
             TokenKind::Hashtag => push_hashtag(lexicon, text, word, &mut buffer, &mut words),
             TokenKind::Handle | TokenKind::Cashtag | TokenKind::Url => words.push(word),
         }
     }
     for (bytes, id) in emoticons {
-        words.push(Word { id: Some(id), ..between.word(bytes) });
+        words.push(Word { id: Some(id), is_sign: true, ..between.word(bytes) });
     }
     mend_slips(lexicon, text, &mut words);
     Words { words, end: between.word(text.len()..text.len()).pause }
@@ -291,6 +295,6 @@ impl Between<'_> {
             }
         }
         self.at = bytes.end;
-        Word { id: None, bytes, shouted: false, drawn_out: false, pause, quoted: self.quoted }
+        Word { id: None, bytes, shouted: false, drawn_out: false, is_sign: false, pause, quoted: self.quoted }
     }
 }

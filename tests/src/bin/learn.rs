@@ -164,7 +164,7 @@ impl Vocabulary {
     /// The lexicon of a model.
     fn file(&self, model: &Model) -> String {
         let mut file = format!(
-            "# version: general-en-1\n# Weights in log-odds, learned by `learn` from {}, drawn to prior.tsv. See README.md.\n",
+            "# Weights in log-odds, learned by `learn` from {}, drawn to prior.tsv. See README.md.\n",
             TRAINING_SETS.join(", ")
         );
         for (at, term) in self.terms.iter().enumerate() {
