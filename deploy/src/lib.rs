@@ -10,6 +10,8 @@ mod client;
 mod dead_letters;
 mod demo;
 mod erase;
+mod evaluate;
+mod explain;
 mod import;
 mod init;
 mod password;
@@ -74,6 +76,11 @@ enum Command {
     /// List, show and drive again the messages that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Say what the judge makes of a text, about whom, and why
+    Explain(explain::ExplainCommand),
+    /// Judge labelled texts, to measure how well the judge does
+    #[command(subcommand)]
+    Evaluate(evaluate::EvaluateCommand),
     /// Make the hash of a password for `login.password_hash`
     HashPassword,
 }
@@ -125,6 +132,8 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Erase(command) => erase::erase(command, &line.settings).await,
         Command::Export(command) => erase::export(command, &line.settings).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
+        Command::Explain(command) => explain::explain(command, &line.settings),
+        Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),
         Command::Status(command) => return status::status(command, &line.settings).await,
     };

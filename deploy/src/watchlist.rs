@@ -49,15 +49,11 @@ pub(crate) async fn apply(command: ApplyCommand, settings: &Path) -> anyhow::Res
 /// Validates everything that can be validated without starting anything.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     settings.section::<IngestSettings>("ingest")?;
-    settings.section::<EnrichSettings>("enrich")?;
+    settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?;
     settings.section::<IndexSettings>("index")?;
     let alerts = settings.section::<AlertsSettings>("alerts")?;
     let files = files_of(settings)?;
-    let changes = difference(&Watchlist::default(), read_files(&files)?)?;
-    let mut watchlist = Watchlist::default();
-    for (change, offset) in changes.into_iter().zip(0..) {
-        watchlist.take(offset, change);
-    }
+    let watchlist = watchlist_of(&files)?;
     let faults = earshot_alerts::check(&alerts, &watchlist);
     if !faults.is_empty() {
         for fault in &faults {
@@ -89,6 +85,16 @@ fn doubts(watchlist: &Watchlist) -> Vec<String> {
         }
     }
     doubts
+}
+
+/// The watchlist that files make, without any running system.
+pub(crate) fn watchlist_of(files: &[PathBuf]) -> anyhow::Result<Watchlist> {
+    let changes = difference(&Watchlist::default(), read_files(files)?)?;
+    let mut watchlist = Watchlist::default();
+    for (change, offset) in changes.into_iter().zip(0..) {
+        watchlist.take(offset, change);
+    }
+    Ok(watchlist)
 }
 
 /// The watchlist files that the settings name.

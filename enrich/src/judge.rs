@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use earshot_common::definitions::Watchlist;
 use earshot_common::events::{
-    Enriched, EnrichmentVersion, EntityTag, Mention, RawPosition, SchemaVersion, Sentiment, Signal,
-    SubjectSignal,
+    Enriched, EnrichmentVersion, EntityMatch, EntityTag, Mention, RawPosition, SchemaVersion, Sentiment,
+    Signal, SubjectSignal,
 };
 use earshot_common::keys::{MentionKey, Secret};
 use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
 use earshot_common::time::Timestamp;
 
 use crate::entities::{Matcher, NamedSubject};
-use crate::sentiment::{self, Lexicon};
+use crate::sentiment::{self, Lexicon, Place, Read};
 use crate::{language, story};
 
 /// Of a text with more sentiment words than this they are listed once, with the message, and not again with
@@ -32,7 +32,7 @@ pub struct Knowledge {
 impl Knowledge {
     /// What follows from a watchlist and a lexicon.
     pub fn of(watchlist: &Watchlist, lexicon: Arc<Lexicon>) -> anyhow::Result<Self> {
-        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: Lexicon::VERSION.to_owned() };
+        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: lexicon.version() };
         Ok(Self { matcher: Matcher::new(watchlist)?, lexicon, version })
     }
 
@@ -47,20 +47,20 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     let title = mention.title.as_deref();
     let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
     let subjects = knowledge.matcher.find(title, &mention.text, &mention.links);
-    let sentiment = sentiment::of_message(
-        &knowledge.lexicon,
-        &language.code,
-        title.map(|title| without_names(title, &subjects, true)).as_deref(),
-        &without_names(&mention.text, &subjects, false),
-    );
+    let read = sentiment::is_judged(&language.code).then(|| {
+        let names: Vec<&EntityMatch> = subjects.iter().flat_map(|subject| &subject.matches).collect();
+        read_without_names(&knowledge.lexicon, title, &mention.text, &names)
+    });
+    let sentiment = read.as_ref().map_or_else(sentiment::not_judged, Read::message);
     let mut entities = Vec::new();
     for named in subjects {
+        let towards = read.as_ref().map_or_else(sentiment::not_judged, |read| towards(read, &named));
         entities.push(EntityTag {
             subject: named.subject,
             kind: Some(named.kind),
             matches: named.matches,
             lane: named.lane,
-            sentiment: towards_a_subject(&sentiment),
+            sentiment: towards,
         });
     }
     Enriched {
@@ -79,6 +79,12 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
         enriched: now,
         mention,
     }
+}
+
+/// How the text of a judged mention is read, to explain it.
+pub fn reading_of(enriched: &Enriched, lexicon: &Lexicon) -> Read {
+    let names: Vec<&EntityMatch> = enriched.entities.iter().flat_map(|tag| &tag.matches).collect();
+    read_without_names(lexicon, enriched.mention.title.as_deref(), &enriched.mention.text, &names)
 }
 
 /// What the decision side needs of a judgement, and of the queries that matched; nothing where it concerns nobody.
@@ -118,9 +124,14 @@ pub fn signal(
     })
 }
 
+fn read_without_names(lexicon: &Lexicon, title: Option<&str>, text: &str, names: &[&EntityMatch]) -> Read {
+    let title = title.map(|title| without_names(title, names, true));
+    Read::new(lexicon, title.as_deref(), &without_names(text, names, false))
+}
+
 /// The text with the letters of names and handles made meaningless, character for character: to be called
 /// United is no praise.
-fn without_names(text: &str, subjects: &[NamedSubject], in_title: bool) -> String {
+fn without_names(text: &str, named: &[&EntityMatch], in_title: bool) -> String {
     let mut offsets = CharacterOffsets::new(text);
     let mut names: Vec<Range<u32>> = Vec::new();
     for token in tokens(text) {
@@ -128,7 +139,7 @@ fn without_names(text: &str, subjects: &[NamedSubject], in_title: bool) -> Strin
             names.push(offsets.at(token.bytes.start)..offsets.at(token.bytes.end));
         }
     }
-    for named in subjects.iter().flat_map(|subject| &subject.matches) {
+    for named in named {
         if named.in_title == in_title {
             names.push(named.from..named.to);
         }
@@ -149,10 +160,14 @@ fn without_names(text: &str, subjects: &[NamedSubject], in_title: bool) -> Strin
     masked
 }
 
-/// The message's polarity stands in for the one towards a subject.
-fn towards_a_subject(message: &Sentiment) -> Sentiment {
-    let words = if message.words.len() > MAX_COPIED_WORDS { Vec::new() } else { message.words.clone() };
-    Sentiment { words, fallback: true, ..message.clone() }
+/// The polarity towards a subject.
+fn towards(read: &Read, named: &NamedSubject) -> Sentiment {
+    let place = |at: &EntityMatch| Place { in_title: at.in_title, characters: at.from..at.to };
+    let mut sentiment = read.towards(&read.places(named.matches.iter().map(place)));
+    if sentiment.words.len() > MAX_COPIED_WORDS {
+        sentiment.words.clear();
+    }
+    sentiment
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub mod stage;
 pub mod story;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use earshot_common::broker::no_longer_followed;
@@ -25,6 +27,7 @@ use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
+use sentiment::Lexicon;
 use stage::EnrichStage;
 
 /// The group that shares the raw mentions.
@@ -36,18 +39,32 @@ const GROUP: &str = "earshot-enrich";
 pub struct EnrichSettings {
     /// Where health and metrics are served, when the service runs as a program of its own.
     pub listen: SocketAddr,
+    /// The team's own words and their weights, laid over the shipped lexicons in this order: files with a word or
+    /// phrase, a tab, and a weight from -8 to 8 on each line.
+    pub lexicons: Vec<PathBuf>,
+}
+
+impl EnrichSettings {
+    /// The shipped lexicons with the team's own over them; paths start from `base`.
+    pub fn lexicon(&self, base: &Path) -> anyhow::Result<Lexicon> {
+        let mut lexicon = Lexicon::english();
+        for file in &self.lexicons {
+            lexicon.overlay(&base.join(file)).context("setting `enrich.lexicons`")?;
+        }
+        Ok(lexicon)
+    }
 }
 
 impl Default for EnrichSettings {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 7702).into() }
+        Self { listen: (Ipv4Addr::LOCALHOST, 7702).into(), lexicons: Vec::new() }
     }
 }
 
 /// Starts the service: the watchlist and the erasures are read to their ends before the first mention.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
-    // Read for its check: the address is the runner's affair.
-    context.settings.section::<EnrichSettings>("enrich")?;
+    let settings = context.settings.section::<EnrichSettings>("enrich")?;
+    let lexicon = Arc::new(settings.lexicon(&context.settings.base)?);
     let metrics = Metrics::declare(&context.registry).context("declare the metrics of enrich")?;
     let watchlist =
         definitions::follow(&context.broker, context.stop.clone()).await.context("read the watchlist")?;
@@ -56,7 +73,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
-    let mut stage = EnrichStage::new(&context, metrics, watchlist.clone(), erased.clone())?;
+    let mut stage = EnrichStage::new(&context, metrics, lexicon, watchlist.clone(), erased.clone())?;
     let work = async move {
         tokio::select! {
             done = run(&mut stage, Input::Member(member), &around) => done,

@@ -68,10 +68,10 @@ impl EnrichStage {
     pub fn new(
         context: &Context,
         metrics: Metrics,
+        lexicon: Arc<Lexicon>,
         mut watchlist: watch::Receiver<Arc<Watchlist>>,
         erased: watch::Receiver<Arc<Erased>>,
     ) -> anyhow::Result<Self> {
-        let lexicon = Arc::new(Lexicon::english());
         let newest = watchlist.borrow_and_update().clone();
         let knowledge = Knowledge::of(&newest, lexicon.clone()).context("prepare the watchlist")?;
         let mut searches = Searches::default();

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod disk;
 pub mod faults;
 pub mod input;
+pub mod labelled;
 pub mod load;
 pub mod mail;
 pub mod node;

@@ -126,7 +126,7 @@ pub enum Lane {
 /// A polarity and the words that made it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sentiment {
-    /// Polarity from -1 to 1 (VADER's compound score).
+    /// Polarity from -1 to 1; 0.05 is what it takes to be an opinion.
     pub score: f32,
     /// The score in a word.
     pub label: Polarity,

@@ -1,147 +1,312 @@
-//! The lexicon of VADER for English: what each word, emoticon and booster weighs.
+//! Lexicons: which words and phrases weigh something, and which change the weight of others.
+//!
+//! What belongs here: the files, their layers and their checks. A later layer overrides an earlier one, so that
+//! a team's own words have the last say. What does not: what a text makes of the weights, which is `rules`.
 
-use std::collections::HashMap;
+use std::path::Path;
 
-const WORDS: &str = include_str!("../../lexicons/vader-en/vader_lexicon.txt");
-const EMOJI: &str = include_str!("../../lexicons/vader-en/emoji_utf8_lexicon.txt");
+use anyhow::Context as _;
+use earshot_common::text::fold;
+use hashbrown::HashMap;
 
-/// What a booster adds to the word after it.
-const BOOST: f64 = 0.293;
+use super::roles::{Role, Roles};
 
-const BOOSTERS: &[&str] = &[
-    "absolutely",
-    "amazingly",
-    "awfully",
-    "completely",
-    "considerable",
-    "considerably",
-    "decidedly",
-    "deeply",
-    "effing",
-    "enormous",
-    "enormously",
-    "entirely",
-    "especially",
-    "exceptional",
-    "exceptionally",
-    "extreme",
-    "extremely",
-    "fabulously",
-    "flipping",
-    "flippin",
-    "frackin",
-    "fracking",
-    "fricking",
-    "frickin",
-    "frigging",
-    "friggin",
-    "fully",
-    "fuckin",
-    "fucking",
-    "fuggin",
-    "fugging",
-    "greatly",
-    "hella",
-    "highly",
-    "hugely",
-    "incredible",
-    "incredibly",
-    "intensely",
-    "major",
-    "majorly",
-    "more",
-    "most",
-    "particularly",
-    "purely",
-    "quite",
-    "really",
-    "remarkably",
-    "so",
-    "substantially",
-    "thoroughly",
-    "total",
-    "totally",
-    "tremendous",
-    "tremendously",
-    "uber",
-    "unbelievably",
-    "unusually",
-    "utter",
-    "utterly",
-    "very",
+/// No word weighs more, either way.
+const MAX_WEIGHT: f32 = 8.0;
+/// Phrases have no more words: the work for each word of a text stays bounded.
+const MAX_PHRASE_WORDS: usize = 6;
+
+/// The lexicons of the English judge, in the order of their layers. The identity words come first: whatever
+/// comes later must leave them without weight.
+const ENGLISH: &[(&str, &str)] = &[
+    ("identity.tsv", include_str!("../../lexicons/identity/identity.tsv")),
+    ("grammar.tsv", include_str!("../../lexicons/grammar-en/grammar.tsv")),
+    (GENERAL, include_str!("../../lexicons/general-en/general.tsv")),
+    ("phrases.tsv", include_str!("../../lexicons/general-en/phrases.tsv")),
+    ("emoji.tsv", include_str!("../../lexicons/general-en/emoji.tsv")),
+    ("reputation.tsv", include_str!("../../lexicons/reputation-en/reputation.tsv")),
+    ("finance.tsv", include_str!("../../lexicons/overlays/finance.tsv")),
+    ("airlines.tsv", include_str!("../../lexicons/overlays/airlines.tsv")),
+    ("technology.tsv", include_str!("../../lexicons/overlays/technology.tsv")),
 ];
 
-const DAMPENERS: &[&str] = &[
-    "almost",
-    "barely",
-    "hardly",
-    "just enough",
-    "kind of",
-    "kinda",
-    "kindof",
-    "kind-of",
-    "less",
-    "little",
-    "marginal",
-    "marginally",
-    "occasional",
-    "occasionally",
-    "partly",
-    "scarce",
-    "scarcely",
-    "slight",
-    "slightly",
-    "somewhat",
-    "sort of",
-    "sorta",
-    "sortof",
-    "sort-of",
-];
+/// Name and version of the shipped lexicons together; to be raised with every change of one.
+const VERSION: &str = "earshot-en-1";
 
-/// Words with their weights. Made once, shared by every message.
-#[derive(Debug)]
+/// The layer whose weights are learned.
+const GENERAL: &str = "general.tsv";
+
+/// Shorter words are not looked for behind slips of the finger: too many words are like them.
+const SHORTEST_SLIP: usize = 3;
+
+/// A line of a lexicon that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{file}:{line}: {reason}")]
+pub struct LexiconError {
+    /// The file, as it was named.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// What is wrong, with the value.
+    pub reason: String,
+}
+
+/// A known word, by its number.
+pub(super) type WordId = u32;
+
+/// What is known of a word or phrase.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meaning {
+    /// How good or bad it is by itself.
+    pub(super) weight: Option<f32>,
+    /// What it does to its neighbours.
+    pub(super) roles: Roles,
+}
+
+/// The words after the first of a phrase, and what the whole means.
+#[derive(Clone, Debug)]
+struct Phrase {
+    rest: Vec<WordId>,
+    meaning: Meaning,
+}
+
+/// A word, and the phrases that begin with it, the longest first.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    meaning: Meaning,
+    phrases: Vec<Phrase>,
+}
+
+/// Words and phrases with their weights and roles. Made once, shared by every message.
+#[derive(Clone, Debug, Default)]
 pub struct Lexicon {
-    valences: HashMap<&'static str, f64>,
-    boosters: HashMap<&'static str, f64>,
-    emoji: HashMap<char, &'static str>,
+    ids: HashMap<String, WordId>,
+    names: Vec<String>,
+    /// Slips of the finger: known words with two neighbouring letters swapped.
+    slips: HashMap<String, WordId>,
+    entries: Vec<Entry>,
+    overlays: Vec<String>,
 }
 
 impl Lexicon {
-    /// Name and version, as every judgement carries it.
-    pub const VERSION: &'static str = "vader-en-3.3.2";
-
-    /// The lexicon that comes with the program.
+    /// The lexicons that come with the program.
     pub fn english() -> Self {
-        let mut valences = HashMap::new();
-        for (word, rest) in WORDS.lines().filter_map(|line| line.split_once('\t')) {
-            let mean = rest.split('\t').next().and_then(|mean| mean.parse().ok());
-            valences.insert(word, mean.expect("each line of the shipped lexicon has a number second"));
+        let mut lexicon = Self::default();
+        for (name, content) in ENGLISH {
+            lexicon.add(name, content).expect("the shipped lexicons are checked by a test");
         }
-        let mut emoji = HashMap::new();
-        for (written, description) in EMOJI.lines().filter_map(|line| line.split_once('\t')) {
-            // The algorithm looks at one character at a time, so that longer sequences are never found.
-            let mut characters = written.chars();
-            if let (Some(character), None) = (characters.next(), characters.next()) {
-                emoji.insert(character, description);
+        lexicon
+    }
+
+    /// The same with other content in place of the general lexicon: for learning and for comparing.
+    pub fn english_with_general(content: &str) -> Result<Self, LexiconError> {
+        let mut lexicon = Self::default();
+        for (name, shipped) in ENGLISH {
+            lexicon.add(name, if *name == GENERAL { content } else { shipped })?;
+        }
+        Ok(lexicon)
+    }
+
+    /// Whether a term is or holds a word for a group of people.
+    pub fn is_identity(&self, term: &str) -> bool {
+        let words = words_of(term);
+        self.identity_word(&words).is_some()
+    }
+
+    /// What a word or phrase weighs by itself.
+    pub fn weight(&self, term: &str) -> Option<f32> {
+        let words = words_of(term);
+        self.meaning(&words)?.weight
+    }
+
+    /// Lays a file's words over those that are there.
+    pub fn add(&mut self, file: &str, content: &str) -> Result<(), LexiconError> {
+        for (at, line) in content.lines().enumerate() {
+            // A hash with a space begins a comment; a hashtag is a word like others.
+            if line.starts_with("# ") || line.trim().is_empty() {
+                continue;
+            }
+            self.add_line(line).map_err(|reason| LexiconError {
+                file: file.to_owned(),
+                line: at + 1,
+                reason,
+            })?;
+        }
+        self.find_slips();
+        Ok(())
+    }
+
+    /// Lays a team's own words over the shipped ones; judgements carry its name.
+    pub fn overlay(&mut self, file: &Path) -> anyhow::Result<()> {
+        let content =
+            std::fs::read_to_string(file).with_context(|| format!("read lexicon {}", file.display()))?;
+        self.add(&file.display().to_string(), &content)?;
+        let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
+        self.overlays.push(name.into_owned());
+        Ok(())
+    }
+
+    /// Names and versions of the lexicons, as every judgement carries them.
+    pub fn version(&self) -> String {
+        let mut version = VERSION.to_owned();
+        for overlay in &self.overlays {
+            version.push('+');
+            version.push_str(overlay);
+        }
+        version
+    }
+
+    fn add_line(&mut self, line: &str) -> Result<(), String> {
+        let mut columns = line.split('\t');
+        let (Some(term), Some(value)) = (columns.next(), columns.next()) else {
+            return Err(format!("`{line}` has no tab: a line is a word, a tab, and its weight or role"));
+        };
+        let words = words_of(term);
+        if words.is_empty() || words.len() > MAX_PHRASE_WORDS {
+            return Err(format!("`{term}` has {} words, not 1 to {MAX_PHRASE_WORDS}", words.len()));
+        }
+        if let Some(role) = Role::named(value) {
+            let meaning = self.meaning_mut(&words);
+            meaning.roles = meaning.roles.and(Roles::only(role));
+            return Ok(());
+        }
+        let weight: f32 = value
+            .parse()
+            .ok()
+            .filter(|weight: &f32| weight.abs() <= MAX_WEIGHT)
+            .ok_or_else(|| format!("`{value}` is neither a weight from -8 to 8 nor a role"))?;
+        if let Some(word) = self.identity_word(&words) {
+            return Err(format!(
+                "`{term}` names a group of people (`{word}`) and can have no weight: remove the line"
+            ));
+        }
+        self.meaning_mut(&words).weight = Some(weight);
+        Ok(())
+    }
+
+    /// The identity word that a term is or contains.
+    fn identity_word(&self, words: &[String]) -> Option<String> {
+        for start in 0..words.len() {
+            for end in start + 1..=words.len() {
+                let part = &words[start..end];
+                if self.meaning(part).is_some_and(|meaning| meaning.roles.has(Role::Identity)) {
+                    return Some(part.join(" "));
+                }
             }
         }
-        let boosters = BOOSTERS.iter().map(|word| (*word, BOOST));
-        let dampeners = DAMPENERS.iter().map(|word| (*word, -BOOST));
-        Self { valences, boosters: boosters.chain(dampeners).collect(), emoji }
+        None
     }
 
-    /// How good or bad a word is by itself, -4 to 4.
-    pub(super) fn valence(&self, word: &str) -> Option<f64> {
-        self.valences.get(word).copied()
+    fn meaning(&self, words: &[String]) -> Option<Meaning> {
+        let entry = &self.entries[self.id(words.first()?)? as usize];
+        let rest: Option<Vec<WordId>> = words[1..].iter().map(|word| self.id(word)).collect();
+        match rest?.as_slice() {
+            [] => Some(entry.meaning),
+            rest => entry.phrases.iter().find(|phrase| phrase.rest == rest).map(|phrase| phrase.meaning),
+        }
     }
 
-    /// What a degree adverb adds to the word after it; negative for one that dampens.
-    pub(super) fn boost(&self, word: &str) -> Option<f64> {
-        self.boosters.get(word).copied()
+    fn meaning_mut(&mut self, words: &[String]) -> &mut Meaning {
+        let ids: Vec<WordId> = words.iter().map(|word| self.intern(word)).collect();
+        let entry = &mut self.entries[ids[0] as usize];
+        let rest = &ids[1..];
+        if rest.is_empty() {
+            return &mut entry.meaning;
+        }
+        let at = match entry.phrases.iter().position(|phrase| phrase.rest == rest) {
+            Some(at) => at,
+            None => {
+                let at = entry.phrases.partition_point(|phrase| phrase.rest.len() >= rest.len());
+                entry.phrases.insert(at, Phrase { rest: rest.to_vec(), meaning: Meaning::default() });
+                at
+            }
+        };
+        &mut entry.phrases[at].meaning
     }
 
-    /// An emoji in words.
-    pub(super) fn description(&self, emoji: char) -> Option<&'static str> {
-        self.emoji.get(&emoji).copied()
+    fn intern(&mut self, word: &str) -> WordId {
+        if let Some(id) = self.id(word) {
+            return id;
+        }
+        let id = self.entries.len() as WordId;
+        self.ids.insert(word.to_owned(), id);
+        self.names.push(word.to_owned());
+        self.entries.push(Entry::default());
+        id
+    }
+
+    /// The number of a word that some lexicon knows.
+    pub(super) fn id(&self, word: &str) -> Option<WordId> {
+        self.ids.get(word).copied()
+    }
+
+    /// The known word that somebody meant to type, where two neighbouring letters are swapped.
+    pub(super) fn meant(&self, word: &str) -> Option<WordId> {
+        self.slips.get(word).copied()
+    }
+
+    fn find_slips(&mut self) {
+        self.slips.clear();
+        let mut letters = Vec::new();
+        for (word, id) in &self.ids {
+            if word.len() < SHORTEST_SLIP || !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                continue;
+            }
+            for at in 1..word.len() {
+                letters.clear();
+                letters.extend_from_slice(word.as_bytes());
+                letters.swap(at - 1, at);
+                let slip = String::from_utf8_lossy(&letters).into_owned();
+                if !self.ids.contains_key(&slip) {
+                    // Of two words that could be meant the first in the alphabet is taken: always the same.
+                    let known = self.slips.entry(slip).or_insert(*id);
+                    if self.names[*id as usize] < self.names[*known as usize] {
+                        *known = *id;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The word of a number.
+    pub(super) fn name(&self, id: WordId) -> &str {
+        &self.names[id as usize]
+    }
+
+    /// What a word means by itself.
+    pub(super) fn word(&self, id: WordId) -> Meaning {
+        self.entries[id as usize].meaning
+    }
+
+    /// The phrases that the words begin with, the longest first: how many words, and what they mean.
+    pub(super) fn phrases<'l>(
+        &'l self,
+        words: &'l [super::words::Word],
+    ) -> impl Iterator<Item = (usize, Meaning)> + 'l {
+        let phrases = match words.first().and_then(|word| word.id) {
+            Some(id) => self.entries[id as usize].phrases.as_slice(),
+            None => &[],
+        };
+        phrases.iter().filter_map(move |phrase| {
+            let there = words.get(1..1 + phrase.rest.len())?;
+            let same = there.iter().zip(&phrase.rest).all(|(word, id)| word.id == Some(*id));
+            same.then_some((1 + phrase.rest.len(), phrase.meaning))
+        })
+    }
+}
+
+/// The words of a term. A hyphen between letters separates words, as it does in texts.
+fn words_of(term: &str) -> Vec<String> {
+    let is_word = term.starts_with(char::is_alphabetic) && term.len() > 3;
+    let words = term.split(|c| c == ' ' || (c == '-' && is_word));
+    words.filter(|word| !word.is_empty()).map(normal).collect()
+}
+
+/// A word as lexicons and texts compare it.
+pub(super) fn normal(word: &str) -> String {
+    match word.chars().any(char::is_alphanumeric) && word.chars().next().is_some_and(char::is_alphanumeric) {
+        true => fold(word),
+        // Emoticons and marks are what they are.
+        false => word.to_owned(),
     }
 }

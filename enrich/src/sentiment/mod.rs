@@ -1,88 +1,213 @@
-//! Polarity of a message, and the words that made it: VADER, a lexicon with rules for English social text.
+//! Polarity of a message and towards those it names, with the words that made it: lexicons, and rules for
+//! what the words around a word do to it.
 //!
-//! What belongs here: from text to [`Sentiment`]. What does not: whom it is towards, which is `judge`'s to say.
+//! What belongs here: from text to [`Sentiment`]. What does not: who is named where, which is `entities`' to say.
 
+mod attitude;
 mod lexicon;
-mod vader;
+mod reading;
+mod roles;
+mod rules;
+mod score;
+pub mod vader;
 mod words;
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use earshot_common::events::{Polarity, Sentiment, SentimentWord};
+use earshot_common::text::CharacterOffsets;
 
-pub use lexicon::Lexicon;
+pub use lexicon::{Lexicon, LexiconError};
+pub use rules::Rule;
+pub use score::Traits;
 
-/// Approximates the largest sum that a message comes to; the published constant.
-const ALPHA: f64 = 15.0;
+use reading::{Hit, Reading};
+use roles::Role;
 
-/// The polarity of a message in a language (ISO 639-1, or `und`). Only English is judged: all else is neutral.
-/// Title and text are read as one, in this order.
-pub fn of_message(lexicon: &Lexicon, lang: &str, title: Option<&str>, text: &str) -> Sentiment {
-    if !matches!(lang, "en" | "und") {
-        return sentiment(0.0, Vec::new());
+/// The places in a text, in bytes, that somebody is named at: the characters that are given, or else wherever
+/// the name stands, whatever its case.
+pub fn places_of(text: &str, name: &str, characters: Option<(u64, u64)>) -> Vec<Range<usize>> {
+    let byte =
+        |character: u64| text.char_indices().nth(character as usize).map_or(text.len(), |(byte, _)| byte);
+    if let Some((from, to)) = characters {
+        return std::iter::once(byte(from)..byte(to.max(from))).collect();
     }
-    let mut whole: String = title.map(|title| format!("{title}\n")).unwrap_or_default();
-    let text_starts = whole.chars().count();
-    whole.push_str(text);
-    let (compound, shares) = score(lexicon, &whole);
-    let characters: Vec<char> = whole.chars().collect();
-    let word = |share: &Share| {
-        let in_title = share.from < text_starts;
-        let part_starts = if in_title { 0 } else { text_starts };
-        SentimentWord {
-            from: (share.from - part_starts) as u32,
-            to: (share.to - part_starts) as u32,
-            word: characters[share.from..share.to].iter().collect(),
-            share: share.share as f32,
-            in_title,
+    let (lower, name) = (text.to_lowercase(), name.to_lowercase());
+    // Where letters change their length with case, places in one are no places in the other.
+    if name.is_empty() || lower.len() != text.len() {
+        return Vec::new();
+    }
+    let places = lower.match_indices(&name).map(|(at, found)| at..at + found.len());
+    places.filter(|place| text.is_char_boundary(place.start) && text.is_char_boundary(place.end)).collect()
+}
+
+/// Where somebody is named.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Whether the place is in the title.
+    pub in_title: bool,
+    /// Where, in characters of the title or the text.
+    pub characters: Range<u32>,
+}
+
+/// What a message in a language that is not judged says: nothing.
+pub fn not_judged() -> Sentiment {
+    Sentiment { score: 0.0, label: Polarity::Neutral, confidence: None, words: Vec::new(), fallback: false }
+}
+
+/// Whether messages in a language (ISO 639-1, or `und`) are judged: so far English, and what may be English.
+pub fn is_judged(lang: &str) -> bool {
+    matches!(lang, "en" | "und")
+}
+
+/// A text that was read: what it says, and what it says of whom.
+#[derive(Clone, Debug)]
+pub struct Read {
+    text: String,
+    /// Bytes of the title and the line end after it.
+    title_bytes: usize,
+    reading: Reading,
+}
+
+/// A word or phrase that weighs something, and why it weighs what it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weighed {
+    /// Where it stands, in bytes.
+    pub bytes: Range<usize>,
+    /// The word or phrase as the lexicon has it.
+    pub term: String,
+    /// What it weighs by itself.
+    pub weight: f32,
+    /// What its surroundings make of that.
+    pub factor: f32,
+    /// The rules that made the factor.
+    pub rules: Vec<Rule>,
+}
+
+impl Read {
+    /// Reads a title and a text as one, in this order.
+    pub fn new(lexicon: &Lexicon, title: Option<&str>, text: &str) -> Self {
+        let mut whole = String::with_capacity(text.len() + title.map_or(0, |title| title.len() + 1));
+        if let Some(title) = title {
+            whole.push_str(title);
+            whole.push('\n');
         }
-    };
-    sentiment(compound, shares.iter().map(word).collect())
-}
-
-fn sentiment(compound: f64, words: Vec<SentimentWord>) -> Sentiment {
-    let score = compound as f32;
-    // The label is that of the score as it is published and shown, with four decimals.
-    let label = Polarity::of(((compound * 1e4).round() / 1e4) as f32);
-    Sentiment { score, label, confidence: None, words, fallback: false }
-}
-
-/// A word's part in a compound score.
-#[derive(Debug, PartialEq)]
-struct Share {
-    /// First character of the word.
-    from: usize,
-    /// The character after the last one.
-    to: usize,
-    share: f64,
-}
-
-/// VADER's compound score, -1 to 1, and each word's part in it.
-///
-/// The compound score is `sum / √(sum² + 15)` over the words' valences in their places. A word's share is its
-/// valence over the same root, so the shares add up to the score. What punctuation adds to the sum strengthens
-/// the side that prevails: it is spread over the words of that side in proportion to their valences.
-fn score(lexicon: &Lexicon, text: &str) -> (f64, Vec<Share>) {
-    let split = words::split(lexicon, text);
-    let valences = vader::valences(lexicon, &split.words);
-    let sum: f64 = valences.iter().sum();
-    let mut emphasis = vader::punctuation_emphasis(split.exclamation_marks, split.question_marks);
-    if sum == 0.0 {
-        emphasis = 0.0;
+        let title_bytes = whole.len();
+        whole.push_str(text);
+        let mut reading = Reading::of(lexicon, &whole);
+        rules::apply(&mut reading);
+        Self { text: whole, title_bytes, reading }
     }
-    let total = sum + emphasis.copysign(sum);
-    let root = (total * total + ALPHA).sqrt();
 
-    let prevails = |valence: f64| valence * sum > 0.0;
-    let side: f64 = valences.iter().filter(|valence| prevails(**valence)).map(|valence| valence.abs()).sum();
-    let mut shares: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-    for (word, valence) in split.words.iter().zip(valences).filter(|(_, valence)| *valence != 0.0) {
-        let strength = if prevails(valence) { 1.0 + emphasis / side } else { 1.0 };
-        // The words for one emoji are one place.
-        *shares.entry((word.from, word.to)).or_default() += valence * strength / root;
+    /// The polarity of the message.
+    pub fn message(&self) -> Sentiment {
+        let values: Vec<f32> = self.reading.hits.iter().map(Hit::value).collect();
+        self.sentiment(&values, score::of_message(&values, self.traits()), false)
     }
-    let shares = shares.into_iter().map(|((from, to), share)| Share { from, to, share }).collect();
-    (total / root, shares)
+
+    /// The polarity towards what is named at some places, in bytes of title and text as one.
+    pub fn towards(&self, places: &[Range<usize>]) -> Sentiment {
+        let view = attitude::towards(&self.reading, places);
+        let hits = self.reading.hits.iter().zip(&view.worth);
+        let values: Vec<f32> = hits.map(|(hit, worth)| hit.value() * worth).collect();
+        self.sentiment(&values, score::of_attitude(&values), view.fallback)
+    }
+
+    /// Places in characters of the title or the text, as bytes of both as one.
+    pub fn places(&self, characters: impl IntoIterator<Item = Place>) -> Vec<Range<usize>> {
+        let starts: Vec<usize> = self.text.char_indices().map(|(byte, _)| byte).collect();
+        let text_starts = starts.partition_point(|byte| *byte < self.title_bytes);
+        let byte = |character: usize| starts.get(character).copied().unwrap_or(self.text.len());
+        let mut places = Vec::new();
+        for Place { in_title, characters } in characters {
+            let before = if in_title { 0 } else { text_starts };
+            places.push(byte(before + characters.start as usize)..byte(before + characters.end as usize));
+        }
+        places
+    }
+
+    /// The words that weigh something, in the order of the text.
+    pub fn weighed(&self, lexicon: &Lexicon) -> Vec<Weighed> {
+        let values: Vec<f32> = self.reading.hits.iter().map(|_| 1.0).collect();
+        self.weighed_by(lexicon, &values)
+    }
+
+    /// The words that weigh something, with what they are worth towards what is named at some places.
+    pub fn weighed_towards(&self, lexicon: &Lexicon, places: &[Range<usize>]) -> Vec<Weighed> {
+        self.weighed_by(lexicon, &attitude::towards(&self.reading, places).worth)
+    }
+
+    fn weighed_by(&self, lexicon: &Lexicon, worth: &[f32]) -> Vec<Weighed> {
+        let mut weighed = Vec::with_capacity(self.reading.hits.len());
+        for (hit, worth) in self.reading.hits.iter().zip(worth) {
+            let words = self.reading.words[hit.words.clone()].iter().filter_map(|word| word.id);
+            let names: Vec<&str> = words.map(|id| lexicon.name(id)).collect();
+            weighed.push(Weighed {
+                bytes: self.bytes(hit),
+                term: names.join(" "),
+                weight: hit.weight,
+                factor: hit.factor * worth,
+                rules: hit.rules.clone(),
+            });
+        }
+        weighed
+    }
+
+    /// What tells whether it is a report or an opinion, apart from praise and blame.
+    pub fn traits(&self) -> Traits {
+        let reading = &self.reading;
+        let has = |role| reading.clauses.iter().any(|clause| clause.roles.has(role));
+        Traits::new(self.names(), has(Role::FirstPerson), has(Role::Address))
+    }
+
+    /// How many names it has, as capitals show: words side by side are one name. Words for groups of people are
+    /// none.
+    fn names(&self) -> usize {
+        let mut names = 0;
+        let mut in_name = true;
+        for (word, roles) in self.reading.words.iter().zip(&self.reading.roles) {
+            let capitalised = self.text[word.bytes.clone()].starts_with(char::is_uppercase);
+            let is_name = capitalised && !roles.has(Role::Identity);
+            names += usize::from(is_name && !in_name);
+            in_name = capitalised;
+        }
+        names
+    }
+
+    /// Bytes of the title and of the line end after it: so much later the text begins.
+    pub fn title_bytes(&self) -> usize {
+        self.title_bytes
+    }
+
+    fn bytes(&self, hit: &Hit) -> Range<usize> {
+        let words = &self.reading.words[hit.words.clone()];
+        words[0].bytes.start..words[words.len() - 1].bytes.end
+    }
+
+    fn sentiment(&self, values: &[f32], scored: score::Scored, fallback: bool) -> Sentiment {
+        let mut offsets = CharacterOffsets::new(&self.text);
+        let text_starts = offsets.at(self.title_bytes);
+        let mut listed = Vec::with_capacity(values.len());
+        for (hit, value) in self.reading.hits.iter().zip(values).filter(|(_, value)| **value != 0.0) {
+            let bytes = self.bytes(hit);
+            let in_title = bytes.start < self.title_bytes;
+            let part_starts = if in_title { 0 } else { text_starts };
+            listed.push(SentimentWord {
+                from: offsets.at(bytes.start) - part_starts,
+                to: offsets.at(bytes.end) - part_starts,
+                word: self.text[bytes].to_owned(),
+                share: value * scored.per_weight,
+                in_title,
+            });
+        }
+        Sentiment {
+            score: scored.score,
+            label: scored.label,
+            confidence: Some(scored.confidence),
+            words: listed,
+            fallback,
+        }
+    }
 }
 
 #[cfg(test)]

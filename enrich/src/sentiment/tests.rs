@@ -1,161 +1,276 @@
-//! Scores against published ones, and shares against the texts they speak of.
+//! Each rule by sentences, the shipped lexicons by their own checks, and what must hold for any text.
+
+use proptest::prelude::*;
 
 use super::*;
 
-/// The sentences of VADER's own demonstration with the compound scores it prints (vaderSentiment 3.3.2).
-const DEMONSTRATION: &[(&str, f64)] = &[
-    ("VADER is smart, handsome, and funny.", 0.8316),
-    ("VADER is smart, handsome, and funny!", 0.8439),
-    ("VADER is very smart, handsome, and funny.", 0.8545),
-    ("VADER is VERY SMART, handsome, and FUNNY.", 0.9227),
-    ("VADER is VERY SMART, handsome, and FUNNY!!!", 0.9342),
-    ("VADER is VERY SMART, uber handsome, and FRIGGIN FUNNY!!!", 0.9469),
-    ("VADER is not smart, handsome, nor funny.", -0.7424),
-    ("The book was good.", 0.4404),
-    ("At least it isn't a horrible book.", 0.431),
-    ("The book was only kind of good.", 0.3832),
-    ("The plot was good, but the characters are uncompelling and the dialog is not great.", -0.7042),
-    ("Today SUX!", -0.5461),
-    ("Today only kinda sux! But I'll get by, lol", 0.5249),
-    ("Make sure you :) or :D today!", 0.8633),
-    ("Catch utf-8 emoji such as 💘 and 💋 and 😁", 0.875),
-    ("Not bad at all", 0.431),
+type Sentences = &'static [(&'static str, Option<Polarity>)];
+
+/// Sentences for each rule, with the label that a reader would give; `None` is anything but negative.
+const RULES: &[(&str, Sentences)] = &[
+    (
+        "praise and blame",
+        &[
+            ("The food was excellent", Some(Polarity::Positive)),
+            ("The staff is terrible", Some(Polarity::Negative)),
+            ("The flight leaves at nine", Some(Polarity::Neutral)),
+        ],
+    ),
+    (
+        "negation",
+        &[
+            ("The flight was not good", Some(Polarity::Negative)),
+            ("I don't like the food", Some(Polarity::Negative)),
+            ("This seat isn't awful", None),
+            ("This flight is not international", Some(Polarity::Neutral)),
+        ],
+    ),
+    (
+        "negation of the statement below",
+        &[
+            (
+                "I don't think, given my history with airplanes, that this is an amazing service",
+                Some(Polarity::Negative),
+            ),
+            ("I can't say, given it's a Tuesday, that that service was terrible", None),
+        ],
+    ),
+    (
+        "ellipsis",
+        &[
+            ("I thought it would be great, but it was not", Some(Polarity::Negative)),
+            ("I thought it would be awful, but it wasn't", None),
+        ],
+    ),
+    (
+        "contrast and concession",
+        &[
+            ("The seats are nice, but the staff is horrible", Some(Polarity::Negative)),
+            ("Although the seats are bad, the staff is wonderful", Some(Polarity::Positive)),
+        ],
+    ),
+    (
+        "past and present",
+        &[
+            ("I used to hate this airline, but now I love it", Some(Polarity::Positive)),
+            ("In the past I would love this airline, now I hate it", Some(Polarity::Negative)),
+        ],
+    ),
+    (
+        "hearsay and own view",
+        &[
+            ("Some people think you are awful, but I think you are great", Some(Polarity::Positive)),
+            ("I think you are terrible, I had heard you were perfect", Some(Polarity::Negative)),
+        ],
+    ),
+    (
+        "question and answer",
+        &[
+            ("Do I think this flight is great? No", Some(Polarity::Negative)),
+            ("Do I think this flight is great? Yes", Some(Polarity::Positive)),
+            ("Do I think that service is terrible? No", None),
+        ],
+    ),
+    ("sarcasm", &[("Great service as always, yeah right", Some(Polarity::Negative))]),
+    (
+        "emoji, emoticons and drawn-out letters",
+        &[
+            ("my bag 😡", Some(Polarity::Negative)),
+            ("nobody answers 😡", Some(Polarity::Negative)),
+            ("on our way :)", Some(Polarity::Positive)),
+            ("this is gooooood", Some(Polarity::Positive)),
+        ],
+    ),
+    ("slips of the finger", &[("what a wondreful crew", Some(Polarity::Positive))]),
+    (
+        "reputation and business",
+        &[
+            ("The chairman was indicted for fraud", Some(Polarity::Negative)),
+            ("Operating profit rose to 5 million", Some(Polarity::Positive)),
+            ("Net sales decreased to 3 million", Some(Polarity::Negative)),
+        ],
+    ),
 ];
 
-/// One sentence or more for each rule, scored with vaderSentiment 3.3.2.
-const RULES: &[(&str, &[(&str, f64)])] = &[
-    (
-        "boosters and dampeners, weaker with distance",
-        &[
-            ("a good seat", 0.4404),
-            ("a very good seat", 0.4927),
-            ("very, this good seat", 0.4902),
-            ("a really rather cheap good seat", 0.4877),
-            ("barely good", 0.3832),
-            ("the flight was just sort of good", 0.3832),
-        ],
-    ),
-    (
-        "capitals, unless everything is in capitals",
-        &[("a VERY good seat", 0.6028), ("a GOOD seat", 0.5622), ("A GOOD SEAT", 0.4404)],
-    ),
-    (
-        "negation within three words",
-        &[
-            ("without good food", -0.3412),
-            ("uh-uh good", -0.3412),
-            ("couldnt be a good seat", -0.3412),
-            ("it ain't a good seat", -0.3412),
-            ("it was never good", -0.3412),
-        ],
-    ),
-    (
-        "`never so` and `without doubt` negate nothing",
-        &[
-            ("it was never this good", 0.6084),
-            ("it was never really so good", 0.6236),
-            ("without doubt a good seat", 0.6136),
-        ],
-    ),
-    (
-        "`no` negates what follows",
-        &[("no good food", -0.3412), ("no bad or good food", 0.1139), ("no", -0.296)],
-    ),
-    (
-        "`least` negates, `at least` does not",
-        &[("the least good seat", -0.3412), ("at least good food", 0.4404)],
-    ),
-    (
-        "`but` moves the weight behind it",
-        &[("a good seat but a bad flight", -0.5859), ("a good seat but good food and good staff", 0.8641)],
-    ),
-    (
-        "phrases that mean something else than their words",
-        &[
-            ("that flight was the shit today", 0.6124),
-            ("a long ride past the bus stop", 0.0),
-            ("so it was to die for really good", -0.1796),
-        ],
-    ),
-    (
-        "exclamation marks up to four, question marks from two",
-        &[
-            ("good food!!!!!!", 0.6209),
-            ("good food?", 0.4404),
-            ("good food??", 0.504),
-            ("good food?????", 0.594),
-            ("bad food!!", -0.6229),
-        ],
-    ),
-    ("emoji by their description", &[("good😡food", 0.4404), ("😀", 0.3612), ("👍👍 thanks", 0.4404)]),
-    ("nothing to weigh", &[("nothing here", 0.0), ("", 0.0), ("good and bad", -0.1531)]),
-];
-
-fn english(text: &str) -> Sentiment {
-    of_message(&Lexicon::english(), "en", None, text)
+fn read(text: &str) -> Read {
+    Read::new(&english(), None, text)
 }
 
-fn check(lexicon: &Lexicon, text: &str, published: f64) {
-    let (compound, shares) = score(lexicon, text);
-    assert!((compound - published).abs() <= 0.5e-4 + 1e-9, "{text}: {compound}, published {published}");
-    let sum: f64 = shares.iter().map(|share| share.share).sum();
-    assert!((sum - compound).abs() < 1e-9, "{text}: the shares add up to {sum}, the score is {compound}");
+fn english() -> std::sync::Arc<Lexicon> {
+    static ENGLISH: std::sync::OnceLock<std::sync::Arc<Lexicon>> = std::sync::OnceLock::new();
+    ENGLISH.get_or_init(|| std::sync::Arc::new(Lexicon::english())).clone()
+}
+
+/// What a text says of whatever stands between the brackets of `{brackets}`.
+fn towards(text: &str) -> Sentiment {
+    let start = text.find('{').unwrap();
+    let end = text.find('}').unwrap();
+    let plain = text.replace(['{', '}'], "");
+    read(&plain).towards(std::slice::from_ref(&(start..end - 1)))
 }
 
 #[test]
-fn the_sentences_of_the_demonstration_score_as_published() {
-    let lexicon = Lexicon::english();
-    for (text, published) in DEMONSTRATION {
-        check(&lexicon, text, *published);
+fn each_rule_labels_its_sentences_as_a_reader_would() {
+    let mut wrong = Vec::new();
+    for (rule, sentences) in RULES {
+        for (text, label) in *sentences {
+            let sentiment = read(text).message();
+            let right = label.map_or(sentiment.label != Polarity::Negative, |label| sentiment.label == label);
+            if !right {
+                wrong.push(format!("{rule}: `{text}` is {label:?}, judged {sentiment:?}"));
+            }
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn each_rule_scores_as_the_reference_does() {
-    let lexicon = Lexicon::english();
-    for (text, reference) in RULES.iter().flat_map(|(_, cases)| *cases) {
-        check(&lexicon, text, *reference);
+fn praise_and_blame_go_to_whom_they_are_meant_for() {
+    let mut wrong = Vec::new();
+    for (text, label) in [
+        ("The {pizza} was delicious but the waiter was rude", Polarity::Positive),
+        ("The pizza was delicious but the {waiter} was rude", Polarity::Negative),
+        ("{Harbor} is better than Quay", Polarity::Positive),
+        ("Harbor is better than {Quay}", Polarity::Negative),
+        ("I love {Harbor}. Their competitors are awful.", Polarity::Positive),
+    ] {
+        let sentiment = towards(text);
+        if sentiment.label != label || sentiment.fallback {
+            wrong.push(format!("`{text}` is {label:?}, judged {sentiment:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn words_stand_where_the_text_has_them_and_keep_their_sign() {
-    let text = "Mañana 💘 «awful», but GREAT staff :)";
-    let sentiment = english(text);
+fn where_nothing_is_said_of_somebody_the_message_stands_in_and_says_so() {
+    let sentiment = towards("At {Harbor} today. What a terrible, awful, horrible day.");
+    assert!(sentiment.fallback);
+    assert!(sentiment.score < 0.0);
+    assert!(sentiment.score > read("At Harbor today. What a terrible, awful, horrible day.").message().score);
+}
+
+#[test]
+fn words_know_their_places_in_title_and_text() {
+    let read = Read::new(&english(), Some("Größte news: great"), "Mañana 💘 the food was awful");
+    let sentiment = read.message();
     let mut listed = Vec::new();
     for word in &sentiment.words {
+        let part = if word.in_title { "Größte news: great" } else { "Mañana 💘 the food was awful" };
         let there: String =
-            text.chars().skip(word.from as usize).take((word.to - word.from) as usize).collect();
+            part.chars().skip(word.from as usize).take((word.to - word.from) as usize).collect();
         assert_eq!(there, word.word);
         listed.push((word.word.as_str(), word.share > 0.0));
     }
-    // Quotation marks that are not ASCII hide the word, as they do from the reference.
-    assert_eq!(listed, [("💘", true), ("GREAT", true), (":)", true)]);
-    assert_eq!(sentiment.label, Polarity::Positive);
+    assert_eq!(listed, [("great", true), ("💘", true), ("awful", false)]);
 }
 
 #[test]
-fn emphasis_goes_to_the_side_that_prevails() {
-    // Good and bad nearly balance: four marks would make monsters of shares that were merely scaled.
-    let (compound, shares) = score(&Lexicon::english(), "good and bad!!!!");
-    assert!(compound < 0.0);
-    assert!(shares.iter().all(|share| share.share.abs() < 1.0), "{shares:?}");
-    let plain = score(&Lexicon::english(), "good and bad").1;
-    assert!(shares[1].share < plain[1].share, "the bad side grew");
+fn places_in_characters_are_found_in_bytes_of_title_and_text() {
+    let read = Read::new(&english(), Some("Größte"), "Ä bank");
+    let places = read.places([
+        Place { in_title: true, characters: 0..6 },
+        Place { in_title: false, characters: 2..6 },
+        Place { in_title: false, characters: 90..99 },
+    ]);
+    assert_eq!(places, [0..8, 12..16, 16..16]);
 }
 
 #[test]
-fn title_and_text_are_one_message_and_words_know_their_part() {
-    let sentiment = of_message(&Lexicon::english(), "und", Some("Great news"), "The food was awful");
-    let places: Vec<_> =
-        sentiment.words.iter().map(|word| (word.in_title, word.from, word.to, word.word.as_str())).collect();
-    assert_eq!(places, [(true, 0, 5, "Great"), (false, 13, 18, "awful")]);
+fn every_shipped_lexicon_can_be_laid() {
+    // Panics at the first line that cannot be used.
+    let lexicon = Lexicon::english();
+    assert_eq!(lexicon.weight("excellent").map(|weight| weight > 1.0), Some(true));
+    assert_eq!(lexicon.weight("the best").map(|weight| weight > 1.0), Some(true));
 }
 
 #[test]
-fn other_languages_are_not_judged_by_english_words() {
-    // `die` is a German article and a bad English verb.
-    assert!(english("die Bank").score < 0.0);
-    let german = of_message(&Lexicon::english(), "de", None, "die Bank");
-    assert_eq!((german.score, german.label, german.words.len()), (0.0, Polarity::Neutral, 0));
+fn a_line_that_cannot_be_used_is_named_with_its_file_and_value() {
+    for (content, message) in [
+        ("good\t1\n\nbad", "my.tsv:3: `bad` has no tab: a line is a word, a tab, and its weight or role"),
+        ("bad\t-12", "my.tsv:1: `-12` is neither a weight from -8 to 8 nor a role"),
+        ("bad\tawful", "my.tsv:1: `awful` is neither a weight from -8 to 8 nor a role"),
+        ("a b c d e f g\t1", "my.tsv:1: `a b c d e f g` has 7 words, not 1 to 6"),
+        (
+            "# ours\nMuslim\t-1",
+            "my.tsv:2: `Muslim` names a group of people (`muslim`) and can have no weight: remove the line",
+        ),
+        (
+            "roman catholic school\t1",
+            "my.tsv:1: `roman catholic school` names a group of people (`roman catholic`) and can have no weight: remove the line",
+        ),
+    ] {
+        let error = Lexicon::english().add("my.tsv", content).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn a_team_overlays_words_and_judgements_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("harbor.tsv");
+    std::fs::write(&file, "# version: ours\nsick\t1.5\n#harborfail\t-3\n").unwrap();
+    let mut lexicon = Lexicon::english();
+    lexicon.overlay(&file).unwrap();
+    assert_eq!(lexicon.version(), "earshot-en-1+harbor");
+    assert_eq!(Read::new(&lexicon, None, "that app is sick").message().label, Polarity::Positive);
+    assert_eq!(Read::new(&lexicon, None, "the app #HarborFail").message().label, Polarity::Negative);
+}
+
+#[test]
+fn a_group_of_people_is_neither_praise_nor_blame() {
+    for group in ["gay", "Muslim", "Black", "straight", "Roman Catholic", "non-binary", "Mexican"] {
+        let one = read(&format!("Jo is a {group} comedian.")).message();
+        let other = read("Jo is a Jewish comedian.").message();
+        assert_eq!(one.score, other.score, "{group}");
+    }
+}
+
+#[test]
+fn a_text_of_any_length_is_read_in_linear_time() {
+    // Quadratic, each of these took minutes.
+    for part in
+        ["not good but ", "@", ":-", "#A", "\"", "why? no. ", "better than ", "a.", "I thought, but not. "]
+    {
+        let text = part.repeat(200_000 / part.len());
+        let _ = read(&text).towards(std::slice::from_ref(&(0..1)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn shares_add_up_and_places_are_characters(
+        title in proptest::option::of("[a-zA-Z ,.!?é😡]{0,30}"),
+        words in proptest::collection::vec(
+            prop_oneof![
+                Just("good"), Just("BAD"), Just("not"), Just("but"), Just("😡"), Just(":)"), Just("n’t"), Just("?"),
+                Just("#FailWhale"), Just("I used to"), Just("now"), Just("é"), Just("\u{301}"), Just("better than"),
+                Just("@x"), Just("don't think"), Just("soooo"), Just("\""), Just("No."), Just("İ"), Just("👨‍👩‍👧"),
+            ],
+            0..40,
+        ),
+        at in 0u32..60,
+    ) {
+        let text = words.join(" ");
+        let read = Read::new(&english(), title.as_deref(), &text);
+        let places = read.places([Place { in_title: false, characters: at..at + 3 }]);
+        for sentiment in [read.message(), read.towards(&places)] {
+            prop_assert!((-1.0..=1.0).contains(&sentiment.score));
+            prop_assert!(sentiment.confidence.is_some_and(|sure| (0.0..=1.0).contains(&sure)));
+            let sum: f32 = sentiment.words.iter().map(|word| word.share).sum();
+            prop_assert!((sum - sentiment.score).abs() < 1e-3, "{sum} is not {}", sentiment.score);
+            for word in &sentiment.words {
+                let part = if word.in_title { title.as_deref().unwrap_or_default() } else { &text };
+                let there: String =
+                    part.chars().skip(word.from as usize).take((word.to - word.from) as usize).collect();
+                prop_assert_eq!(&there, &word.word);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_can_be_read(text in "\\PC*", from in 0usize..50) {
+        let sentiment = read(&text).towards(std::slice::from_ref(&(from..from + 4)));
+        prop_assert!(sentiment.score.is_finite());
+    }
 }

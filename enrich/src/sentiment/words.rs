@@ -1,89 +1,300 @@
-//! A text as VADER sees it: pieces between white space, without the punctuation around them, emoji in words.
+//! A text as the judge reads it: words, emoji and emoticons in order, and what stands between them.
 
-use super::lexicon::Lexicon;
+use std::ops::Range;
 
-/// Shorter pieces keep their punctuation: they are likely emoticons.
-const SHORTEST_WORD: usize = 3;
+use earshot_common::text::{self, TokenKind};
 
-/// A word or emoticon and where it stands in the original text.
-#[derive(Debug)]
+use super::lexicon::{Lexicon, WordId};
+
+/// A word, emoji or emoticon.
+#[derive(Clone, Debug)]
 pub(super) struct Word {
-    /// In lower case.
-    pub(super) lower: String,
-    /// Whether it shouts: its letters are capitals.
-    pub(super) capitals: bool,
-    /// First character, counted in characters of the original.
-    pub(super) from: usize,
-    /// The character after the last one.
-    pub(super) to: usize,
+    /// Its number, where a lexicon knows it.
+    pub(super) id: Option<WordId>,
+    /// Where it stands, in bytes.
+    pub(super) bytes: Range<usize>,
+    /// Whether it is in capitals.
+    pub(super) shouted: bool,
+    /// Whether letters are drawn out, as in `soooo`.
+    pub(super) drawn_out: bool,
+    /// What separates it from the word before.
+    pub(super) pause: Pause,
+    /// Whether it is an emoji or emoticon: no word before it says anything of it.
+    pub(super) is_sign: bool,
+    /// Whether it stands between quotation marks.
+    pub(super) quoted: bool,
 }
 
-/// A text taken apart.
-#[derive(Debug, Default)]
-pub(super) struct Words {
-    /// In the order of the text.
-    pub(super) words: Vec<Word>,
-    /// How many `!` it has.
-    pub(super) exclamation_marks: usize,
-    /// How many `?` it has.
-    pub(super) question_marks: usize,
+/// How strongly two words are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pause {
+    /// Nothing but space.
+    None,
+    /// A comma, a dash, a colon, a bracket.
+    Short,
+    /// A full stop or the like.
+    Full,
+    /// An exclamation mark: a full stop that shouts.
+    Exclamation,
+    /// A question mark.
+    Question,
 }
+
+/// The words of a text, and what ends it.
+#[derive(Clone, Debug)]
+pub(super) struct Words {
+    pub(super) words: Vec<Word>,
+    /// The pause after the last word.
+    pub(super) end: Pause,
+}
+
+/// Shortest and longest emoticon, in bytes.
+const EMOTICON_BYTES: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// Words of this length, in bytes, may have a letter too many or too few.
+const SHORTEST_SPLIT: usize = 4;
+const LONGEST_SPLIT: usize = 20;
 
 /// Takes a text apart.
-pub(super) fn split(lexicon: &Lexicon, text: &str) -> Words {
-    let characters = with_described_emoji(lexicon, text);
-    let mut split = Words::default();
-    for piece in characters.split(|(c, _)| is_space(*c)).filter(|piece| !piece.is_empty()) {
-        split.exclamation_marks += piece.iter().filter(|(c, _)| *c == '!').count();
-        split.question_marks += piece.iter().filter(|(c, _)| *c == '?').count();
-        let piece = without_punctuation(piece);
-        if let (Some((_, first)), Some((_, last))) = (piece.first(), piece.last()) {
-            let written: String = piece.iter().map(|(c, _)| *c).collect();
-            split.words.push(Word {
-                capitals: is_upper(&written),
-                lower: written.to_lowercase(),
-                from: *first,
-                to: last + 1,
-            });
+pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
+    let tokens = text::tokens(text);
+    let mut words: Vec<Word> = Vec::with_capacity(tokens.len());
+    let mut between = Between { text, at: 0, quoted: false };
+    let mut buffer = String::new();
+    let mut emoticons = emoticons(lexicon, text).into_iter().peekable();
+    for token in tokens {
+        while let Some((bytes, id)) = emoticons.next_if(|(bytes, _)| bytes.start <= token.bytes.start) {
+            words.push(Word { id: Some(id), is_sign: true, ..between.word(bytes) });
         }
-    }
-    split
-}
-
-/// Characters, each with the place in the original that it comes from. The words for an emoji all come from
-/// the emoji.
-fn with_described_emoji(lexicon: &Lexicon, text: &str) -> Vec<(char, usize)> {
-    let mut characters = Vec::with_capacity(text.len());
-    let mut after_space = true;
-    for (at, c) in text.chars().enumerate() {
-        if let Some(description) = lexicon.description(c) {
-            if !after_space {
-                characters.push((' ', at));
+        if token.bytes.start < between.at {
+            continue;
+        }
+        let word = between.word(token.bytes.clone());
+        match token.kind {
+            TokenKind::Word => words.push(known(lexicon, text, word, &mut buffer)),
+            TokenKind::Emoji => {
+                words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word })
             }
-            characters.extend(description.chars().map(|c| (c, at)));
-            after_space = false;
-        } else {
-            characters.push((c, at));
-            after_space = c == ' ';
+            TokenKind::Hashtag => push_hashtag(lexicon, text, word, &mut buffer, &mut words),
+            TokenKind::Handle | TokenKind::Cashtag | TokenKind::Url => words.push(word),
         }
     }
-    characters
+    for (bytes, id) in emoticons {
+        words.push(Word { id: Some(id), is_sign: true, ..between.word(bytes) });
+    }
+    mend_slips(lexicon, text, &mut words);
+    Words { words, end: between.word(text.len()..text.len()).pause }
 }
 
-fn without_punctuation(piece: &[(char, usize)]) -> &[(char, usize)] {
-    let plain = |(c, _): &(char, usize)| !c.is_ascii_punctuation();
-    let (Some(first), Some(last)) = (piece.iter().position(plain), piece.iter().rposition(plain)) else {
-        return piece;
-    };
-    if last + 1 - first < SHORTEST_WORD { piece } else { &piece[first..=last] }
+/// The emoji as it is written, or else without its skin tone and other modifiers.
+fn emoji(lexicon: &Lexicon, written: &str) -> Option<WordId> {
+    let plain = written.chars().next().map_or(0, char::len_utf8);
+    lexicon.id(written).or_else(|| lexicon.id(&written[..plain]))
 }
 
-/// White space as Python's `str.split` has it.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+/// The whole tag where it is known, its words otherwise.
+fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, words: &mut Vec<Word>) {
+    let written = &text[tag.bytes.clone()];
+    text_key(written, buffer);
+    if let Some(id) = lexicon.id(buffer) {
+        words.push(Word { id: Some(id), ..tag });
+        return;
+    }
+    let mark = written.chars().next().map_or(0, char::len_utf8);
+    let mut pause = tag.pause;
+    for part in text::split_hashtag(&written[mark..]) {
+        let start = part.as_ptr() as usize - text.as_ptr() as usize;
+        let word = Word { bytes: start..start + part.len(), pause, ..tag.clone() };
+        words.push(known(lexicon, text, word, buffer));
+        pause = Pause::None;
+    }
 }
 
-/// Python's `str.isupper`: some letter, and none of them small.
-fn is_upper(word: &str) -> bool {
-    word.chars().any(char::is_uppercase) && !word.chars().any(char::is_lowercase)
+/// Looks a word up: as it is written, without drawn-out letters, or as a part of it before a hyphen.
+fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> Word {
+    let written = &text[word.bytes.clone()];
+    text_key(written, buffer);
+    word.shouted = written.len() > 2 && is_shouted(written);
+    word.id = lexicon.id(buffer);
+    if word.id.is_none() && has_run_of_three(buffer) {
+        word.drawn_out = true;
+        word.id = [2, 1].into_iter().find_map(|most| lexicon.id(&without_runs(buffer, most)));
+    }
+    word
+}
+
+fn is_shouted(written: &str) -> bool {
+    !written.chars().any(char::is_lowercase) && written.chars().any(char::is_uppercase)
+}
+
+/// Finds the words behind slips of the finger: two letters swapped, or a letter and the space beside it.
+fn mend_slips(lexicon: &Lexicon, text: &str, words: &mut [Word]) {
+    let mut buffer = String::new();
+    // Of two words with a moved space between them, both are broken, also when the first is mended.
+    let mut before_is_broken = false;
+    for at in 0..words.len() {
+        let broken = is_broken(text, &words[at]);
+        if broken && words[at].id.is_none() && !is_likely_a_name(text, words, at) {
+            text_key(&text[words[at].bytes.clone()], &mut buffer);
+            words[at].id = lexicon
+                .meant(&buffer)
+                .or_else(|| beside_a_moved_space(lexicon, text, words, at, before_is_broken));
+        }
+        before_is_broken = broken;
+    }
+}
+
+/// Whether a word is none that a lexicon knows, or only a letter.
+fn is_broken(text: &str, word: &Word) -> bool {
+    let written = &text[word.bytes.clone()];
+    written.starts_with(char::is_alphabetic) && (word.id.is_none() || written.len() == 1)
+}
+
+/// Whether a word is capitalised within a sentence.
+fn is_likely_a_name(text: &str, words: &[Word], at: usize) -> bool {
+    text[words[at].bytes.clone()].starts_with(char::is_uppercase) && !begins_a_sentence(text, words, at)
+}
+
+/// Whether a sentence begins with a word: after a full stop, or behind a handle.
+pub(super) fn begins_a_sentence(text: &str, words: &[Word], at: usize) -> bool {
+    at == 0 || words[at].pause >= Pause::Full || text[words[at - 1].bytes.clone()].starts_with('@')
+}
+
+/// *disgustinga nd* and *smoot hflight*: a word with a letter too many or too few, where the word beside it is
+/// unknown too.
+fn beside_a_moved_space(
+    lexicon: &Lexicon,
+    text: &str,
+    words: &[Word],
+    at: usize,
+    before_is_broken: bool,
+) -> Option<WordId> {
+    let after = words.get(at + 1).filter(|after| is_broken(text, after));
+    let before = at.checked_sub(1).filter(|_| before_is_broken).map(|before| &words[before]);
+    let written = &text[words[at].bytes.clone()];
+    let fits = (SHORTEST_SPLIT..=LONGEST_SPLIT).contains(&written.len()) && written.is_ascii();
+    if !fits || (after.is_none() && before.is_none()) {
+        return None;
+    }
+    let mut word = written.to_ascii_lowercase();
+    let letters = |neighbour: &Word| text[neighbour.bytes.clone()].chars();
+    if let Some(id) = after.and_then(|_| lexicon.id(&word[..word.len() - 1])) {
+        return Some(id);
+    }
+    if let Some(id) = before.and_then(|_| lexicon.id(&word[1..])) {
+        return Some(id);
+    }
+    if let Some(letter) = after.and_then(|after| letters(after).next()) {
+        word.push(letter.to_ascii_lowercase());
+        if let Some(id) = lexicon.id(&word) {
+            return Some(id);
+        }
+        word.pop();
+    }
+    let letter = before.and_then(|before| letters(before).next_back())?;
+    word.insert(0, letter.to_ascii_lowercase());
+    lexicon.id(&word)
+}
+
+/// A word as the lexicons have it.
+fn text_key(written: &str, buffer: &mut String) {
+    buffer.clear();
+    if written.is_ascii() {
+        buffer.push_str(written);
+        buffer.make_ascii_lowercase();
+        if buffer.len() > 2 && buffer.ends_with("'s") {
+            buffer.truncate(buffer.len() - 2);
+        }
+    } else {
+        buffer.push_str(&text::fold(written));
+    }
+}
+
+fn has_run_of_three(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    bytes.windows(3).any(|run| run[0] == run[1] && run[1] == run[2])
+}
+
+/// The word with no letter more than so many times in a row.
+fn without_runs(word: &str, most: usize) -> String {
+    let mut kept = String::with_capacity(word.len());
+    let (mut last, mut times) = (None, 0);
+    for c in word.chars() {
+        times = if last == Some(c) { times + 1 } else { 1 };
+        last = Some(c);
+        if times <= most {
+            kept.push(c);
+        }
+    }
+    kept
+}
+
+/// The emoticons that the lexicon knows, in order: at the start or the end of a piece between white space.
+fn emoticons(lexicon: &Lexicon, text: &str) -> Vec<(Range<usize>, WordId)> {
+    let mut found = Vec::new();
+    for piece in text.split([' ', '\n']).filter(|piece| may_hold_an_emoticon(piece.as_bytes())) {
+        let start = piece.as_ptr() as usize - text.as_ptr() as usize;
+        if let Some((range, id)) = emoticon(lexicon, piece) {
+            found.push((start + range.start..start + range.end, id));
+        }
+    }
+    found
+}
+
+/// Emoticons begin or end with a mark that closes no sentence; a few end with a letter.
+fn may_hold_an_emoticon(piece: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (piece.first(), piece.last()) else { return false };
+    let is_mark = |byte: &u8| byte.is_ascii_punctuation() && !b".,!?@#\"".contains(byte);
+    is_mark(first) || is_mark(last) || (piece.len() == 2 && *last == b'D')
+}
+
+fn emoticon(lexicon: &Lexicon, piece: &str) -> Option<(Range<usize>, WordId)> {
+    if piece.contains("://") {
+        return None;
+    }
+    for length in EMOTICON_BYTES.rev() {
+        let ends = [Some(0), piece.len().checked_sub(length)];
+        for start in ends.into_iter().flatten() {
+            let Some(part) = piece.get(start..start + length) else { continue };
+            let marks = part.bytes().filter(|byte| byte.is_ascii_punctuation()).count();
+            if marks == 0 || (start > 0 && part.starts_with(|c: char| c.is_alphanumeric())) {
+                continue;
+            }
+            if let Some(id) = lexicon.id(part) {
+                return Some((start..start + length, id));
+            }
+        }
+    }
+    None
+}
+
+/// Walks over what stands between words.
+struct Between<'t> {
+    text: &'t str,
+    at: usize,
+    quoted: bool,
+}
+
+impl Between<'_> {
+    /// A word that is not looked up yet, after what stands before it.
+    fn word(&mut self, bytes: Range<usize>) -> Word {
+        let mut pause = Pause::None;
+        for c in self.text[self.at.min(bytes.start)..bytes.start].chars() {
+            pause = pause.max(match c {
+                '?' => Pause::Question,
+                '!' => Pause::Exclamation,
+                '.' | '…' | '\n' | '。' => Pause::Full,
+                ',' | ';' | ':' | '(' | ')' | '—' | '–' | '-' | '|' => Pause::Short,
+                _ => Pause::None,
+            });
+            match c {
+                '"' => self.quoted = !self.quoted,
+                '“' | '«' => self.quoted = true,
+                '”' | '»' => self.quoted = false,
+                _ => {}
+            }
+        }
+        self.at = bytes.end;
+        Word { id: None, bytes, shouted: false, drawn_out: false, is_sign: false, pause, quoted: self.quoted }
+    }
 }

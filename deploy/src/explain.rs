@@ -1,0 +1,135 @@
+//! `earshot explain`: what the judge makes of a text, about whom, and why.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use earshot_common::definitions::Watchlist;
+use earshot_common::events::{
+    Engagement, Enriched, Lane, Mention, Origin, RawPosition, SchemaVersion, Sentiment, SourceRef,
+};
+use earshot_common::settings::Settings;
+use earshot_common::time::{Clock, Timestamp};
+use earshot_enrich::EnrichSettings;
+use earshot_enrich::judge::{Knowledge, judge, reading_of};
+use earshot_enrich::sentiment::{Lexicon, Read};
+
+use crate::print;
+use crate::watchlist::{files_of, watchlist_of};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainCommand {
+    /// The text
+    text: String,
+    /// Its headline
+    #[arg(long)]
+    title: Option<String>,
+    /// Its language (ISO 639-1), where the text does not show it
+    #[arg(long)]
+    lang: Option<String>,
+    /// Print the record as JSON, as `mentions.enriched` would hold it
+    #[arg(long)]
+    json: bool,
+}
+
+/// Judges the text with the lexicons and the watchlist of the settings, where there is a settings file.
+pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Result<()> {
+    let (watchlist, lexicon) = knowledge(settings)?;
+    let lexicon = Arc::new(lexicon);
+    let knowledge = Knowledge::of(&watchlist, lexicon.clone()).context("prepare the watchlist")?;
+    let now = Clock::system().now();
+    let position = RawPosition { partition: 0, offset: 0 };
+    let enriched = judge(mention(&command, now), position, &knowledge, now);
+    if command.json {
+        print(&serde_json::to_string_pretty(&enriched).context("write the record")?);
+        return Ok(());
+    }
+    print(told(&enriched, &watchlist, &reading_of(&enriched, &lexicon), &lexicon).trim_end());
+    Ok(())
+}
+
+fn knowledge(settings: &Path) -> anyhow::Result<(Watchlist, Lexicon)> {
+    if !settings.exists() {
+        return Ok((Watchlist::default(), Lexicon::english()));
+    }
+    let settings = Settings::load(settings)?;
+    let lexicon = settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?;
+    Ok((watchlist_of(&files_of(&settings)?)?, lexicon))
+}
+
+fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
+    Mention {
+        v: SchemaVersion::default(),
+        id: "explain:text".to_owned(),
+        revision: 0,
+        origin: Origin::History,
+        source: SourceRef { id: "explain".to_owned(), network: "explain".to_owned(), site: None },
+        url: None,
+        title: command.title.clone(),
+        text: command.text.clone(),
+        country: None,
+        lang_given: command.lang.clone(),
+        author: None,
+        reply_to: None,
+        repost_of: None,
+        links: Vec::new(),
+        media: Vec::new(),
+        engagement: Engagement::default(),
+        published: now,
+        collected: now,
+        cut: Vec::new(),
+    }
+}
+
+/// The judgement as a person would want to read it.
+fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexicon) -> String {
+    let mut told = String::new();
+    let _ = writeln!(told, "language   {} ({:.0} % sure)", enriched.lang, enriched.lang_confidence * 100.0);
+    let _ = writeln!(told, "message    {}", polarity(&enriched.sentiment));
+    told.push_str(&words(&enriched.sentiment));
+    for tag in &enriched.entities {
+        let name = watchlist.subject(&tag.subject).map_or(tag.subject.as_str(), |subject| &subject.name);
+        let lane = if tag.lane == Lane::Doubtful { ", doubtful: nothing corroborates the name" } else { "" };
+        let _ = writeln!(told, "towards    {name}: {}{lane}", polarity(&tag.sentiment));
+        if tag.sentiment.fallback {
+            let _ = writeln!(told, "           nothing is said of it: the message stands in, weakened");
+        }
+        told.push_str(&words(&tag.sentiment));
+    }
+    let weighed = read.weighed(lexicon);
+    if !weighed.is_empty() {
+        told.push_str("why        word, weight by itself, and what its surroundings make of it\n");
+    }
+    for word in weighed {
+        let rules: Vec<&str> = word.rules.iter().map(|rule| rule.name()).collect();
+        let value = word.weight * word.factor;
+        let _ = writeln!(
+            told,
+            "           {:<24}{:>6.2} → {value:>6.2}  {}",
+            word.term,
+            word.weight,
+            rules.join(", ")
+        );
+    }
+    let _ = writeln!(told, "judged by  {}", enriched.enrichment.lexicon);
+    told
+}
+
+fn polarity(sentiment: &Sentiment) -> String {
+    let mut polarity = format!("{} {:+.2}", sentiment.label.as_str(), sentiment.score);
+    if let Some(confidence) = sentiment.confidence {
+        let _ = write!(polarity, " ({:.0} % sure)", confidence * 100.0);
+    }
+    polarity
+}
+
+fn words(sentiment: &Sentiment) -> String {
+    let mut words = String::new();
+    for word in &sentiment.words {
+        let part = if word.in_title { "title " } else { "" };
+        let _ = writeln!(words, "           {:+.3}  “{}” at {part}{}", word.share, word.word, word.from);
+    }
+    words
+}
