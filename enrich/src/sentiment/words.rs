@@ -73,7 +73,7 @@ pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
         match token.kind {
             TokenKind::Word => words.push(known(lexicon, text, word, &mut buffer)),
             TokenKind::Emoji => {
-                words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word })
+                words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word });
             }
             TokenKind::Hashtag => push_hashtag(lexicon, text, word, &mut buffer, &mut words),
             TokenKind::Handle | TokenKind::Cashtag | TokenKind::Url => words.push(word),
