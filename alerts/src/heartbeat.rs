@@ -11,9 +11,10 @@ use anyhow::Context as _;
 use earshot_common::service::Context;
 use earshot_common::time::Timestamp;
 use prometheus::IntCounterVec;
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use tokio::sync::watch;
 
+use crate::outside;
 use crate::service::Standing;
 use crate::settings::HeartbeatSettings;
 
@@ -33,8 +34,6 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     /// Sets the client up; `base` is the folder that relative paths in the settings start from.
     pub(crate) fn open(settings: &HeartbeatSettings, base: &Path) -> anyhow::Result<Self> {
-        // Only the first call in a process has an effect; later ones find ring in place.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = match (&settings.url, &settings.url_file) {
             (Some(url), None) => url.clone(),
             (None, Some(file)) => {
@@ -44,17 +43,8 @@ impl Heartbeat {
             }
             _ => anyhow::bail!("give either `url` or `url_file`"),
         };
-        url::Url::parse(&url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .context("`url` must be an http or https address")?;
         anyhow::ensure!(settings.interval_s > 0, "`interval_s` must be at least 1");
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("earshot/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("set up the HTTP client")?;
+        let client = outside::client_for(&url, TIMEOUT)?;
         Ok(Self { client, url, interval: Duration::from_secs(settings.interval_s) })
     }
 
@@ -88,12 +78,8 @@ impl Heartbeat {
     }
 
     async fn send(&self) -> Result<(), String> {
-        // The address is a secret with most receivers, so it stays out of logs.
         let answer = self.client.get(&self.url).send().await;
-        answer
-            .and_then(reqwest::Response::error_for_status)
-            .map(drop)
-            .map_err(|e| e.without_url().to_string())
+        answer.and_then(reqwest::Response::error_for_status).map(drop).map_err(outside::reason)
     }
 }
 

@@ -9,6 +9,7 @@ mod fold;
 mod heartbeat;
 mod history;
 mod metrics;
+mod outside;
 mod service;
 mod settings;
 mod written;

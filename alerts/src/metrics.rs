@@ -3,7 +3,7 @@
 use earshot_common::time::Timestamp;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::delivery::Ledger;
+use crate::delivery::Undelivered;
 use crate::fold::State;
 
 /// Declared once; the help texts say what each is.
@@ -73,12 +73,12 @@ impl Metrics {
     }
 
     /// Shows what waits to be delivered.
-    pub(crate) fn show_undelivered(&self, ledger: &Ledger, now: Timestamp) {
+    pub(crate) fn show_undelivered(&self, undelivered: &[Undelivered], now: Timestamp) {
         let mut oldest_ms = 0;
         let mut count = 0;
-        for decided in ledger.undelivered() {
+        for message in undelivered.iter().filter(|message| !message.given_up) {
             count += 1;
-            oldest_ms = oldest_ms.max(now.as_millis() - decided.as_millis());
+            oldest_ms = oldest_ms.max(now.as_millis() - message.since.as_millis());
         }
         self.undelivered.set(count);
         self.oldest_undelivered_seconds.set(oldest_ms as f64 / 1_000.0);

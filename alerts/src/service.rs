@@ -39,8 +39,6 @@ use crate::written::Written;
 
 /// Claims that have run out and waits that are over are looked for this often.
 const TICK: Duration = Duration::from_secs(1);
-/// Reading one record that is there takes longer only where the log does not answer.
-const RECORD_DEADLINE: Duration = Duration::from_secs(30);
 /// The loop reports within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Attempts that run at the same time, at most.
@@ -224,13 +222,15 @@ impl Worker {
                 self.context.health.well("alerts", DEADLINE);
             }
             self.act().await?;
-            self.metrics.show_undelivered(&self.ledger, self.context.clock.now());
+            let now = self.context.clock.now();
+            let undelivered = self.ledger.listing(now);
+            self.metrics.show_undelivered(&undelivered, now);
             self.standing.send_replace(Standing {
                 next: self.next,
                 past_due: self.state.awaits_history() || self.past.is_some(),
                 open: self.state.open_severities().count(),
                 progress: self.progress,
-                undelivered: self.ledger.listing(self.context.clock.now()),
+                undelivered,
             });
         }
         self.finish_attempts().await
@@ -495,15 +495,13 @@ impl Worker {
 }
 
 /// When the log took the oldest record of `signals` that it still has: later than anything, where it has none.
-async fn beginning(broker: &Broker, bounds: Bounds) -> anyhow::Result<Timestamp> {
+async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Timestamp, ReadError> {
     if bounds.first == bounds.next {
         return Ok(Timestamp::from_millis(i64::MAX));
     }
-    let from = vec![Position { partition: bounds.partition, offset: bounds.first }];
-    let mut reader = broker.read(&SIGNALS, from).await?;
-    let oldest = tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await;
-    let oldest = oldest.context("read the oldest record of `signals`: no answer")??;
-    Ok(oldest.first().map_or_else(Timestamp::default, |record| record.appended))
+    let first = Position { partition: bounds.partition, offset: bounds.first };
+    let oldest = broker.first_from(&SIGNALS, first).await?;
+    Ok(oldest.map_or_else(Timestamp::default, |record| record.appended))
 }
 
 /// Waits for the fold over the past; for ever where none is running.

@@ -44,9 +44,7 @@ impl Written {
         }
         new
     }
-}
 
-impl Written {
     fn is_new_live(&mut self, signals: CausedBy, decided: Timestamp) -> bool {
         let Some(last) = self.last_live else {
             self.last_live = Some(Last { signals, decided });

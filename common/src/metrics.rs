@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 use crate::disk;
@@ -43,6 +44,19 @@ pub enum Hop {
 }
 
 impl Hop {
+    /// All of them, each at its own number.
+    const ALL: [Self; 9] = [
+        Self::PublishedCollected,
+        Self::CollectedRaw,
+        Self::RawEnriched,
+        Self::EnrichedSearchable,
+        Self::SignalAlerted,
+        Self::AlertedDelivered,
+        Self::PublishedSearchable,
+        Self::CollectedSearchable,
+        Self::PublishedAlerted,
+    ];
+
     fn label(self) -> &'static str {
         match self {
             Self::PublishedCollected => "published_collected",
@@ -67,8 +81,8 @@ pub struct Metrics {
     pub(crate) batch_seconds: HistogramVec,
     /// Messages that went to the dead letters, by service and reason.
     dead_letters: IntCounterVec,
-    /// Seconds that a live mention takes from one stamp to the next.
-    hop_delay_seconds: HistogramVec,
+    /// Seconds that a live mention takes from one stamp to the next, in the order of [`Hop::ALL`].
+    hop_delay_seconds: [Histogram; Hop::ALL.len()],
     /// Records that wait, by partition that is read here.
     lag_records: IntGaugeVec,
     /// Seconds until the oldest record that waits is deleted, at least.
@@ -84,6 +98,12 @@ pub struct Metrics {
 impl Metrics {
     /// Declares the metrics.
     pub fn declare(registry: &Registry) -> prometheus::Result<Self> {
+        let hops = histograms(
+            "earshot_hop_delay_seconds",
+            "Seconds that a live mention takes from one stamp to the next",
+            DELAY_BUCKETS_S,
+            "hop",
+        )?;
         let metrics = Self {
             fates: counters(
                 "earshot_stage_messages_total",
@@ -101,12 +121,7 @@ impl Metrics {
                 "Messages that went to the dead letters, by service and reason",
                 &["service", "reason"],
             )?,
-            hop_delay_seconds: histograms(
-                "earshot_hop_delay_seconds",
-                "Seconds that a live mention takes from one stamp to the next",
-                DELAY_BUCKETS_S,
-                "hop",
-            )?,
+            hop_delay_seconds: Hop::ALL.map(|hop| hops.with_label_values(&[hop.label()])),
             lag_records: IntGaugeVec::new(
                 Opts::new("earshot_lag_records", "Records that wait, by partition that is read here"),
                 &["stage", "topic", "partition"],
@@ -134,7 +149,7 @@ impl Metrics {
         registry.register(Box::new(metrics.fates.clone()))?;
         registry.register(Box::new(metrics.batch_seconds.clone()))?;
         registry.register(Box::new(metrics.dead_letters.clone()))?;
-        registry.register(Box::new(metrics.hop_delay_seconds.clone()))?;
+        registry.register(Box::new(hops))?;
         registry.register(Box::new(metrics.lag_records.clone()))?;
         registry.register(Box::new(metrics.retention_left_seconds.clone()))?;
         registry.register(Box::new(metrics.part_healthy.clone()))?;
@@ -156,7 +171,7 @@ impl Metrics {
     /// Measures a live mention's hop. A clock that is ahead makes no time negative.
     pub fn hop(&self, hop: Hop, from: Timestamp, to: Timestamp) {
         let delay_ms = (to.as_millis() - from.as_millis()).max(0);
-        self.hop_delay_seconds.with_label_values(&[hop.label()]).observe(delay_ms as f64 / 1_000.0);
+        self.hop_delay_seconds[hop as usize].observe(delay_ms as f64 / 1_000.0);
     }
 
     /// Shows how far the inputs are read. Partitions that are no longer read here are forgotten.

@@ -66,6 +66,9 @@ pub enum RejectionReason {
 }
 
 impl RejectionReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Unreadable, Self::NewerVersion, Self::TooLarge, Self::BadRow];
+
     /// The word as it stands in labels and headers.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -207,9 +210,9 @@ pub struct Surroundings {
 
 /// Runs a stage until the stop, or until its input cannot be read any more.
 pub async fn run<S: Stage>(stage: &mut S, mut input: Input, around: &Surroundings) -> anyhow::Result<()> {
+    around.inputs.stands(stage.name(), stage.topic(), &input.owned(), &[]);
     loop {
         around.health.well(stage.name(), PROGRESS_DEADLINE);
-        around.inputs.stands(stage.name(), stage.topic(), &input.owned(), &[]);
         // An idle stage wakes to say that it lives.
         let alive = Instant::now() + PROGRESS_DEADLINE / 2;
         let wake = stage.due().map_or(alive, |due| due.min(alive));
@@ -241,7 +244,8 @@ pub async fn run<S: Stage>(stage: &mut S, mut input: Input, around: &Surrounding
                 }
             }
             Some(Err(lost)) => return Err(lost.into()),
-            None => {}
+            // An idle member may have won or lost partitions meanwhile.
+            None => around.inputs.stands(stage.name(), stage.topic(), &input.owned(), &[]),
         }
         if stage.due().is_some_and(|due| due <= Instant::now()) {
             let ticked = match stage.tick(&input.owned()).await {

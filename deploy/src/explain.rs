@@ -7,9 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{
-    Engagement, Enriched, Lane, Mention, Origin, RawPosition, SchemaVersion, Sentiment, SourceRef,
-};
+use earshot_common::events::{Enriched, Lane, Mention, Origin, RawPosition, Sentiment, SourceRef};
 use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
@@ -60,26 +58,12 @@ fn knowledge(settings: &Path) -> anyhow::Result<(Watchlist, Lexicon)> {
 }
 
 fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
+    let source = SourceRef { id: "explain".to_owned(), network: "explain".to_owned(), site: None };
     Mention {
-        v: SchemaVersion::default(),
-        id: "explain:text".to_owned(),
-        revision: 0,
         origin: Origin::History,
-        source: SourceRef { id: "explain".to_owned(), network: "explain".to_owned(), site: None },
-        url: None,
         title: command.title.clone(),
-        text: command.text.clone(),
-        country: None,
         lang_given: command.lang.clone(),
-        author: None,
-        reply_to: None,
-        repost_of: None,
-        links: Vec::new(),
-        media: Vec::new(),
-        engagement: Engagement::default(),
-        published: now,
-        collected: now,
-        cut: Vec::new(),
+        ..Mention::new("explain:text".to_owned(), source, command.text.clone(), now)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a mention to its judgement, and from the judgement to its signal. Pure: the same mention, knowledge
 //! and time give the same records.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use earshot_common::events::{
     Enriched, EnrichmentVersion, EntityMatch, EntityTag, Mention, RawPosition, SchemaVersion, Sentiment,
     Signal, SubjectSignal,
 };
-use earshot_common::keys::{MentionKey, Secret};
+use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
 use earshot_common::time::Timestamp;
 
@@ -87,12 +88,13 @@ pub fn reading_of(enriched: &Enriched, lexicon: &Lexicon) -> Read {
     read_without_names(lexicon, enriched.mention.title.as_deref(), &enriched.mention.text, &names)
 }
 
-/// What the decision side needs of a judgement, and of the queries that matched; nothing where it concerns nobody.
+/// What the decision side needs of a judgement, of its author's key and of the queries that matched; nothing where it
+/// concerns nobody.
 pub fn signal(
     enriched: &Enriched,
+    author: Option<AuthorKey>,
     matched: Vec<String>,
     appended: Timestamp,
-    secret: &Secret,
 ) -> Option<Signal> {
     if enriched.entities.is_empty() && enriched.searches.is_empty() {
         return None;
@@ -108,7 +110,7 @@ pub fn signal(
         v: SchemaVersion::default(),
         mention: MentionKey::of(&mention.id),
         revision: mention.revision,
-        author: mention.author.as_ref().map(|author| secret.author(&author.id)),
+        author,
         origin: mention.origin,
         story: enriched.story,
         event_time: mention.event_time(),
@@ -131,7 +133,10 @@ fn read_without_names(lexicon: &Lexicon, title: Option<&str>, text: &str, names:
 
 /// The text with the letters of names and handles made meaningless, character for character: to be called
 /// United is no praise.
-fn without_names(text: &str, named: &[&EntityMatch], in_title: bool) -> String {
+fn without_names<'t>(text: &'t str, named: &[&EntityMatch], in_title: bool) -> Cow<'t, str> {
+    if !text.contains(['@', '＠']) && named.iter().all(|named| named.in_title != in_title) {
+        return Cow::Borrowed(text);
+    }
     let mut offsets = CharacterOffsets::new(text);
     let mut names: Vec<Range<u32>> = Vec::new();
     for token in tokens(text) {
@@ -157,7 +162,7 @@ fn without_names(text: &str, named: &[&EntityMatch], in_title: bool) -> String {
             (true, false) => 'ø',
         });
     }
-    masked
+    Cow::Owned(masked)
 }
 
 /// The polarity towards a subject.

@@ -12,7 +12,7 @@ use earshot_common::events::{
     Deletion, DeletionReason, Enriched, EnrichedEvent, Mention, MentionEvent, Origin, RawPosition,
     SchemaVersion, SignalRecord, decode, encode,
 };
-use earshot_common::keys::Secret;
+use earshot_common::keys::{AuthorKey, Secret};
 use earshot_common::metrics::{Hop, Metrics as PipelineMetrics};
 use earshot_common::service::Context;
 use earshot_common::stage::{Fate, Output, Rejection, Stage};
@@ -98,16 +98,25 @@ impl EnrichStage {
     fn fate(&self, record: &Record) -> Fate {
         let raw = RawPosition { partition: record.partition, offset: record.offset };
         match decode(&record.value) {
-            Ok(MentionEvent::Upsert(mention)) if self.keeps_out(&mention) => {
-                delete(erasure_of(&mention), raw)
+            Ok(MentionEvent::Upsert(mention)) => {
+                let author = mention.author.as_ref().map(|author| self.secret.author(&author.id));
+                if author.is_some_and(|author| self.erased.borrow().contains(author)) {
+                    return delete(erasure_of(&mention), raw);
+                }
+                self.upsert(*mention, author, raw, record.appended)
             }
-            Ok(MentionEvent::Upsert(mention)) => self.upsert(*mention, raw, record.appended),
             Ok(MentionEvent::Delete(deletion)) => delete(deletion, raw),
             Err(error) => Fate::Rejected(error.into()),
         }
     }
 
-    fn upsert(&self, mention: Mention, raw: RawPosition, appended: Timestamp) -> Fate {
+    fn upsert(
+        &self,
+        mention: Mention,
+        author: Option<AuthorKey>,
+        raw: RawPosition,
+        appended: Timestamp,
+    ) -> Fate {
         let bytes = mention.text.len() + mention.title.as_ref().map_or(0, String::len);
         if bytes > MAX_TEXT_BYTES {
             return Fate::Rejected(Rejection::too_large(format!(
@@ -118,7 +127,7 @@ impl EnrichStage {
         let matched = self.searches.matched(&mut enriched);
         self.metrics.judged(&enriched);
         self.observe_hops(&enriched, appended);
-        let signal = signal(&enriched, matched, appended, &self.secret);
+        let signal = signal(&enriched, author, matched, appended);
         let id = enriched.mention.id.clone();
         let value = encode(&EnrichedEvent::Upsert(Box::new(enriched)));
         if id.len() + value.len() > MAX_RECORD_BYTES {
@@ -130,13 +139,6 @@ impl EnrichStage {
         let mut outputs = vec![Output { topic: MENTIONS_ENRICHED, record: NewRecord::keyed(id, value) }];
         outputs.extend(signal.map(|signal| to_signals(&SignalRecord::Signal(Box::new(signal)))));
         Fate::Emitted(outputs)
-    }
-}
-
-impl EnrichStage {
-    fn keeps_out(&self, mention: &Mention) -> bool {
-        let erased = self.erased.borrow();
-        mention.author.as_ref().is_some_and(|author| erased.contains(self.secret.author(&author.id)))
     }
 
     /// Measures a live mention's way so far. History is late by its nature and says nothing.

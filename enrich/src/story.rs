@@ -77,32 +77,14 @@ fn canonical(link: &str) -> Option<String> {
 }
 #[cfg(test)]
 mod tests {
-    use earshot_common::events::{Engagement, Origin, SchemaVersion, SourceRef};
+    use earshot_common::events::SourceRef;
 
     use super::*;
 
     fn mention(text: &str) -> Mention {
-        Mention {
-            v: SchemaVersion::default(),
-            id: "hn:1".to_owned(),
-            revision: 0,
-            origin: Origin::Live,
-            source: SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None },
-            url: None,
-            title: None,
-            text: text.to_owned(),
-            lang_given: None,
-            country: None,
-            author: None,
-            reply_to: None,
-            repost_of: None,
-            links: Vec::new(),
-            media: Vec::new(),
-            engagement: Engagement::default(),
-            published: "2026-01-01T00:00:00Z".parse().unwrap(),
-            collected: "2026-01-01T00:00:12Z".parse().unwrap(),
-            cut: Vec::new(),
-        }
+        let source = SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None };
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        Mention::new("hn:1".to_owned(), source, text.to_owned(), at)
     }
 
     fn story(text: &str) -> Option<StoryKey> {

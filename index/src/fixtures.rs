@@ -1,9 +1,8 @@
 //! Mentions and indexes for tests.
 
 use earshot_common::events::{
-    Author, Deletion, DeletionReason, Engagement, Enriched, EnrichedEvent, EnrichmentVersion, EntityMatch,
-    EntityTag, Lane, Mention, Origin, Polarity, RawPosition, SchemaVersion, Sentiment, SentimentWord,
-    SourceRef, encode,
+    Author, Deletion, DeletionReason, Enriched, EnrichedEvent, EnrichmentVersion, EntityMatch, EntityTag,
+    Lane, Mention, Origin, Polarity, RawPosition, SchemaVersion, Sentiment, SentimentWord, SourceRef, encode,
 };
 use earshot_common::time::Timestamp;
 use tantivy::directory::RamDirectory;
@@ -13,31 +12,17 @@ use crate::store::Store;
 /// A mention of 1 January 2026, with nothing about it that a test does not say.
 pub(crate) fn mention(id: &str, text: &str) -> Enriched {
     let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    let source = SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None };
     Enriched {
         mention: Mention {
-            v: SchemaVersion::default(),
-            id: id.to_owned(),
             revision: 1,
-            origin: Origin::Live,
-            source: SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None },
             url: Some("https://example.org/1".to_owned()),
-            title: None,
-            text: text.to_owned(),
-            lang_given: None,
-            country: None,
             author: Some(Author {
                 id: "hackernews:ann".to_owned(),
                 name: Some("Ann".to_owned()),
                 ..Author::default()
             }),
-            reply_to: None,
-            repost_of: None,
-            links: Vec::new(),
-            media: Vec::new(),
-            engagement: Engagement::default(),
-            published: at,
-            collected: at,
-            cut: Vec::new(),
+            ..Mention::new(id.to_owned(), source, text.to_owned(), at)
         },
         raw: RawPosition { partition: 0, offset: 1 },
         enrichment: EnrichmentVersion { watchlist: 1, lexicon: "general-1".to_owned() },

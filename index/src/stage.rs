@@ -34,8 +34,6 @@ use crate::store::{Mark, Payload, Store};
 
 /// So many documents are committed without waiting for the interval.
 const MAX_PENDING: usize = 20_000;
-/// Reading one record that is there takes longer only where the log does not answer.
-const RECORD_DEADLINE: Duration = Duration::from_secs(30);
 /// From one look at the erasures to the next, where no mention comes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -249,20 +247,22 @@ impl IndexStage {
         }
     }
 
-    /// What stands of the mentions that an older copy came after, to be said once more behind that copy: compaction
-    /// keeps what came last, and an index made from the topic anew must show what this one does.
-    fn said_again(&mut self) -> anyhow::Result<Vec<Output>> {
+    /// Says once more what stands of the mentions that an older copy came after, behind that copy: compaction keeps
+    /// what came last, and an index made from the topic anew must show what this one does.
+    async fn say_again(&mut self) -> anyhow::Result<()> {
         let mut again = Vec::new();
         for id in &self.outdone {
             // It may have been deleted since, and then its end was said.
             if let Some(newest) = search::by_id(&self.parts.store, id)? {
                 let value = encode(&EnrichedEvent::Upsert(Box::new(newest)));
-                let record = NewRecord::keyed(id.clone(), value);
-                again.push(Output { topic: MENTIONS_ENRICHED, record });
+                again.push(NewRecord::keyed(id.clone(), value));
             }
         }
+        for batch in again.chunks(MAX_BATCH) {
+            self.parts.broker.append_durably(&MENTIONS_ENRICHED, batch.to_vec()).await?;
+        }
         self.outdone.clear();
-        Ok(again)
+        Ok(())
     }
 
     /// Says the end of a mention once more, behind a copy that came after it. Compaction keeps what came last:
@@ -358,10 +358,9 @@ impl Stage for IndexStage {
 
     async fn tick(&mut self, _owned: &[Position]) -> anyhow::Result<Vec<Output>> {
         let now = Instant::now();
-        let mut again = Vec::new();
         if self.commit_due().is_some_and(|due| due <= now) {
             self.commit()?;
-            again = self.said_again().context("say again what stands")?;
+            self.say_again().await.context("say again what stands")?;
         }
         if self.look_due <= now {
             // Moved first: if the log does not answer, the next attempt comes in its time and not at once.
@@ -370,7 +369,7 @@ impl Stage for IndexStage {
                 self.look_due = now;
             }
         }
-        Ok(again)
+        Ok(Vec::new())
     }
 }
 
@@ -389,13 +388,9 @@ async fn recognise(broker: &Broker, mark: &Mark, bounds: &Bounds) -> anyhow::Res
     }
     // Whatever stood before the first record has left the log by its age.
     let Some(before) = next.checked_sub(1).filter(|before| *before >= bounds.first) else { return Ok(()) };
-    let mut reader = broker.read(&MENTIONS_ENRICHED, vec![Position { partition, offset: before }]).await?;
-    let records = tokio::time::timeout(RECORD_DEADLINE, reader.next(1))
-        .await
-        .with_context(|| format!("read `{topic}` partition {partition} offset {before}: no answer"))??;
     // Compaction may have taken the record itself; the one behind it says nothing.
-    let same = |record: &Record| record.offset != before || Mark::behind(record) == *mark;
-    if !records.iter().all(same) {
+    let found = broker.first_from(&MENTIONS_ENRICHED, Position { partition, offset: before }).await?;
+    if found.is_some_and(|record| record.offset == before && Mark::behind(&record) != *mark) {
         bail!(
             "`{topic}` partition {partition} is not the one that the index was made from: the record at offset \
              {before} is another. The topic was made anew. \

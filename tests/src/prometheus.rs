@@ -43,7 +43,6 @@ impl Monitoring {
         let (_, switch) = switch.split_once("url: ").context("the switch's address")?;
         let routes = in_seconds(&routes).replace(switch, dead_mans_switch);
         std::fs::write(folder.join("alertmanager.yml"), routes)?;
-        // The mail server of the shipped file is nobody's here; its password file must be there all the same.
         let rules = std::fs::read_to_string(deploy.join("prometheus/rules.yml"))?;
         std::fs::write(folder.join("rules.yml"), in_seconds(&rules))?;
         let config = serde_json::json!({

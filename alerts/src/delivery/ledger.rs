@@ -182,11 +182,6 @@ impl Ledger {
         }
     }
 
-    /// When each message was decided that is not done with.
-    pub(crate) fn undelivered(&self) -> impl Iterator<Item = Timestamp> + '_ {
-        self.entries.values().map(|entry| entry.event.decided)
-    }
-
     /// The claims to write now.
     pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Delivery> {
         let mut claims = Vec::new();

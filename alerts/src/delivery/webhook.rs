@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use earshot_common::events::{AlertEvent, Transition};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode};
 use serde::Serialize;
 
 use super::{Message, Refused};
+use crate::outside;
 use crate::settings::WebhookSettings;
 
 /// From the first byte to the last.
@@ -43,18 +44,7 @@ struct Body<'a> {
 impl Webhook {
     /// Sets the client up; nothing is sent yet.
     pub(crate) fn open(settings: &WebhookSettings, base: &Path) -> anyhow::Result<Self> {
-        // Only the first call in a process has an effect; later ones find ring in place.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        url::Url::parse(&settings.url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .context("`url` must be an http or https address")?;
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("earshot/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("set up the HTTP client")?;
+        let client = outside::client_for(&settings.url, TIMEOUT)?;
         let secret = match (&settings.secret, &settings.secret_file) {
             (Some(_), Some(_)) => anyhow::bail!("give `secret` or `secret_file`, not both"),
             (Some(secret), None) => Some(secret.clone()),
@@ -99,19 +89,9 @@ impl Webhook {
         }
         match request.body(body).send().await {
             Ok(response) => answer(&response),
-            // The address may hold a token, so it stays out of logs and records.
-            Err(error) => Err(Refused::for_now(format!("post: {}", last_cause(&error.without_url())))),
+            Err(error) => Err(Refused::for_now(format!("post: {}", outside::reason(error)))),
         }
     }
-}
-
-/// The system's own word, such as "Connection refused".
-fn last_cause(error: &reqwest::Error) -> &dyn std::error::Error {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause
 }
 
 fn kind(transition: Transition) -> &'static str {

@@ -11,6 +11,7 @@ mod readable;
 mod room;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -21,6 +22,9 @@ pub use embedded::{CopyError, EmbeddedSettings, FolderLock, LogCopy};
 pub use follow::{Take, no_longer_followed};
 pub use kafka::{KafkaSettings, Mechanism, Password, Sasl, Tls};
 pub use readable::ReadableBytes;
+
+/// Reading one record that is there takes longer only where the log does not answer.
+const RECORD_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A connection to the log. Cloning is cheap; all clones share it.
 #[derive(Clone, Debug)]
@@ -162,6 +166,21 @@ impl Broker {
         let bounds = self.bounds(topic, None).await?;
         let from = bounds.iter().map(|b| Position { partition: b.partition, offset: b.first }).collect();
         self.read(topic, from).await
+    }
+
+    /// The first record at a position or behind it, which must be there: an error where the log does not answer.
+    pub async fn first_from(&self, topic: &Topic, position: Position) -> Result<Option<Record>, ReadError> {
+        let mut reader = self.read(topic, vec![position]).await?;
+        match tokio::time::timeout(RECORD_DEADLINE, reader.next(1)).await {
+            Ok(records) => Ok(records?.into_iter().next()),
+            Err(_) => {
+                let Position { partition, offset } = position;
+                Err(ReadError::unavailable(
+                    topic,
+                    format!("partition {partition} offset {offset}: no answer"),
+                ))
+            }
+        }
     }
 
     /// Hands over every record that is there now, in order within each partition, and answers a reader that

@@ -154,7 +154,7 @@ pub enum Polarity {
 }
 
 impl Polarity {
-    /// The label of a compound score, by the thresholds that VADER's authors publish.
+    /// The label of a score, by the thresholds that VADER's authors publish for theirs.
     pub fn of(score: f32) -> Self {
         if score >= 0.05 {
             Self::Positive

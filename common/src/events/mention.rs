@@ -76,6 +76,31 @@ pub struct Mention {
 }
 
 impl Mention {
+    /// A mention of which nothing is known but its text: read forward, published and collected at the same time.
+    pub fn new(id: String, source: SourceRef, text: String, at: Timestamp) -> Self {
+        Self {
+            v: SchemaVersion::default(),
+            id,
+            revision: 0,
+            origin: Origin::Live,
+            source,
+            url: None,
+            title: None,
+            text,
+            country: None,
+            lang_given: None,
+            author: None,
+            reply_to: None,
+            repost_of: None,
+            links: Vec::new(),
+            media: Vec::new(),
+            engagement: Engagement::default(),
+            published: at,
+            collected: at,
+            cut: Vec::new(),
+        }
+    }
+
     /// Event time: the earlier of published and collected, so that a clock ahead of ours moves nothing
     /// into the future.
     pub fn event_time(&self) -> Timestamp {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::facts::Facts;
-use super::places::{BODY, Place, Stretch, Words, within};
+use super::places::{BODY, Place, Stretch, Words, WrittenTexts, within};
 use super::tree::{Condition, Query, Scope, Text};
 use super::vocabulary::{Item, Vocabulary};
 use crate::events::Enriched;
@@ -147,11 +147,8 @@ pub(super) struct Sighting {
     slots: Vec<(u64, Range<u32>)>,
     mention: u64,
     facts: Option<Facts>,
-    title: String,
-    body: String,
-    /// For raw terms: first byte of the token at each position.
-    title_starts: Vec<usize>,
-    body_starts: Vec<usize>,
+    /// Kept where raw terms may ask for it.
+    written: WrittenTexts,
     found: Vec<u32>,
 }
 
@@ -184,11 +181,11 @@ impl Sighting {
     }
 
     fn read_texts(&mut self, vocabulary: &Vocabulary, title: &str, body: &str) {
-        self.title_starts = self.read(vocabulary, title, 0);
-        self.body_starts = self.read(vocabulary, body, BODY);
+        self.written.title.starts = self.read(vocabulary, title, 0);
+        self.written.body.starts = self.read(vocabulary, body, BODY);
         if vocabulary.has_exact() {
-            title.clone_into(&mut self.title);
-            body.clone_into(&mut self.body);
+            title.clone_into(&mut self.written.title.text);
+            body.clone_into(&mut self.written.body.text);
         }
     }
 
@@ -247,12 +244,7 @@ impl Words for Sighting {
     }
 
     fn reads(&self, place: u32, lead: usize, wanted: &str) -> bool {
-        let (text, starts, position) = match place.checked_sub(BODY) {
-            Some(position) => (&self.body, &self.body_starts, position),
-            None => (&self.title, &self.title_starts, place),
-        };
-        let start = starts.get(position as usize).and_then(|start| start.checked_sub(lead));
-        start.and_then(|start| text.get(start..)).is_some_and(|rest| rest.starts_with(wanted))
+        self.written.reads(place, lead, wanted)
     }
 }
 

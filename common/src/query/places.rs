@@ -58,6 +58,36 @@ pub trait Words {
     fn reads(&self, place: u32, lead: usize, text: &str) -> bool;
 }
 
+/// The texts of one mention as they were written: what raw terms are compared with.
+#[derive(Clone, Debug, Default)]
+pub struct WrittenTexts {
+    /// The title.
+    pub title: WrittenText,
+    /// The body.
+    pub body: WrittenText,
+}
+
+/// A text as it was written.
+#[derive(Clone, Debug, Default)]
+pub struct WrittenText {
+    /// The text.
+    pub text: String,
+    /// First byte of the token at each position.
+    pub starts: Vec<usize>,
+}
+
+impl WrittenTexts {
+    /// Whether the text reads so from `lead` bytes before the word at a place.
+    pub fn reads(&self, place: u32, lead: usize, wanted: &str) -> bool {
+        let (written, position) = match place.checked_sub(BODY) {
+            Some(position) => (&self.body, position),
+            None => (&self.title, place),
+        };
+        let start = written.starts.get(position as usize).and_then(|start| start.checked_sub(lead));
+        start.and_then(|start| written.text.get(start..)).is_some_and(|rest| rest.starts_with(wanted))
+    }
+}
+
 impl Place {
     /// Of a span, where `number` gives a number to each word.
     pub fn of(span: &Span, number: &mut impl FnMut(&Word) -> u32) -> Self {

@@ -140,6 +140,9 @@ impl StandingQueries {
 
     /// The ids of the queries that a mention matches, in alphabetical order.
     pub fn matches(&self, mention: &Enriched) -> Vec<&str> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         self.at_desk(|desk| {
             self.look(mention, desk);
             let candidates = desk.candidates.iter().filter_map(|number| self.standing(*number));

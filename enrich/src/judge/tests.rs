@@ -2,6 +2,7 @@
 
 use earshot_common::definitions::{difference, parse_file};
 use earshot_common::events::{EnrichedEvent, Lane, MentionEvent, SignalRecord, decode, encode};
+use earshot_common::keys::Secret;
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -144,9 +145,10 @@ fn a_mention_is_judged_as_a_whole() {
 fn a_signal_has_what_decides_and_neither_text_nor_names() {
     let enriched = judged("Harbor's new CEO is not the problem, says United");
     let secret = Secret::from_bytes([7; 32]);
-    let signal = signal(&enriched, Vec::new(), Timestamp::from_millis(9), &secret).unwrap();
+    let author = secret.author("hackernews:someone");
+    let signal = signal(&enriched, Some(author), Vec::new(), Timestamp::from_millis(9)).unwrap();
     assert_eq!(signal.mention, MentionKey::of("hn:41983282"));
-    assert_eq!(signal.author, Some(secret.author("hackernews:someone")));
+    assert_eq!(signal.author, Some(author));
     let subjects: Vec<_> =
         signal.subjects.iter().map(|subject| (subject.id.as_str(), subject.lane)).collect();
     assert_eq!(subjects, [("harbor", Lane::Sure), ("united", Lane::Doubtful)]);
@@ -159,8 +161,7 @@ fn a_signal_has_what_decides_and_neither_text_nor_names() {
 
 #[test]
 fn a_mention_of_nobody_makes_no_signal() {
-    let secret = Secret::from_bytes([7; 32]);
-    assert_eq!(signal(&judged("a quiet day"), Vec::new(), Timestamp::from_millis(9), &secret), None);
+    assert_eq!(signal(&judged("a quiet day"), None, Vec::new(), Timestamp::from_millis(9)), None);
 }
 
 #[test]

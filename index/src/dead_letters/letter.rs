@@ -15,13 +15,6 @@ use crate::schema::Version;
 /// What stands in the place of everything that an erased author's letter says.
 const ERASED: &str = "its author was erased";
 
-const KINDS: [RejectionReason; 4] = [
-    RejectionReason::Unreadable,
-    RejectionReason::NewerVersion,
-    RejectionReason::TooLarge,
-    RejectionReason::BadRow,
-];
-
 /// A dead letter in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LetterSummary {
@@ -66,11 +59,15 @@ impl Selection {
     pub(super) fn new(service: Option<&str>, kind: Option<&str>) -> Result<Self, ParameterError> {
         let kind = match kind {
             None => None,
-            Some(text) => Some(KINDS.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-                let message =
-                    format!("`{text}` is not one of {}", KINDS.map(RejectionReason::as_str).join(", "));
-                ParameterError { name: "kind".to_owned(), message }
-            })?),
+            Some(text) => Some(
+                RejectionReason::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+                    let message = format!(
+                        "`{text}` is not one of {}",
+                        RejectionReason::ALL.map(RejectionReason::as_str).join(", ")
+                    );
+                    ParameterError { name: "kind".to_owned(), message }
+                })?,
+            ),
         };
         Ok(Self { service: service.map(str::to_owned), kind })
     }

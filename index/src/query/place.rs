@@ -3,7 +3,7 @@
 //! is not a distance: two words that change places cost two.)
 
 use earshot_common::events::{Enriched, decode};
-use earshot_common::query::places::{BODY, Place, Words};
+use earshot_common::query::places::{BODY, Place, Words, WrittenText, WrittenTexts};
 use earshot_common::query::{Scope, Span, Word};
 use earshot_common::text::tokens;
 use tantivy::postings::{Postings, SegmentPostings};
@@ -273,7 +273,7 @@ impl Words for Document {
     }
 
     fn reads(&self, place: u32, lead: usize, text: &str) -> bool {
-        self.texts.as_ref().is_some_and(|texts| texts.reads(place, lead, text))
+        self.texts.as_ref().is_some_and(|texts| texts.written.reads(place, lead, text))
     }
 }
 
@@ -281,33 +281,21 @@ impl Words for Document {
 struct Texts {
     store: StoreReader,
     record: Field,
-    title: String,
-    body: String,
-    /// First byte of the token at each position.
-    title_starts: Vec<usize>,
-    body_starts: Vec<usize>,
+    written: WrittenTexts,
 }
 
 impl Texts {
     fn open(segment: &SegmentReader, record: Field) -> tantivy::Result<Self> {
-        Ok(Self {
-            store: segment.get_store_reader(STORE_BLOCKS)?,
-            record,
-            title: String::new(),
-            body: String::new(),
-            title_starts: Vec::new(),
-            body_starts: Vec::new(),
-        })
+        Ok(Self { store: segment.get_store_reader(STORE_BLOCKS)?, record, written: WrittenTexts::default() })
     }
 
     fn read(&mut self, document: DocId) {
         let mention = self.record(document).map(|enriched| enriched.mention);
-        (self.title, self.body) = match mention {
+        let (title, body) = match mention {
             Some(mention) => (mention.title.unwrap_or_default(), mention.text),
             None => (String::new(), String::new()),
         };
-        self.title_starts = starts(&self.title);
-        self.body_starts = starts(&self.body);
+        self.written = WrittenTexts { title: written(title), body: written(body) };
     }
 
     /// A tombstone has no record; neither has it any words.
@@ -322,17 +310,9 @@ impl Texts {
         let record = document.get_first(self.record)?;
         decode(record.as_bytes()?).ok()
     }
-
-    fn reads(&self, place: u32, lead: usize, wanted: &str) -> bool {
-        let (text, starts, position) = match place.checked_sub(BODY) {
-            Some(position) => (&self.body, &self.body_starts, position),
-            None => (&self.title, &self.title_starts, place),
-        };
-        let start = starts.get(position as usize).and_then(|start| start.checked_sub(lead));
-        start.and_then(|start| text.get(start..)).is_some_and(|rest| rest.starts_with(wanted))
-    }
 }
 
-fn starts(text: &str) -> Vec<usize> {
-    tokens(text).into_iter().map(|token| token.bytes.start).collect()
+fn written(text: String) -> WrittenText {
+    let starts = tokens(&text).into_iter().map(|token| token.bytes.start).collect();
+    WrittenText { text, starts }
 }

@@ -7,7 +7,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::Context as _;
-use earshot_common::events::{Author, Engagement, Mention, Origin, SchemaVersion, SourceRef};
+use earshot_common::events::{Author, Mention, SourceRef};
 use earshot_common::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -203,21 +203,14 @@ impl Iterator for Mentions {
         let author = self.random.random_range(0..AUTHORS);
         let now = Timestamp::from(jiff::Timestamp::now());
         self.next += 1;
+        let source = SourceRef {
+            id: "door:test".to_owned(),
+            network: "bench".to_owned(),
+            site: Some("social.example".to_owned()),
+        };
         Some(Mention {
-            v: SchemaVersion::default(),
-            id: format!("bench:{}", self.next),
             revision: now.as_millis(),
-            origin: Origin::Live,
-            source: SourceRef {
-                id: "door:test".to_owned(),
-                network: "bench".to_owned(),
-                site: Some("social.example".to_owned()),
-            },
             url: Some(format!("https://social.example/@author{author}/{}", self.next)),
-            title: None,
-            text,
-            country: None,
-            lang_given: None,
             author: Some(Author {
                 id: format!("bench:author{author}"),
                 name: Some(format!("Author {author}")),
@@ -225,14 +218,7 @@ impl Iterator for Mentions {
                 followers: Some(u64::from(author) * 7 % 90_000),
                 verified: None,
             }),
-            reply_to: None,
-            repost_of: None,
-            links: Vec::new(),
-            media: Vec::new(),
-            engagement: Engagement::default(),
-            published: now,
-            collected: now,
-            cut: Vec::new(),
+            ..Mention::new(format!("bench:{}", self.next), source, text, now)
         })
     }
 }

@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
+use super::questions::patiently;
 use super::{KafkaSettings, REQUEST_TIMEOUT, ask_partition_bounds, log, log_error};
 use crate::broker::{Advice, Bounds, MAX_BATCH, MAX_READ_BYTES, Position, ReadError, Record, within};
 use crate::time::Timestamp;
@@ -425,7 +426,7 @@ impl Assignment {
     /// an assignment nothing else would make it look for another.
     fn ask_bounds(&self, partition: u32) -> KafkaResult<Bounds> {
         let asking: BaseConsumer = self.settings.client_config().create()?;
-        ask_partition_bounds(&asking, &self.name, partition)
+        patiently(|| ask_partition_bounds(&asking, &self.name, partition))
     }
 
     fn turn_attention(&self, attention: Attention) {

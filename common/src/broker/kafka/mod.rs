@@ -11,12 +11,12 @@ mod topics;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
@@ -32,8 +32,6 @@ pub use security::{Mechanism, Password, Sasl, Tls};
 
 /// How long a question to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before a partition is asked again that has no leader yet.
-const LEADER_WAIT: Duration = Duration::from_millis(100);
 
 /// Where Apache Kafka is, and how topics are made there.
 #[derive(Clone, Debug, Deserialize)]
@@ -209,26 +207,8 @@ fn ask_partition_bounds<C: ConsumerContext>(
     name: &str,
     partition: u32,
 ) -> KafkaResult<Bounds> {
-    let started = Instant::now();
-    let (first, next) = loop {
-        match consumer.fetch_watermarks(name, partition as i32, REQUEST_TIMEOUT) {
-            Ok(watermarks) => break watermarks,
-            Err(error) if is_being_led_anew(&error) && started.elapsed() < REQUEST_TIMEOUT => {
-                std::thread::sleep(LEADER_WAIT);
-            }
-            Err(error) => return Err(error),
-        }
-    };
+    let (first, next) = consumer.fetch_watermarks(name, partition as i32, REQUEST_TIMEOUT)?;
     Ok(Bounds { partition, first: first.max(0) as u64, next: next.max(0) as u64, since: None })
-}
-
-/// Whether a partition has no leader, or another than was known, and will have one shortly: so just after a
-/// topic was created, and after a broker went or came back.
-fn is_being_led_anew(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-    )
 }
 
 /// Hands librdkafka's messages to the program's log.

@@ -83,33 +83,38 @@ impl Questions {
         &self.0
     }
 
-    /// Asks, and asks again while a broker goes and another takes its place. An error has the reason beside it.
+    /// Asks, patiently. An error has the reason beside it.
     pub(super) fn answer<T>(&self, ask: impl Fn() -> KafkaResult<T>) -> Result<T, String> {
-        let started = Instant::now();
-        loop {
-            let answer = ask();
-            // Reasons of answered questions are forgotten here too.
-            let heard = self.heard();
-            let error = match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if broker_went(&error) && started.elapsed() < REQUEST_TIMEOUT {
-                std::thread::sleep(RETRY_WAIT);
-                continue;
-            }
+        let answer = patiently(ask);
+        // Reasons of answered questions are forgotten here too.
+        let heard = self.heard();
+        answer.map_err(|error| {
             let timed_out = error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut);
-            return Err(match heard {
+            match heard {
                 Some(heard) if timed_out || broker_went(&error) => format!("{error}: {}", heard.reason),
                 _ => error.to_string(),
-            });
-        }
+            }
+        })
     }
 
     /// The last reason since the last call.
     fn heard(&self) -> Option<NoAnswer> {
         while self.0.poll(LISTEN_WAIT).is_some() {}
         self.0.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Asks, and asks again while a broker goes and another takes its place, or a partition has no leader yet, as just
+/// after its topic was created.
+pub(super) fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Err(error) if broker_went(&error) && started.elapsed() < REQUEST_TIMEOUT => {
+                std::thread::sleep(RETRY_WAIT);
+            }
+            answer => return answer,
+        }
     }
 }
 

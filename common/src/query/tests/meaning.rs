@@ -6,8 +6,8 @@ use super::super::*;
 use super::random::now;
 use crate::definitions::SubjectKind;
 use crate::events::{
-    Author, Engagement, Enriched, EnrichmentVersion, EntityTag, Lane, Mention, Origin, Polarity, RawPosition,
-    SchemaVersion, Sentiment, SourceRef,
+    Author, Enriched, EnrichmentVersion, EntityTag, Lane, Mention, Polarity, RawPosition, Sentiment,
+    SourceRef,
 };
 
 #[derive(Deserialize)]
@@ -24,28 +24,9 @@ struct Group {
 /// A mention with nothing about it but its text.
 pub(super) fn mention(id: &str, text: &str) -> Enriched {
     let at = "2026-01-02T00:00:00Z".parse().unwrap();
+    let source = SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None };
     Enriched {
-        mention: Mention {
-            v: SchemaVersion::default(),
-            id: id.to_owned(),
-            revision: 1,
-            origin: Origin::Live,
-            source: SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None },
-            url: None,
-            title: None,
-            text: text.to_owned(),
-            lang_given: None,
-            country: None,
-            author: None,
-            reply_to: None,
-            repost_of: None,
-            links: Vec::new(),
-            media: Vec::new(),
-            engagement: Engagement::default(),
-            published: at,
-            collected: at,
-            cut: Vec::new(),
-        },
+        mention: Mention { revision: 1, ..Mention::new(id.to_owned(), source, text.to_owned(), at) },
         raw: RawPosition { partition: 0, offset: 1 },
         enrichment: EnrichmentVersion { watchlist: 1, lexicon: "none".to_owned() },
         lang: "en".to_owned(),
