@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused, Undelivered};
+use crate::delivery::{Ledger, Limits, Outbox, Outcome, Refused, Undelivered};
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
@@ -56,7 +56,7 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 /// Opens what the service needs.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings: AlertsSettings = context.settings.section("alerts")?;
-    let channels = Channels::open(&settings, &context.settings.base)?;
+    let outbox = Outbox::open(&settings, &context)?;
     let metrics = Metrics::declare(&context.registry).context("declare the metrics of alerts")?;
     let watchlist = follow(&context.broker, context.stop.clone()).await.context("follow the watchlist")?;
     let limits = Limits {
@@ -70,7 +70,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         state: State::new(),
         written: Written::default(),
         ledger: Ledger::new(sender, limits),
-        channels: Arc::new(channels),
+        outbox: Arc::new(outbox),
         attempts: JoinSet::new(),
         past: None,
         past_done: None,
@@ -159,7 +159,7 @@ struct Worker {
     state: State,
     written: Written,
     ledger: Ledger,
-    channels: Arc<Channels>,
+    outbox: Arc<Outbox>,
     attempts: JoinSet<Attempt>,
     /// The fold over the past that is running.
     past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
@@ -400,11 +400,11 @@ impl Worker {
         }
         let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
         for job in self.ledger.jobs(room, now) {
-            let message = Message::compose(job, self.state.watchlist(), self.settings.console_url.as_deref());
-            let channels = Arc::clone(&self.channels);
+            let mut message = self.outbox.compose(job, self.state.watchlist());
+            let outbox = Arc::clone(&self.outbox);
             self.attempts.spawn(async move {
-                let result = channels.send(&message).await;
-                let (channel, decided) = (message.to.name(), message.event.decided);
+                let result = outbox.send(&mut message).await;
+                let (channel, decided) = (message.to.name(), message.told.event.decided);
                 Attempt { key: message.key, channel, decided, result }
             });
         }

@@ -22,6 +22,10 @@ pub struct AlertsSettings {
     pub heartbeat: Option<HeartbeatSettings>,
     /// Where people open the console, such as `https://earshot.harbor.example`: messages link there.
     pub console_url: Option<String>,
+    /// Where the index answers, which knows the texts that messages quote; without it where `index.listen` says.
+    pub index_url: Option<String>,
+    /// Hours for which the link of a message acknowledges without a login.
+    pub link_valid_hours: u32,
     /// Seconds after which another sender may take over a message that one has claimed and not finished.
     pub claim_timeout_s: u32,
     /// Seconds for which a message is tried again before it counts as failed.
@@ -36,6 +40,8 @@ impl Default for AlertsSettings {
             webhooks: BTreeMap::new(),
             heartbeat: None,
             console_url: None,
+            index_url: None,
+            link_valid_hours: 72,
             claim_timeout_s: 60,
             retry_for_s: 900,
         }

@@ -1,5 +1,6 @@
 //! What every HTTP interface of Earshot has in common: limits, the login, refusals in one form.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::keys::Secret;
 use crate::settings::Login;
+use crate::signed;
+use crate::time::Clock;
 
 /// Pages load nothing from elsewhere and run no script but their own.
 const CONTENT_SECURITY_POLICY: &str =
@@ -67,14 +71,15 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Puts the common layers around a program's routes: `guarded` behind the login, `open` without.
-pub fn layered(guarded: Router, open: Router, login: Option<Login>) -> Router {
+/// Puts the common layers around a program's routes: `guarded` for people with the login and for our own services,
+/// `open` for everybody.
+pub fn layered(guarded: Router, open: Router, login: Option<Login>, secret: Secret, clock: Clock) -> Router {
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     guarded
         .layer(middleware::from_fn(refuse_foreign_pages))
-        .layer(middleware::from_fn_with_state(Arc::new(Guard::new(login)), require_login))
+        .layer(middleware::from_fn_with_state(Arc::new(Guard::new(login, secret, clock)), require_login))
         .merge(open)
         .layer(CompressionLayer::new())
         .layer(header("content-security-policy", CONTENT_SECURITY_POLICY))
@@ -118,17 +123,30 @@ fn same_origin(headers: &HeaderMap) -> bool {
 /// The login, and the last password that passed it, so that a page with ten parts is not ten slow checks.
 struct Guard {
     login: Option<Login>,
+    secret: Secret,
+    clock: Clock,
     passed: std::sync::Mutex<Option<blake3::Hash>>,
     checking: tokio::sync::Semaphore,
 }
 
 impl Guard {
-    fn new(login: Option<Login>) -> Self {
-        Self { login, passed: std::sync::Mutex::default(), checking: tokio::sync::Semaphore::new(2) }
+    fn new(login: Option<Login>, secret: Secret, clock: Clock) -> Self {
+        Self {
+            login,
+            secret,
+            clock,
+            passed: std::sync::Mutex::default(),
+            checking: tokio::sync::Semaphore::new(2),
+        }
     }
 
-    /// Whether the request carries the login's name and password; without a login, whether it is for this machine.
+    /// Whether the request is one of our services', or carries the login's name and password; without a login,
+    /// whether it is for this machine.
     async fn admits(&self, headers: &HeaderMap) -> bool {
+        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if authorization.is_some_and(|value| signed::is_service(&self.secret, value, self.clock.now())) {
+            return true;
+        }
         let Some(login) = &self.login else { return addressed_by_number(headers) };
         let Some((user, password)) = basic_credentials(headers) else { return false };
         if user != login.user {
@@ -191,6 +209,16 @@ pub fn hash_password(password: &str) -> anyhow::Result<String> {
     Ok(hash.to_string())
 }
 
+/// Where a program that listens there is reached from the same machine.
+pub fn reached_at(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
 /// How long a request to one of our own services may take before it is given up.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -199,6 +227,10 @@ mod tests {
     use axum::http::HeaderMap;
 
     use super::*;
+
+    fn guard(login: Option<Login>) -> Guard {
+        Guard::new(login, Secret::from_bytes([7; 32]), Clock::system())
+    }
 
     #[test]
     fn a_password_passes_its_own_hash_only() {
@@ -211,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn without_the_login_nobody_is_admitted() {
         let login = Login { user: "comms".to_owned(), password_hash: hash_password("secret").unwrap() };
-        let guard = Guard::new(Some(login));
+        let guard = guard(Some(login));
         let mut headers = HeaderMap::new();
         assert!(!guard.admits(&headers).await);
         // "comms:secret", as RFC 7617 encodes it.
@@ -220,11 +252,14 @@ mod tests {
         assert!(guard.admits(&headers).await, "the second time by the remembered fingerprint");
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic Y29tbXM6d3Jvbmc="));
         assert!(!guard.admits(&headers).await);
+        let ours = signed::service_authorization(&Secret::from_bytes([7; 32]), &Clock::system());
+        headers.insert(AUTHORIZATION, ours.parse().unwrap());
+        assert!(guard.admits(&headers).await, "one of our own services");
     }
 
     #[tokio::test]
     async fn without_a_login_a_name_of_the_outside_opens_nothing() {
-        let guard = Guard::new(None);
+        let guard = guard(None);
         for (host, admitted) in [
             ("127.0.0.1:7700", true),
             ("localhost:7700", true),

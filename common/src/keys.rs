@@ -140,6 +140,27 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// A signature of these parts, in hexadecimal digits.
+    pub(crate) fn sign(&self, parts: &[String]) -> String {
+        self.signature(parts).to_hex().to_string()
+    }
+
+    /// Whether these parts were signed with it. Takes the same time whatever the proof is.
+    pub(crate) fn has_signed(&self, proof: &str, parts: &[String]) -> bool {
+        blake3::Hash::from_hex(proof).is_ok_and(|proof| proof == self.signature(parts))
+    }
+
+    fn signature(&self, parts: &[String]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&blake3::derive_key("earshot signatures 2026", &self.0));
+        for part in parts {
+            // With its length, so that no other parts run together to the same bytes.
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        hasher.finalize()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod query;
 pub mod service;
 pub mod settings;
+pub mod signed;
 pub mod stage;
 pub mod telemetry;
 pub mod text;

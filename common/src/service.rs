@@ -188,7 +188,8 @@ pub async fn run(context: &Context, listener: TcpListener, services: Vec<Service
         let name = service.name;
         work.spawn(async move { service.work.await.with_context(|| format!("run {name}")) });
     }
-    let app = http::layered(routes, open_routes, context.settings.shared.login.clone());
+    let login = context.settings.shared.login.clone();
+    let app = http::layered(routes, open_routes, login, context.secret.clone(), context.clock.clone());
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     work.spawn(async move { serving.await.context("serve HTTP") });
 

@@ -179,6 +179,16 @@ impl Settings {
         })
     }
 
+    /// The same settings with another value for a key such as `index.listen`, as a command line gives it.
+    pub fn with(self, key: &str, value: &str) -> Result<Self, SettingsError> {
+        let changed = config::Config::builder().add_source(self.sections.clone()).set_override(key, value);
+        let sections = changed.and_then(|changed| changed.build()).map_err(|error| SettingsError::Wrong {
+            source_name: self.source.clone(),
+            message: error.to_string(),
+        })?;
+        Ok(Self { sections, ..self })
+    }
+
     /// Which log these settings mean.
     pub fn connection(&self) -> Connection {
         match &self.shared.kafka {
@@ -212,6 +222,7 @@ mod tests {
     #[derive(Debug, Default, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     struct Section {
+        name: String,
         port: u16,
     }
 
@@ -243,6 +254,8 @@ mod tests {
         let settings = load("data = \"store\"").unwrap();
         assert_eq!(settings.shared.data, Path::new("/base/store"));
         assert_eq!(settings.section::<Section>("index").unwrap().port, 0);
+        let changed = settings.clone().with("index.name", "harbor").unwrap();
+        assert_eq!(changed.section::<Section>("index").unwrap().name, "harbor");
         assert!(matches!(settings.connection(), Connection::Embedded(_)));
     }
 }

@@ -1,13 +1,12 @@
 //! The way to the running system: which of its addresses serves what a command needs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use earshot_alerts::AlertsSettings;
-use earshot_common::http::REQUEST_TIMEOUT;
+use earshot_common::http::{REQUEST_TIMEOUT, reached_at};
 use earshot_common::settings::Settings;
 use earshot_enrich::EnrichSettings;
 use earshot_index::IndexSettings;
@@ -177,14 +176,4 @@ pub(crate) fn addresses(file: &Path) -> anyhow::Result<Vec<(&'static str, String
         .into_iter()
         .map(|(service, address)| (service, format!("http://{}", reached_at(address))))
         .collect())
-}
-
-/// Where a program that listens there is reached from the same machine.
-fn reached_at(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }

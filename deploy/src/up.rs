@@ -49,7 +49,9 @@ impl Up {
             None => settings.section::<IndexSettings>("index")?.listen,
         };
         let listener = service::listen(address, settings.shared.login.as_ref()).await?;
-        let context = service::open(settings, stop).await?;
+        // The services find each other there, whatever the settings say.
+        let bound = listener.local_addr().context("read the address that was bound")?;
+        let context = service::open(settings.with("index.listen", &bound.to_string())?, stop).await?;
         publish(&context.broker, owners).await?;
         let services = vec![
             earshot_ingest::start(context.clone()).await.context("start ingest")?,

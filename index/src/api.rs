@@ -1,6 +1,8 @@
 //! The HTTP interface for programs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::extract::rejection::JsonRejection;
@@ -12,13 +14,14 @@ use earshot_common::definitions::Definition;
 use earshot_common::erasures::Erased;
 use earshot_common::events::{AlertEvent, Author, Enriched, EntityTag, Sentiment, SourceRef, Transition};
 use earshot_common::http::Refusal;
-use earshot_common::keys::Secret;
+use earshot_common::keys::{MentionKey, Secret};
 use earshot_common::query::Query as Search;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_common::topics::MENTIONS_ENRICHED;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use crate::alerts_view::{Alert, AlertFilter, AlertState, AlertsView};
 use crate::highlight::{Highlight, highlights};
@@ -32,6 +35,10 @@ use crate::watchlist::{PublishAnswer, PublishRequest, Publisher};
 
 /// Mentions that are shown with an alert, at most.
 const MAX_EVIDENCE: usize = 5;
+/// Mentions that are asked for by their keys, at most.
+const MAX_KEYS: usize = 100;
+/// An answer that waits for the index waits for so long at most.
+const MAX_WAIT_MS: u64 = 5_000;
 
 /// What every request works with.
 #[derive(Clone)]
@@ -57,6 +64,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/histogram", get(histogram))
         .route("/api/mentions/{*id}", get(mention))
         .route("/api/alerts", get(alerts))
+        .route("/api/evidence", get(evidence))
         .route("/api/watchlist", get(watchlist).post(publish))
 }
 
@@ -303,6 +311,45 @@ async fn alerts(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<Aler
     Ok(Json(AlertsAnswer { alerts: answers }))
 }
 
+/// The mentions behind an alert, as a message quotes them.
+#[derive(Debug, Serialize)]
+struct EvidenceAnswer {
+    mentions: Vec<Hit>,
+}
+
+/// The first mentions of these keys, each story once. An alert is often quicker than the index, so the answer waits
+/// for what is still to come as long as the request allows.
+async fn evidence(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<EvidenceAnswer>, Refusal> {
+    let parameters = Parameters::new(pairs, &Parameters::EVIDENCE)?;
+    let keys = parameters.read("keys", read_keys, "keys of mentions, with commas between them")?;
+    let keys = keys.unwrap_or_default();
+    let limit = parameters.limit()?;
+    let wait_ms = parameters.read(
+        "wait_ms",
+        |text| text.parse().ok().filter(|wait_ms| *wait_ms <= MAX_WAIT_MS),
+        &format!("a number up to {MAX_WAIT_MS}"),
+    )?;
+    let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or_default());
+    let mut committed = app.committed.clone();
+    loop {
+        committed.mark_unchanged();
+        let (mentions, complete) = app.stories(keys.clone(), limit).await?;
+        let more_may_come =
+            async { timeout_at(deadline, committed.changed()).await.is_ok_and(|c| c.is_ok()) };
+        if complete || !more_may_come.await {
+            let mentions = mentions.into_iter().map(|mention| Hit::of(mention, &Search::All)).collect();
+            return Ok(Json(EvidenceAnswer { mentions }));
+        }
+    }
+}
+
+fn read_keys(text: &str) -> Option<Vec<MentionKey>> {
+    text.split(',')
+        .map(|key| key.parse().ok())
+        .collect::<Option<Vec<_>>>()
+        .filter(|keys| keys.len() <= MAX_KEYS)
+}
+
 /// The watchlist in force.
 #[derive(Debug, Serialize)]
 struct WatchlistAnswer {
@@ -373,6 +420,25 @@ impl App {
                 mentions.extend(search::by_key(store, &key.to_string())?);
             }
             Ok(mentions)
+        })
+        .await
+    }
+
+    /// The first mentions of these keys that are there, each story once; and whether later commits can bring no more.
+    async fn stories(&self, keys: Vec<MentionKey>, limit: usize) -> Result<(Vec<Enriched>, bool), Refusal> {
+        self.blocking(move |store| {
+            let (mut mentions, mut stories, mut all_found) = (Vec::new(), BTreeSet::new(), true);
+            for key in keys {
+                if mentions.len() == limit {
+                    return Ok((mentions, true));
+                }
+                match search::by_key(store, &key.to_string())? {
+                    Some(mention) if mention.story.is_some_and(|story| !stories.insert(story)) => {}
+                    Some(mention) => mentions.push(mention),
+                    None => all_found = false,
+                }
+            }
+            Ok((mentions, all_found))
         })
         .await
     }

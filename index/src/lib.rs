@@ -89,7 +89,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
             error = no_longer_followed(erased, &ERASURES, &stop) => Err(error.into()),
         }
     };
-    Ok(Service { name: "index", routes: routes(app), signed_routes: Router::new(), work: Box::pin(work) })
+    let signed_routes = open_routes(app.clone());
+    Ok(Service { name: "index", routes: routes(app), signed_routes, work: Box::pin(work) })
 }
 
 /// What the requests work with, and the work of writing.
@@ -133,6 +134,11 @@ fn routes(app: App) -> Router {
         .merge(dead_letters::routes())
         .merge(page::routes())
         .with_state(app)
+}
+
+/// What needs no login: links that prove themselves, and what every page is made with.
+fn open_routes(app: App) -> Router {
+    page::open_routes().with_state(app)
 }
 
 /// The work of writing the index.

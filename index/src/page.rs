@@ -3,6 +3,7 @@
 //! What belongs here: what stands on a page. Mention text is hostile: it reaches a page only through the
 //! templates' escaping, and a foreign address only through [`address::web_link`].
 
+mod acknowledge;
 mod address;
 mod marks;
 mod timeline;
@@ -45,6 +46,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/", get(home))
         .route("/mentions/{*id}", get(mention))
         .route("/alerts/{id}", get(alert))
+}
+
+/// What asks for no login: the page behind a message's link, and what every page is made with.
+pub(crate) fn open_routes() -> Router<App> {
+    acknowledge::routes()
         .route("/static/console.css", get(async || asset("text/css; charset=utf-8", CSS)))
         .route("/static/console.js", get(async || asset("text/javascript; charset=utf-8", JS)))
         .route("/static/icon.svg", get(async || asset("image/svg+xml", ICON)))

@@ -56,6 +56,8 @@ impl Parameters {
     pub(crate) const SEARCH: [&[&str]; 2] = [&FILTERS, &["sort", "limit", "cursor"]];
     /// The filters and the unit.
     pub(crate) const HISTOGRAM: [&[&str]; 2] = [&FILTERS, &["by"]];
+    /// Of the mentions behind an alert.
+    pub(crate) const EVIDENCE: [&[&str]; 1] = [&["keys", "limit", "wait_ms"]];
     /// Of the list of alerts.
     pub(crate) const ALERTS: [&[&str]; 1] = [&["state", "historic", "subject"]];
     /// Of an export.

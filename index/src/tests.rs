@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod erasures;
+mod links;
 
 use std::path::Path;
 use std::time::Duration;

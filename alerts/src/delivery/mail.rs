@@ -69,14 +69,14 @@ impl Mailer {
     }
 }
 
-/// The mail. It is the same at every attempt, to the last byte but the part boundary: its id is made of the
-/// notification's key, so that a receiver who gets it twice can tell.
+/// The mail. Its id is made of the notification's key and is the same at every attempt, so that a receiver who gets it
+/// twice can tell; so is all else but the part boundary, and a quote that was deleted meanwhile.
 fn compose(from: &Mailbox, address: &str, message: &Message) -> Result<lettre::Message, Refused> {
     let to: Mailbox =
         address.parse().map_err(|error| Refused::for_good(format!("mail address `{address}`: {error}")))?;
     let text = message.text().map_err(|error| Refused::for_good(format!("write the mail: {error}")))?;
     let html = message.html().map_err(|error| Refused::for_good(format!("write the mail: {error}")))?;
-    let decided_ms = u64::try_from(message.event.decided.as_millis()).unwrap_or_default();
+    let decided_ms = u64::try_from(message.told.event.decided.as_millis()).unwrap_or_default();
     let hash = blake3::hash(message.key.as_bytes()).to_hex();
     lettre::Message::builder()
         .message_id(Some(format!("<{}@{}>", &hash[..32], from.email.domain())))
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_name_cannot_write_headers() {
         let mut message = message(Channel::Mail("comms@harbor.example".to_owned()), "Harbor");
-        message.headline = "Harbor\r\nBcc: everybody@elsewhere.example".to_owned();
+        message.told.headline = "Harbor\r\nBcc: everybody@elsewhere.example".to_owned();
         let from: Mailbox = "earshot@harbor.example".parse().unwrap();
         let mail = compose(&from, "comms@harbor.example", &message).unwrap();
         let bytes = String::from_utf8(mail.formatted()).unwrap();

@@ -1,16 +1,15 @@
-//! What a message says, in words for somebody who reads it on a phone. No mention text: that is read in the
-//! console, which knows what was deleted meanwhile.
+//! What a message says: what happened, how bad it is, what people say, what to do, and one link.
 
 use askama::Template;
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{AlertEvent, Arithmetic, Channel, CountArithmetic, EachArithmetic, Seasonality};
-use earshot_common::time::Timestamp;
+use earshot_common::events::{AlertEvent, Channel, Transition};
+use earshot_common::keys::Secret;
+use earshot_common::signed::AcknowledgeLink;
 use jiff::tz::TimeZone;
 
 use super::Job;
-
-/// How many counts of the baseline a message lists.
-const LISTED: usize = 8;
+use super::quotes::{Quote, QuoteReader, Quotes};
+use super::words::{advice, headline, sentences, urgency};
 
 /// A message to one address.
 #[derive(Clone, Debug)]
@@ -18,204 +17,167 @@ pub(crate) struct Message {
     /// The same at every attempt.
     pub(crate) key: String,
     pub(crate) to: Channel,
+    /// What it tells.
+    pub(crate) told: Told,
+}
+
+/// An alert as a message tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
     pub(crate) event: AlertEvent,
     /// What happened, in a line.
     pub(crate) headline: String,
     /// How it stands against what was to be expected, a sentence each.
     pub(crate) sentences: Vec<String>,
-    /// Where to read more.
-    pub(crate) link: Option<String>,
+    /// What people say.
+    pub(crate) quotes: Quotes,
+    /// Where to read more, and to acknowledge.
+    pub(crate) link: Option<Link>,
+    zone: TimeZone,
+}
+
+/// The one link of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// The address.
+    pub(crate) url: String,
+    /// What stands on its button.
+    pub(crate) label: &'static str,
+}
+
+/// What links are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    /// Where people open the console, without a slash at its end; without it there are no links.
+    pub(crate) console_url: Option<String>,
+    /// What signs them.
+    pub(crate) secret: Secret,
+    /// A link that acts is good for so long after the decision.
+    pub(crate) valid_ms: i64,
 }
 
 #[derive(Template)]
 #[template(path = "alert.html")]
 struct HtmlBody<'a> {
     message: &'a Message,
-    urgency: &'static str,
 }
 
 #[derive(Template)]
 #[template(path = "alert.txt")]
 struct TextBody<'a> {
     message: &'a Message,
-    urgency: &'static str,
 }
 
 impl Message {
-    /// The message of a notification.
-    pub(crate) fn compose(job: Job, watchlist: &Watchlist, console_url: Option<&str>) -> Self {
-        let event = AlertEvent::clone(&job.event);
-        let subject = watchlist.subject(&event.subject);
-        let name = subject.map_or(event.subject.as_str(), |subject| subject.name.as_str());
-        let zone = subject.map_or(TimeZone::UTC, |subject| subject.time_zone());
-        let (headline, sentences) = match &event.arithmetic {
-            Arithmetic::Count(count) => {
-                (count_headline(name, count), count_sentences(count, event.until, &zone))
-            }
-            Arithmetic::Each(each) => (each_headline(name, each), each_sentences(each, event.opened, &zone)),
-        };
-        let link =
-            console_url.map(|console| format!("{}/alerts/{}", console.trim_end_matches('/'), event.alert));
-        Self { key: job.notification.key, to: job.notification.to, event, headline, sentences, link }
+    /// The message of a notification, without quotes.
+    pub(crate) fn compose(job: Job, watchlist: &Watchlist, links: &Links) -> Self {
+        let to = job.notification.to;
+        let told = Told::of(AlertEvent::clone(&job.event), &to, watchlist, links);
+        Self { key: job.notification.key, to, told }
+    }
+
+    /// Asks what people say, where the channel shows it.
+    pub(crate) async fn quote(&mut self, reader: &QuoteReader) {
+        if is_read_by_people(&self.to) {
+            self.told.quotes = reader.read(&self.told.event, &self.told.zone).await;
+        }
     }
 
     /// The subject line of a mail.
     pub(crate) fn subject_line(&self) -> String {
-        format!("[{}/10] {}", self.event.severity, self.headline)
+        format!("[{}/10] {}", self.told.event.severity, self.told.headline)
     }
 
     /// The body for every reader.
     pub(crate) fn text(&self) -> Result<String, askama::Error> {
-        TextBody { message: self, urgency: urgency(self.event.severity) }.render()
+        TextBody { message: self }.render()
     }
 
     /// The body for readers that show HTML.
     pub(crate) fn html(&self) -> Result<String, askama::Error> {
-        HtmlBody { message: self, urgency: urgency(self.event.severity) }.render()
+        HtmlBody { message: self }.render()
     }
 }
 
-fn urgency(severity: u8) -> &'static str {
-    match severity {
-        7.. => "needs attention now",
-        4..=6 => "for the team",
-        _ => "for the brief",
+/// Whether a message on this channel is for the eyes of people, and not for a program.
+fn is_read_by_people(to: &Channel) -> bool {
+    match to {
+        Channel::Mail(_) => true,
+        Channel::Webhook(_) | Channel::Log => false,
     }
 }
 
-fn count_headline(name: &str, count: &CountArithmetic) -> String {
-    let observed = grouped(u64::from(count.observed));
-    let window = if is_day(count) { "a day" } else { "an hour" };
-    match count.expected {
-        Some(expected) => format!("{name}: {observed} mentions in {window}, {} expected", about(expected)),
-        None => format!("{name}: {observed} mentions in {window}, too little history to say what is usual"),
-    }
-}
-
-fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
-    let start = count.window.split('/').next().and_then(|start| start.parse().ok()).unwrap_or(until);
-    let period = if is_day(count) {
-        format!("on {}", local(start, zone, "%A, %-d %B %Y"))
-    } else {
-        format!(
-            "in the hour from {} to {}",
-            local(start, zone, "%H:%M"),
-            local(until, zone, "%H:%M, %A, %-d %B %Y")
-        )
-    };
-    let mut sentences = vec![format!(
-        "{} mentions by {} different authors {period} ({}), and the count may still grow.",
-        grouped(u64::from(count.observed)),
-        grouped(u64::from(count.authors)),
-        zone.iana_name().unwrap_or("UTC"),
-    )];
-    if let (Some(expected), Some(probability)) = (count.expected, count.probability) {
-        let listed: Vec<String> =
-            count.baseline.iter().rev().take(LISTED).rev().map(|count| grouped(u64::from(*count))).collect();
-        sentences.push(format!(
-            "{} were to be expected: {} before had {}.",
-            capitalised(&about(expected)),
-            likeness(count.seasonality),
-            listed.join(", ")
-        ));
-        sentences.push(format!("By chance alone as many come {}.", odds(probability, is_day(count))));
-    } else {
-        sentences.push(format!(
-            "There is less than two days of history, so the rule's own limit of {} decided.",
-            grouped(u64::from(count.threshold))
-        ));
-    }
-    sentences
-}
-
-fn each_headline(name: &str, each: &EachArithmetic) -> String {
-    match each.reach {
-        Some(reach) => format!("{name}: a negative mention that {} accounts could have seen", grouped(reach)),
-        None => format!("{name}: a negative mention"),
-    }
-}
-
-fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> Vec<String> {
-    let mut sentences = vec![
-        format!(
-            "Published at {} ({}).",
-            local(opened, zone, "%H:%M, %A, %-d %B %Y"),
-            zone.iana_name().unwrap_or("UTC")
-        ),
-        format!(
-            "Its tone towards the subject is {:.2} on a scale from -1 to 1; the rule asks for {} or lower.",
-            each.polarity, each.polarity_at_most
-        ),
-    ];
-    if let Some(reach) = each.reach {
-        sentences.push(format!(
-            "Its author has {} followers; the rule asks for {} or more.",
-            grouped(reach),
-            grouped(each.reach_at_least)
-        ));
-    }
-    sentences
-}
-
-fn likeness(seasonality: Seasonality) -> &'static str {
-    match seasonality {
-        Seasonality::HourOfWeek => "the same hour of the weeks",
-        Seasonality::HourOfDay => "the same hour of the days",
-        Seasonality::DayOfWeek => "the same day of the weeks",
-        Seasonality::EveryDay => "the days",
-        Seasonality::None => "the time",
-    }
-}
-
-/// A probability as an executive would say it.
-fn odds(probability: f64, day: bool) -> String {
-    let windows = if day { "days" } else { "such hours" };
-    if probability < 1e-9 {
-        return format!("less than once in a billion {windows}");
-    }
-    format!("about once in {} {windows}", grouped(two_digits(1.0 / probability)))
-}
-
-/// Rounded to two digits: more would claim a precision that a model does not have.
-fn two_digits(number: f64) -> u64 {
-    let unit = 10f64.powf((number.log10().floor() - 1.0).max(0.0));
-    ((number / unit).round() * unit) as u64
-}
-
-fn about(expected: f64) -> String {
-    if expected < 1.0 {
-        "fewer than one".to_owned()
-    } else {
-        format!("about {}", grouped(expected.round() as u64))
-    }
-}
-
-fn is_day(count: &CountArithmetic) -> bool {
-    count.window.ends_with("P1D")
-}
-
-/// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
+impl Told {
+    fn of(event: AlertEvent, to: &Channel, watchlist: &Watchlist, links: &Links) -> Self {
+        let subject = watchlist.subject(&event.subject);
+        let name = subject.map_or(event.subject.as_str(), |subject| subject.name.as_str());
+        let zone = subject.map_or(TimeZone::UTC, |subject| subject.time_zone());
+        Self {
+            headline: headline(name, &event),
+            sentences: sentences(&event, &zone),
+            quotes: Quotes::NotAsked,
+            link: links.of(&event, to),
+            zone,
+            event,
         }
-        grouped.push(digit);
     }
-    grouped
+
+    /// How urgent it is, in words.
+    pub(crate) fn urgency(&self) -> &'static str {
+        urgency(self.event.severity)
+    }
+
+    /// What the reader is to do.
+    pub(crate) fn advice(&self) -> &'static str {
+        advice(&self.event)
+    }
+
+    /// The quotes that were read.
+    pub(crate) fn quoted(&self) -> &[Quote] {
+        match &self.quotes {
+            Quotes::Read(quotes) => quotes,
+            Quotes::NotAsked | Quotes::NoAnswer => &[],
+        }
+    }
+
+    /// Why nothing is quoted, where somebody would look for it.
+    pub(crate) fn quotes_missing(&self) -> Option<&'static str> {
+        match &self.quotes {
+            Quotes::NotAsked => None,
+            Quotes::NoAnswer => Some("The texts could not be read in time for this message."),
+            Quotes::Read(quotes) if quotes.is_empty() => {
+                Some("The mentions behind it were deleted, or cannot be found yet.")
+            }
+            Quotes::Read(_) => None,
+        }
+    }
+
+    /// The colour that its severity has on every page.
+    fn colour(&self) -> &'static str {
+        match self.event.severity {
+            7.. => "#b3261e",
+            4..=6 => "#8a5300",
+            _ => "#59626e",
+        }
+    }
 }
 
-fn capitalised(text: &str) -> String {
-    let mut characters = text.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + characters.as_str())
-}
-
-fn local(at: Timestamp, zone: &TimeZone, format: &str) -> String {
-    at.to_jiff().to_zoned_datetime(zone.clone()).strftime(format).to_string()
+impl Links {
+    /// To a person, one that acknowledges without a login; else to the alert in the console.
+    fn of(&self, event: &AlertEvent, to: &Channel) -> Option<Link> {
+        let console = self.console_url.as_ref()?;
+        let over = event.transition == Transition::Resolved;
+        let Some(address) = to.address().filter(|_| is_read_by_people(to) && !over) else {
+            let url = format!("{console}/alerts/{}", event.alert);
+            return Some(Link { url, label: "See the mentions" });
+        };
+        let link = AcknowledgeLink {
+            alert: event.alert,
+            recipient: format!("{}:{address}", to.name()),
+            expires: event.decided.plus_millis(self.valid_ms),
+        };
+        Some(Link { url: format!("{console}{}", link.path(&self.secret)), label: "Open and acknowledge" })
+    }
 }
 
 #[cfg(test)]
@@ -225,39 +187,82 @@ mod tests {
     use super::*;
     use crate::delivery::tests::message;
 
+    fn to_mail() -> Message {
+        message(Channel::Mail("comms@harbor.example".to_owned()), "Harbor")
+    }
+
+    fn quote(text: &str) -> Quote {
+        Quote {
+            text: text.to_owned(),
+            by: "ann on hackernews".to_owned(),
+            at: "5 Jan, 04:31".to_owned(),
+            tone: "negative",
+        }
+    }
+
     #[test]
-    fn a_message_says_what_how_bad_and_against_what() {
-        let message = message(Channel::Log, "Harbor");
+    fn a_message_says_what_how_bad_what_people_say_and_what_to_do() {
+        let mut message = to_mail();
+        message.told.quotes = Quotes::Read(vec![quote("the app is down again"), quote("moving my money")]);
         expect!["[7/10] Harbor: 1,064 mentions in an hour, about 11 expected"]
             .assert_eq(&message.subject_line());
+        let text = message.text().unwrap();
+        let proof = text.split("&proof=").nth(1).unwrap().lines().next().unwrap();
         expect![[r#"
             Harbor: 1,064 mentions in an hour, about 11 expected
             Severity 7 of 10: needs attention now.
 
-            1,064 mentions by 51 different authors in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York), and the count may still grow.
+            From 51 different authors, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York); the count may still grow.
             About 11 were to be expected: the same hour of the days before had 9, 12, 10, 14.
             By chance alone as many come about once in 3,200,000 such hours.
 
-            Mentions and history: https://earshot.harbor.example/alerts/a7000000000000000000000000000001
+            What people say:
+            "the app is down again"
+            (negative, ann on hackernews, 5 Jan, 04:31)
+            "moving my money"
+            (negative, ann on hackernews, 5 Jan, 04:31)
 
+            What to do: Read what people say, decide who answers and by when, and acknowledge, so that the others know that you have it in hand.
+
+            Open and acknowledge:
+            https://earshot.harbor.example/acknowledge/a7000000000000000000000000000001?for=mail%3Acomms%40harbor.example&until=1767865261000&proof=PROOF
+
+            -- 
             Rule harbor-volume: count of mentions in an hour against expectation
-            Alert a7000000000000000000000000000001, sent by Earshot"#]].assert_eq(&message.text().unwrap());
+            Alert a7000000000000000000000000000001, sent by Earshot"#]].assert_eq(&text.replace(proof, "PROOF"));
     }
 
     #[test]
-    fn what_people_called_something_is_escaped() {
-        let html = message(Channel::Log, "Har<b>bor & Sons").html().unwrap();
-        assert!(!html.contains("<b>bor"), "{html}");
-        assert!(
-            html.contains("href=\"https://earshot.harbor.example/alerts/a7000000000000000000000000000001\""),
-            "{html}"
-        );
+    fn what_people_wrote_is_escaped() {
+        let mut message = message(Channel::Mail("comms@harbor.example".to_owned()), "Har<b>bor & Sons");
+        message.told.quotes = Quotes::Read(vec![quote("<img src=x onerror=alert(1)>\"'")]);
+        let html = message.html().unwrap();
+        assert!(!html.contains("<b>bor") && !html.contains("<img"), "{html}");
+        assert!(html.contains("&#60;img src=x"), "{html}");
     }
 
     #[test]
-    fn odds_are_said_in_two_digits() {
-        assert_eq!(odds(3.1e-7, false), "about once in 3,200,000 such hours");
-        assert_eq!(odds(0.00098, true), "about once in 1,000 days");
-        assert_eq!(odds(1e-40, true), "less than once in a billion days");
+    fn quotes_that_are_missing_are_said() {
+        let mut message = to_mail();
+        assert_eq!(message.told.quotes_missing(), None);
+        message.told.quotes = Quotes::NoAnswer;
+        assert!(message.text().unwrap().contains("could not be read in time"));
+        assert!(message.html().unwrap().contains("could not be read in time"));
+        message.told.quotes = Quotes::Read(Vec::new());
+        assert!(message.text().unwrap().contains("were deleted"));
+    }
+
+    #[test]
+    fn only_people_get_links_that_act_and_only_while_there_is_something_to_do() {
+        let link = |message: &Message| message.told.link.clone().unwrap();
+        let mail = link(&to_mail());
+        assert!(mail.url.starts_with("https://earshot.harbor.example/acknowledge/a7"), "{mail:?}");
+        assert!(mail.url.contains("for=mail%3Acomms%40harbor.example&until=1767865261000&"), "{mail:?}");
+        let program = link(&message(Channel::Webhook("chat".to_owned()), "Harbor"));
+        let page = "https://earshot.harbor.example/alerts/a7000000000000000000000000000001";
+        assert_eq!(program.url, page);
+        let mut over = to_mail().told.event;
+        over.transition = Transition::Resolved;
+        assert_eq!(crate::delivery::tests::links().of(&over, &to_mail().to).unwrap().url, page);
     }
 }

@@ -2,23 +2,30 @@
 //!
 //! A message is never lost, and repeated at most once for each crash and channel, always with the same key: it
 //! is claimed in `signals` before it is sent, and what became of it is written there after. [`ledger`] keeps
-//! account of that; [`mail`], [`webhook`] and the log carry it out.
+//! account of that; [`message`] says what is sent, in [`words`] and with [`quotes`]; [`mail`], [`webhook`] and the log
+//! carry it out.
 
 mod ledger;
 mod mail;
 mod message;
+mod quotes;
 mod webhook;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use earshot_common::definitions::Watchlist;
 use earshot_common::events::Channel;
+use earshot_common::service::Context;
 
 pub use ledger::Undelivered;
 pub(crate) use ledger::{Job, Ledger, Limits, Outcome};
+use message::Links;
 pub(crate) use message::Message;
+use quotes::QuoteReader;
 
 use crate::settings::{AlertsSettings, NO_MAIL, no_webhook};
 
@@ -52,16 +59,48 @@ impl Refused {
     }
 }
 
+/// What makes messages and sends them.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    channels: Channels,
+    quotes: QuoteReader,
+    links: Links,
+}
+
+impl Outbox {
+    /// Sets up what the settings name.
+    pub(crate) fn open(settings: &AlertsSettings, context: &Context) -> anyhow::Result<Self> {
+        let console_url = settings.console_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+        let valid_ms = i64::from(settings.link_valid_hours) * 60 * 60 * 1_000;
+        Ok(Self {
+            channels: Channels::open(settings, &context.settings.base)?,
+            quotes: QuoteReader::open(settings, context)?,
+            links: Links { console_url, secret: context.secret.clone(), valid_ms },
+        })
+    }
+
+    /// The message to send, as the definitions stand.
+    pub(crate) fn compose(&self, job: Job, watchlist: &Watchlist) -> Message {
+        Message::compose(job, watchlist, &self.links)
+    }
+
+    /// One attempt to send a message, with what people say where the channel shows it.
+    pub(crate) async fn send(&self, message: &mut Message) -> Result<(), Refused> {
+        message.quote(&self.quotes).await;
+        self.channels.send(message).await
+    }
+}
+
 /// The ways out.
 #[derive(Debug)]
-pub(crate) struct Channels {
+struct Channels {
     mail: Option<mail::Mailer>,
     webhooks: BTreeMap<String, webhook::Webhook>,
 }
 
 impl Channels {
     /// Sets up what the settings name; `base` is the folder that relative paths in them start from.
-    pub(crate) fn open(settings: &AlertsSettings, base: &Path) -> anyhow::Result<Self> {
+    fn open(settings: &AlertsSettings, base: &Path) -> anyhow::Result<Self> {
         let mail = settings.mail.as_ref().map(|mail| mail::Mailer::open(mail, base)).transpose();
         let mut webhooks = BTreeMap::new();
         for (name, webhook) in &settings.webhooks {
@@ -73,7 +112,7 @@ impl Channels {
     }
 
     /// One attempt to send a message.
-    pub(crate) async fn send(&self, message: &Message) -> Result<(), Refused> {
+    async fn send(&self, message: &Message) -> Result<(), Refused> {
         let attempt = async {
             match &message.to {
                 Channel::Mail(address) => match &self.mail {
@@ -86,8 +125,9 @@ impl Channels {
                 },
                 Channel::Log => {
                     tracing::warn!(
-                        alert = %message.event.alert, rule = message.event.rule, subject = message.event.subject,
-                        severity = message.event.severity, "alert: {}", message.headline
+                        alert = %message.told.event.alert, rule = message.told.event.rule,
+                        subject = message.told.event.subject, severity = message.told.event.severity,
+                        "alert: {}", message.told.headline
                     );
                     Ok(())
                 }
@@ -140,7 +180,16 @@ mod tests {
         }
         let event = std::sync::Arc::new(event());
         let notification = Notification { key: MAIL_KEY.to_owned(), route: "comms".to_owned(), to };
-        Message::compose(Job { notification, event }, &watchlist, Some("https://earshot.harbor.example/"))
+        Message::compose(Job { notification, event }, &watchlist, &links())
+    }
+
+    /// Links that are good for three days.
+    pub(super) fn links() -> Links {
+        Links {
+            console_url: Some("https://earshot.harbor.example".to_owned()),
+            secret: earshot_common::keys::Secret::from_bytes([7; 32]),
+            valid_ms: 3 * 24 * 60 * 60 * 1_000,
+        }
     }
 
     #[tokio::test]

@@ -67,10 +67,10 @@ impl Webhook {
     /// One attempt.
     pub(crate) async fn send(&self, message: &Message) -> Result<(), Refused> {
         let body = Body {
-            kind: kind(message.event.transition),
-            headline: &message.headline,
-            link: message.link.as_deref(),
-            event: &message.event,
+            kind: kind(message.told.event.transition),
+            headline: &message.told.headline,
+            link: message.told.link.as_ref().map(|link| link.url.as_str()),
+            event: &message.told.event,
         };
         let body = serde_json::to_vec(&body)
             .map_err(|error| Refused::for_good(format!("write the body: {error}")))?;

@@ -215,11 +215,9 @@ fn notifications(alert: &OpenAlert, route: &Route) -> Vec<Notification> {
     let mut notifications = Vec::new();
     for to in mail.chain(webhooks).chain(log) {
         let name = to.name();
-        let key = match &to {
-            Channel::Mail(address) | Channel::Webhook(address) => {
-                format!("{}/{}/{name}/{address}", alert.key, alert.sequence)
-            }
-            Channel::Log => format!("{}/{}/{name}", alert.key, alert.sequence),
+        let key = match to.address() {
+            Some(address) => format!("{}/{}/{name}/{address}", alert.key, alert.sequence),
+            None => format!("{}/{}/{name}", alert.key, alert.sequence),
         };
         notifications.push(Notification { key, route: route.id.clone(), to });
     }

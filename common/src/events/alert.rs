@@ -189,4 +189,12 @@ impl Channel {
             Self::Log => "log",
         }
     }
+
+    /// The address on the channel, where it has any.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Mail(address) | Self::Webhook(address) => Some(address),
+            Self::Log => None,
+        }
+    }
 }
