@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use earshot_common::service::Context;
 use earshot_common::time::Timestamp;
 use prometheus::IntCounterVec;
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::outside;
 use crate::service::Standing;
-use crate::settings::HeartbeatSettings;
+use crate::settings::{AddressSettings, HeartbeatSettings};
 
 /// The answer must come within this.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,15 +33,8 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     /// Sets the client up; `base` is the folder that relative paths in the settings start from.
     pub(crate) fn open(settings: &HeartbeatSettings, base: &Path) -> anyhow::Result<Self> {
-        let url = match (&settings.url, &settings.url_file) {
-            (Some(url), None) => url.clone(),
-            (None, Some(file)) => {
-                let path = base.join(file);
-                let text = std::fs::read_to_string(&path);
-                text.with_context(|| format!("read `url_file` {}", path.display()))?.trim().to_owned()
-            }
-            _ => anyhow::bail!("give either `url` or `url_file`"),
-        };
+        let address = AddressSettings { url: settings.url.clone(), url_file: settings.url_file.clone() };
+        let url = address.read(base)?;
         anyhow::ensure!(settings.interval_s > 0, "`interval_s` must be at least 1");
         let client = outside::client_for(&url, TIMEOUT)?;
         Ok(Self { client, url, interval: Duration::from_secs(settings.interval_s) })

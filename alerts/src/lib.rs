@@ -9,13 +9,19 @@ mod fold;
 mod heartbeat;
 mod history;
 mod metrics;
+mod operators;
 mod outside;
 mod service;
 mod settings;
+mod why;
 mod written;
 
 pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
+pub use operators::{ChannelTest, ReplayAnswer, ReplayRequest, RouteTest};
 pub use service::{DeliveryListing, start};
-pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};
+pub use settings::{
+    AddressSettings, AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check,
+};
+pub use why::{Fate, WhyAnswer, WhyRecipient, WhyTransition};

@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) undecodable: IntCounter,
     pub(crate) transitions: IntCounterVec,
     pub(crate) deliveries: IntCounterVec,
+    pub(crate) fallbacks: IntCounterVec,
     pub(crate) heartbeats: IntCounterVec,
     undelivered: IntGauge,
     oldest_undelivered_seconds: Gauge,
@@ -36,6 +37,13 @@ impl Metrics {
             Opts::new("earshot_alerts_deliveries_total", "Attempts to tell people, by channel and result"),
             &["channel", "result"],
         )?;
+        let fallbacks = IntCounterVec::new(
+            Opts::new(
+                "earshot_alerts_fallbacks_total",
+                "Messages that were given up and are told over the fallback of their route, by the channel that failed",
+            ),
+            &["channel"],
+        )?;
         let heartbeats = IntCounterVec::new(
             Opts::new("earshot_heartbeats_total", "Signs of life to the outside address, by result"),
             &["result"],
@@ -56,6 +64,7 @@ impl Metrics {
         registry.register(Box::new(undecodable.clone()))?;
         registry.register(Box::new(transitions.clone()))?;
         registry.register(Box::new(deliveries.clone()))?;
+        registry.register(Box::new(fallbacks.clone()))?;
         registry.register(Box::new(heartbeats.clone()))?;
         registry.register(Box::new(undelivered.clone()))?;
         registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
@@ -65,6 +74,7 @@ impl Metrics {
             undecodable,
             transitions,
             deliveries,
+            fallbacks,
             heartbeats,
             undelivered,
             oldest_undelivered_seconds,

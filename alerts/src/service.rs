@@ -29,11 +29,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::delivery::{Ledger, Limits, Outbox, Outcome, Refused, Undelivered};
+use crate::delivery::{
+    Ledger, Limits, Outbox, Outcome, RESEND_MS, Refused, Standing as StandingAlerts, Undelivered,
+};
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
 use crate::metrics::Metrics;
+use crate::operators::{self, Operators};
 use crate::settings::{AlertsSettings, check};
 use crate::written::Written;
 
@@ -56,22 +59,32 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 /// Opens what the service needs.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings: AlertsSettings = context.settings.section("alerts")?;
-    let outbox = Outbox::open(&settings, &context)?;
+    let outbox = Arc::new(Outbox::open(&settings, &context)?);
     let metrics = Metrics::declare(&context.registry).context("declare the metrics of alerts")?;
     let watchlist = follow(&context.broker, context.stop.clone()).await.context("follow the watchlist")?;
     let limits = Limits {
         claim_timeout_ms: i64::from(settings.claim_timeout_s) * 1_000,
         retry_for_ms: i64::from(settings.retry_for_s) * 1_000,
+        fallback_after_ms: i64::from(settings.fallback_after_s) * 1_000,
     };
     let sender = format!("alerts-{:016x}", rand::random::<u64>());
     let broker = context.broker.clone();
     let (standing, stands) = watch::channel(Standing::default());
+    let operators = Operators {
+        broker: broker.clone(),
+        watchlist: watchlist.clone(),
+        outbox: Arc::clone(&outbox),
+        clock: context.clock.clone(),
+    };
     let mut worker = Worker {
         state: State::new(),
         written: Written::default(),
         ledger: Ledger::new(sender, limits),
-        outbox: Arc::new(outbox),
+        outbox: Arc::clone(&outbox),
         attempts: JoinSet::new(),
+        standing_alerts: StandingAlerts::default(),
+        refreshed: Timestamp::default(),
+        refreshes: JoinSet::new(),
         past: None,
         past_done: None,
         definitions_due: true,
@@ -100,7 +113,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         routes: Router::new()
             .route("/api/decisions", get(decisions))
             .route("/api/deliveries", get(deliveries))
-            .with_state((broker, stands)),
+            .with_state((broker, stands))
+            .merge(operators::routes(operators)),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
     })
@@ -161,6 +175,11 @@ struct Worker {
     ledger: Ledger,
     outbox: Arc<Outbox>,
     attempts: JoinSet<Attempt>,
+    /// What Alertmanagers are told of again and again.
+    standing_alerts: StandingAlerts,
+    /// When they were last told; long ago where there is news for them.
+    refreshed: Timestamp,
+    refreshes: JoinSet<()>,
     /// The fold over the past that is running.
     past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
     /// The record that asked for the last fold over the past whose result was written.
@@ -179,7 +198,8 @@ struct Worker {
 
 /// An attempt that has ended.
 struct Attempt {
-    key: String,
+    /// The notifications that it was to deliver.
+    keys: Vec<String>,
     channel: &'static str,
     decided: Timestamp,
     result: Result<(), Refused>,
@@ -242,7 +262,7 @@ impl Worker {
             self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
         let bounds = *bounds.first().context("`signals` has no partition")?;
         let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
-        let (written, ledger) = (&mut self.written, &mut self.ledger);
+        let (written, ledger, standing) = (&mut self.written, &mut self.ledger, &mut self.standing_alerts);
         let (mut newer, mut of_another_log) = (None, 0);
         let take = |record: Record| match decode::<AlertEvent>(&record.value) {
             // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
@@ -256,6 +276,7 @@ impl Worker {
             Ok(event) => {
                 written.is_new(&event);
                 ledger.expect(&event);
+                standing.take(&event);
             }
             // What is not known to be written would be written again.
             Err(error) if error.newer_version => newer = Some(ReadError::newer_version(&ALERTS, &record)),
@@ -348,6 +369,9 @@ impl Worker {
         }
         for event in &events {
             self.ledger.expect(event);
+            if self.standing_alerts.take(event) {
+                self.refreshed = Timestamp::default();
+            }
             self.report(event);
         }
         Ok(())
@@ -400,14 +424,16 @@ impl Worker {
         }
         let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
         for job in self.ledger.jobs(room, now) {
+            let (keys, channel) = (job.keys(), job.to.name());
+            let decided = job.parts.iter().map(|part| part.event.decided).min().unwrap_or(now);
             let mut message = self.outbox.compose(job, self.state.watchlist());
             let outbox = Arc::clone(&self.outbox);
             self.attempts.spawn(async move {
                 let result = outbox.send(&mut message).await;
-                let (channel, decided) = (message.to.name(), message.told.event.decided);
-                Attempt { key: message.key, channel, decided, result }
+                Attempt { keys, channel, decided, result }
             });
         }
+        self.refresh_alertmanagers(now);
         if self.past.is_none()
             && let Some(due) = self.state.history_due().filter(|due| self.past_done != Some(due.offset))
         {
@@ -418,9 +444,40 @@ impl Worker {
         Ok(())
     }
 
+    /// Tells Alertmanagers again what stands, one telling at a time. One that is missed is made up for by the next.
+    fn refresh_alertmanagers(&mut self, now: Timestamp) {
+        while self.refreshes.try_join_next().is_some() {}
+        // A clock that was set back must not make the wait longer.
+        let waits = self.refreshed <= now && now < self.refreshed.plus_millis(RESEND_MS);
+        if waits || !self.refreshes.is_empty() {
+            return;
+        }
+        self.refreshed = now;
+        for (name, alerts) in self.standing_alerts.due(now) {
+            let alerts = self.outbox.refresh(&name, alerts, self.state.watchlist(), now);
+            let outbox = Arc::clone(&self.outbox);
+            self.refreshes.spawn(async move {
+                if let Err(error) = outbox.post(&name, &alerts).await {
+                    tracing::warn!(
+                        alertmanager = name,
+                        %error,
+                        "an Alertmanager was not told again; it is tried again"
+                    );
+                }
+            });
+        }
+    }
+
     /// Writes what became of an attempt.
     async fn settle(&mut self, attempt: Attempt) -> anyhow::Result<()> {
-        let outcome = self.ledger.settle(&attempt.key, attempt.result, self.context.clock.now());
+        for key in &attempt.keys {
+            self.settle_one(key, &attempt).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_one(&mut self, key: &str, attempt: &Attempt) -> anyhow::Result<()> {
+        let outcome = self.ledger.settle(key, attempt.result.clone(), self.context.clock.now());
         let result = match &outcome {
             Outcome::Later => "retry",
             Outcome::Done(delivery) if delivery.state == DeliveryState::Delivered => "delivered",
@@ -428,6 +485,9 @@ impl Worker {
         };
         self.metrics.deliveries.with_label_values(&[attempt.channel, result]).inc();
         let Outcome::Done(delivery) = outcome else { return Ok(()) };
+        if delivery.state == DeliveryState::Failed && self.ledger.has_fallback(key) {
+            self.metrics.fallbacks.with_label_values(&[attempt.channel]).inc();
+        }
         fail_point::passed("sent");
         match &delivery.error {
             Some(error) => tracing::error!(key = delivery.key, error, "a message was not delivered"),

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use earshot_common::definitions::{Route, Watchlist};
+use earshot_common::events::Channel;
 use serde::Deserialize;
 
 /// The section `[alerts]`.
@@ -18,6 +20,12 @@ pub struct AlertsSettings {
     pub mail: Option<MailSettings>,
     /// Webhooks by the names that routes use.
     pub webhooks: BTreeMap<String, WebhookSettings>,
+    /// Incoming webhooks of Slack by the names that routes use.
+    pub slack: BTreeMap<String, AddressSettings>,
+    /// Workflows of Microsoft Teams, started by a webhook request, by the names that routes use.
+    pub teams: BTreeMap<String, AddressSettings>,
+    /// Prometheus Alertmanagers by the names that routes use: the address that its own pages have.
+    pub alertmanagers: BTreeMap<String, AddressSettings>,
     /// A sign of life to an outside address that raises the alarm where it stays away.
     pub heartbeat: Option<HeartbeatSettings>,
     /// Where people open the console, such as `https://earshot.harbor.example`: messages link there.
@@ -30,6 +38,8 @@ pub struct AlertsSettings {
     pub claim_timeout_s: u32,
     /// Seconds for which a message is tried again before it counts as failed.
     pub retry_for_s: u32,
+    /// The same for a message whose route has a fallback, which is told then.
+    pub fallback_after_s: u32,
 }
 
 impl Default for AlertsSettings {
@@ -38,12 +48,16 @@ impl Default for AlertsSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7703)),
             mail: None,
             webhooks: BTreeMap::new(),
+            slack: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            alertmanagers: BTreeMap::new(),
             heartbeat: None,
             console_url: None,
             index_url: None,
             link_valid_hours: 72,
             claim_timeout_s: 60,
             retry_for_s: 900,
+            fallback_after_s: 120,
         }
     }
 }
@@ -89,12 +103,49 @@ impl fmt::Debug for HeartbeatSettings {
     }
 }
 
+/// An address that is a secret with most receivers.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressSettings {
+    /// The address.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// A file with the address.
+    #[serde(default)]
+    pub url_file: Option<PathBuf>,
+}
+
+impl AddressSettings {
+    /// The address; `base` is the folder that a relative path starts from.
+    pub(crate) fn read(&self, base: &Path) -> anyhow::Result<String> {
+        match (&self.url, &self.url_file) {
+            (Some(url), None) => Ok(url.clone()),
+            (None, Some(file)) => {
+                let path = base.join(file);
+                let text = std::fs::read_to_string(&path);
+                Ok(text.with_context(|| format!("read `url_file` {}", path.display()))?.trim().to_owned())
+            }
+            _ => anyhow::bail!("give either `url` or `url_file`"),
+        }
+    }
+}
+
+impl fmt::Debug for AddressSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AddressSettings").field("url_file", &self.url_file).finish_non_exhaustive()
+    }
+}
+
 /// A webhook in the form of <https://www.standardwebhooks.com>.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
     /// Where to post.
-    pub url: String,
+    #[serde(default)]
+    pub url: Option<String>,
+    /// A file with the address, where that is a secret.
+    #[serde(default)]
+    pub url_file: Option<PathBuf>,
     /// The secret that messages are signed with: `whsec_` and Base64.
     #[serde(default)]
     pub secret: Option<String>,
@@ -116,31 +167,55 @@ impl fmt::Debug for WebhookSettings {
 
 /// One line for each way to tell people that the watchlist asks for and the settings lack.
 pub fn check(settings: &AlertsSettings, watchlist: &Watchlist) -> Vec<String> {
-    let routes: Vec<&Route> = watchlist
-        .rules()
-        .filter_map(|(_, rule)| rule.route.as_deref())
-        .collect::<BTreeSet<&str>>()
-        .into_iter()
-        .filter_map(|route| watchlist.route(route))
-        .collect();
+    let asked = watchlist.rules().filter_map(|(_, rule)| rule.route.as_deref());
+    let asked: BTreeSet<&str> = asked.collect();
+    let mut routes: Vec<&Route> = asked.iter().filter_map(|route| watchlist.route(route)).collect();
+    let instead = routes.iter().filter_map(|route| route.fallback.as_deref());
+    let instead: BTreeSet<&str> = instead.filter(|route| !asked.contains(route)).collect();
+    routes.extend(instead.into_iter().filter_map(|route| watchlist.route(route)));
     let mut faults = Vec::new();
     for route in routes {
-        if !route.mail.is_empty() && settings.mail.is_none() {
-            faults.push(format!("route `{}` sends mail, and {NO_MAIL}", route.id));
-        }
-        for name in route.webhook.iter().filter(|name| !settings.webhooks.contains_key(*name)) {
-            faults.push(format!("route `{}` names the webhook `{name}`, and {}", route.id, no_webhook(name)));
+        for to in route.channels() {
+            if let Some(lack) = settings.lack(&to) {
+                let fault = format!("route `{}` tells {}, and {lack}", route.id, in_words(&to));
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
         }
     }
     faults
 }
 
-/// What to say where mail is asked for and not set up.
-pub(crate) const NO_MAIL: &str = "the settings have no section `alerts.mail` with a server";
+impl AlertsSettings {
+    /// What the settings lack to tell anybody there.
+    pub(crate) fn lack(&self, to: &Channel) -> Option<String> {
+        let (there, section) = match to {
+            Channel::Mail(_) => (self.mail.is_some(), "mail".to_owned()),
+            Channel::Webhook(name) => (self.webhooks.contains_key(name), format!("webhooks.{name}")),
+            Channel::Slack(name) => (self.slack.contains_key(name), format!("slack.{name}")),
+            Channel::Teams(name) => (self.teams.contains_key(name), format!("teams.{name}")),
+            Channel::Alertmanager(name) => {
+                (self.alertmanagers.contains_key(name), format!("alertmanagers.{name}"))
+            }
+            Channel::Log => return None,
+        };
+        (!there).then(|| format!("the settings have no section `alerts.{section}`"))
+    }
+}
 
-/// What to say where a webhook is asked for and not set up.
-pub(crate) fn no_webhook(name: &str) -> String {
-    format!("the settings have no section `alerts.webhooks.{name}`")
+/// A channel for people: its name, and which one where there are several.
+pub(crate) fn in_words(to: &Channel) -> String {
+    match to {
+        Channel::Mail(address) => format!("mail to {address}"),
+        Channel::Log => "the log".to_owned(),
+        Channel::Webhook(name)
+        | Channel::Slack(name)
+        | Channel::Teams(name)
+        | Channel::Alertmanager(name) => {
+            format!("{} `{name}`", to.name())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +242,10 @@ mod tests {
             id = "comms"
             mail = ["comms@harbor.example"]
             webhook = ["chat"]
+            fallback = "night"
+            [[route]]
+            id = "night"
+            teams = ["desk"]
             [[rule]]
             id = "volume"
             when = "count of mentions against expectation"
@@ -181,13 +260,15 @@ mod tests {
         assert_eq!(
             check(&settings(""), &watchlist),
             [
-                "route `comms` sends mail, and the settings have no section `alerts.mail` with a server",
-                "route `comms` names the webhook `chat`, and the settings have no section `alerts.webhooks.chat`",
+                "route `comms` tells mail to comms@harbor.example, and the settings have no section `alerts.mail`",
+                "route `comms` tells webhook `chat`, and the settings have no section `alerts.webhooks.chat`",
+                "route `night` tells teams `desk`, and the settings have no section `alerts.teams.desk`",
             ]
         );
         let complete = settings(
             "[alerts.mail]\nserver = \"smtp://localhost:25\"\nfrom = \"earshot@harbor.example\"\n\
-             [alerts.webhooks.chat]\nurl = \"https://chat.example/hook\"\n",
+             [alerts.webhooks.chat]\nurl = \"https://chat.example/hook\"\n\
+             [alerts.teams.desk]\nurl_file = \"desk.url\"\n",
         );
         assert!(check(&complete, &watchlist).is_empty());
     }

@@ -5,6 +5,7 @@
 //! What belongs here: the command line, what is printed for people, and the invented company of the demo.
 //! What a service does belongs to its crate.
 
+mod alerts;
 mod backup;
 mod client;
 mod dead_letters;
@@ -76,6 +77,9 @@ enum Command {
     /// List, show and drive again the messages that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Try out a route, say why somebody was or was not told, send messages again
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// Say what the judge makes of a text, about whom, and why
     Explain(explain::ExplainCommand),
     /// Judge labelled texts, to measure how well the judge does
@@ -132,6 +136,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Erase(command) => erase::erase(command, &line.settings).await,
         Command::Export(command) => erase::export(command, &line.settings).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
+        Command::Alerts(command) => alerts::alerts(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),

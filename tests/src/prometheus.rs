@@ -104,6 +104,50 @@ impl Monitoring {
     }
 }
 
+/// A real Alertmanager that tells nobody, killed when dropped.
+#[derive(Debug)]
+pub struct Alertmanager {
+    /// Its address.
+    pub address: String,
+    child: Child,
+}
+
+impl Alertmanager {
+    /// Starts one that knows nothing yet and listens there. `None` where the program is not there.
+    pub async fn start(folder: &Path, listen: &str) -> anyhow::Result<Option<Self>> {
+        let Some(binary) = program("EARSHOT_TEST_ALERTMANAGER") else { return Ok(None) };
+        let config = "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n";
+        std::fs::write(folder.join("quiet.yml"), config)?;
+        let data = tempfile::tempdir_in(folder)?.keep();
+        let child = Command::new(&binary)
+            .args(["--config.file=quiet.yml", "--cluster.listen-address="])
+            .arg(format!("--web.listen-address={listen}"))
+            .arg(format!("--storage.path={}", data.display()))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {}", binary.display()))?;
+        let address = format!("http://{listen}");
+        until_answering(&format!("{address}/-/ready")).await?;
+        Ok(Some(Self { address, child }))
+    }
+
+    /// Waits until it holds so many active alerts; answers them.
+    pub async fn until_active(&self, alerts: usize) -> anyhow::Result<Vec<Value>> {
+        let held = |answer: &Value| answer.as_array().is_some_and(|held| held.len() == alerts);
+        let answer = Watch::new(&self.address).until("/api/v2/alerts?active=true", held).await?;
+        Ok(answer.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Kills it, with all that it knew.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("kill Alertmanager")
+    }
+}
+
 fn program(variable: &str) -> Option<PathBuf> {
     let program = std::env::var_os(variable).map(PathBuf::from);
     if program.is_none() {

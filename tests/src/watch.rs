@@ -14,6 +14,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Waits until an address answers well.
 pub async fn until_answering(url: &str) -> anyhow::Result<()> {
+    // The provider is set once in a process; a second time it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let start = Instant::now();
     loop {
         let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);

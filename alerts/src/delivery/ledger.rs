@@ -2,21 +2,31 @@
 //!
 //! Pure: it is told what was read and what time it is, and answers what to write and what to send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use earshot_common::events::{AlertEvent, Delivery, DeliveryState, Notification, SchemaVersion};
+use earshot_common::events::{
+    AlertEvent, Channel, Delivery, DeliveryState, Notification, SchemaVersion, Transition,
+};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
+use crate::settings::in_words;
 
 /// The first wait before another attempt; it doubles each time.
 const FIRST_WAIT_MS: i64 = 5_000;
 /// The longest wait that we choose ourselves.
 const LAST_WAIT_MS: i64 = 120_000;
+
+/// What is older than this when it is sent is late: late messages to one address of people become one.
+const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
+/// Messages that take the place of others wait so long for each other: a channel seldom fails for one alone.
+const INSTEAD_WAIT_S: u32 = 5;
+/// Notifications that one message tells, at most.
+const MOST_TOGETHER: usize = 20;
 
 /// How long claims and attempts last.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +35,8 @@ pub(crate) struct Limits {
     pub(crate) claim_timeout_ms: i64,
     /// From the first claim on a message is tried for this long.
     pub(crate) retry_for_ms: i64,
+    /// The same for a message that has a fallback.
+    pub(crate) fallback_after_ms: i64,
 }
 
 /// A message that was given up is listed for this long, so that somebody sees it.
@@ -49,7 +61,7 @@ pub struct Undelivered {
     pub alert: AlertKey,
     /// The route that asked for it.
     pub route: String,
-    /// The channel: `mail`, `webhook` or `log`.
+    /// The channel, such as `mail`.
     pub channel: String,
     /// When it was decided.
     pub since: Timestamp,
@@ -65,6 +77,12 @@ pub struct Undelivered {
 struct Entry {
     notification: Notification,
     event: Arc<AlertEvent>,
+    /// When it was decided, or the failure that it takes the place of.
+    since: Timestamp,
+    /// What it takes the place of, for the reader.
+    instead_of: Option<String>,
+    /// Whether the alert has ended meanwhile.
+    over: bool,
     first_claim: Option<Timestamp>,
     claim: Option<Claim>,
     attempt: u32,
@@ -103,9 +121,46 @@ impl Stage {
 /// A message to send now.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    pub(crate) to: Channel,
+    /// What it tells: at least one notification, several only on a channel that people read.
+    pub(crate) parts: Vec<Part>,
+    /// Whether it is sent long after it was decided.
+    pub(crate) late: bool,
+}
+
+/// A notification that a message delivers.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
     pub(crate) notification: Notification,
     pub(crate) event: Arc<AlertEvent>,
+    /// What it takes the place of, for the reader.
+    pub(crate) instead_of: Option<String>,
+    /// Whether the alert has ended meanwhile.
+    pub(crate) over: bool,
 }
+
+impl Job {
+    /// The notifications that it delivers.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.parts.iter().map(|part| part.notification.key.clone()).collect()
+    }
+
+    /// The message's own key: that of its only notification, or one made of all.
+    pub(crate) fn key(&self) -> String {
+        match self.keys().as_slice() {
+            [only] => only.clone(),
+            keys => format!("together/{}", &blake3::hash(keys.join("\n").as_bytes()).to_hex()[..32]),
+        }
+    }
+
+    /// The route that asked for it, or for its first part.
+    pub(crate) fn route(&self) -> String {
+        self.parts.first().map(|part| part.notification.route.clone()).unwrap_or_default()
+    }
+}
+
+/// What may be told in one message: what waits for others of its route and address, and what is late to an address.
+type Bundle = (Channel, Option<String>);
 
 /// What became of an attempt.
 #[derive(Debug, PartialEq)]
@@ -124,20 +179,18 @@ impl Ledger {
 
     /// A transition was decided: its messages are to be sent.
     pub(crate) fn expect(&mut self, event: &AlertEvent) {
+        if event.transition == Transition::Resolved {
+            for entry in self.entries.values_mut().filter(|entry| entry.event.alert == event.alert) {
+                entry.over = true;
+            }
+        }
         if event.notify.is_empty() {
             return;
         }
         let shared = Arc::new(event.clone());
         for notification in &event.notify {
-            self.entries.entry(notification.key.clone()).or_insert_with(|| Entry {
-                notification: notification.clone(),
-                event: Arc::clone(&shared),
-                first_claim: None,
-                claim: None,
-                attempt: 0,
-                error: None,
-                stage: Stage::due(Timestamp::default()),
-            });
+            let entry = Entry::new(notification.clone(), Arc::clone(&shared), event.decided);
+            self.entries.entry(notification.key.clone()).or_insert(entry);
         }
     }
 
@@ -148,6 +201,7 @@ impl Ledger {
         if delivery.state != DeliveryState::Sending {
             let done = self.entries.remove(&delivery.key);
             if let Some(entry) = done.filter(|_| delivery.state == DeliveryState::Failed) {
+                self.fall_back(&entry, delivery, appended);
                 let mut listed = entry.listed(&delivery.key, true);
                 listed.attempts = delivery.attempt;
                 listed.error.clone_from(&delivery.error);
@@ -182,9 +236,30 @@ impl Ledger {
         }
     }
 
+    /// Expects the messages that take the place of one that failed. They follow from the log as that one does, so a
+    /// restart expects the same.
+    fn fall_back(&mut self, failed: &Entry, delivery: &Delivery, at: Timestamp) {
+        let error = delivery.error.as_deref().unwrap_or("no reason is known");
+        for notification in &failed.notification.fallback {
+            let mut notification = notification.clone();
+            if notification.to.is_read_by_people() {
+                notification.group_wait_s = notification.group_wait_s.max(INSTEAD_WAIT_S);
+            }
+            let key = notification.key.clone();
+            let mut entry = Entry::new(notification, Arc::clone(&failed.event), at);
+            entry.instead_of = Some(format!(
+                "This comes instead of a message that could not be delivered ({}): {error}",
+                in_words(&failed.notification.to)
+            ));
+            entry.over = failed.over;
+            self.entries.entry(key).or_insert(entry);
+        }
+    }
+
     /// The claims to write now.
     pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Delivery> {
         let mut claims = Vec::new();
+        let first_of = self.first_of_bundles();
         for (key, entry) in &mut self.entries {
             let Stage::Waiting { since, until } = entry.stage else { continue };
             // A clock that was set back must not make a wait longer.
@@ -192,7 +267,13 @@ impl Ledger {
             let owned_by_another = entry.claim.as_ref().is_some_and(|claim| {
                 claim.sender != self.sender && now < claim.appended.plus_millis(self.limits.claim_timeout_ms)
             });
-            if waits || owned_by_another {
+            let first =
+                entry.bundle(now).and_then(|bundle| first_of.get(&bundle)).filter(|_| entry.attempt == 0);
+            let waits_for_others = first.is_some_and(|first| {
+                let wait_ms = i64::from(entry.notification.group_wait_s) * 1_000;
+                *first <= now && now < first.plus_millis(wait_ms)
+            });
+            if waits || owned_by_another || waits_for_others {
                 continue;
             }
             entry.stage = Stage::Claiming(now);
@@ -203,21 +284,46 @@ impl Ledger {
         claims
     }
 
+    /// Since when the first of those waits that wait for each other.
+    fn first_of_bundles(&self) -> BTreeMap<Bundle, Timestamp> {
+        let mut first_of: BTreeMap<Bundle, Timestamp> = BTreeMap::new();
+        for entry in self.entries.values().filter(|entry| entry.attempt == 0 && entry.is_waiting()) {
+            if let Some(bundle) = entry.grouped() {
+                let first = first_of.entry(bundle).or_insert(entry.since);
+                *first = entry.since.min(*first);
+            }
+        }
+        first_of
+    }
+
     /// The messages to send now, at most so many; they count as under way. A claim that was read back too late
-    /// to rely on is made again.
+    /// to rely on is made again. What belongs together waits until all claims of it are read back.
     pub(crate) fn jobs(&mut self, most: usize, now: Timestamp) -> Vec<Job> {
-        let mut jobs = Vec::new();
+        let claiming = self.entries.values().filter(|entry| matches!(entry.stage, Stage::Claiming(_)));
+        let held: BTreeSet<Bundle> = claiming.filter_map(|entry| entry.bundle(now)).collect();
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut open: BTreeMap<Bundle, usize> = BTreeMap::new();
         for entry in self.entries.values_mut() {
             let Stage::Owned(written) = entry.stage else { continue };
-            if jobs.len() == most {
-                break;
-            }
             if now >= written.plus_millis(self.limits.claim_timeout_ms) {
                 entry.stage = Stage::due(now);
                 continue;
             }
+            let bundle = entry.bundle(now);
+            if bundle.as_ref().is_some_and(|bundle| held.contains(bundle)) {
+                continue;
+            }
+            let begun = bundle.as_ref().and_then(|bundle| open.get(bundle)).copied();
+            match begun.filter(|job| jobs[*job].parts.len() < MOST_TOGETHER) {
+                Some(job) => jobs[job].parts.push(entry.part()),
+                None if jobs.len() == most => continue,
+                None => {
+                    open.extend(bundle.map(|bundle| (bundle, jobs.len())));
+                    let to = entry.notification.to.clone();
+                    jobs.push(Job { to, parts: vec![entry.part()], late: entry.is_late(now) });
+                }
+            }
             entry.stage = Stage::Sending;
-            jobs.push(Job { notification: entry.notification.clone(), event: Arc::clone(&entry.event) });
         }
         jobs
     }
@@ -231,7 +337,11 @@ impl Ledger {
             Ok(()) => done(DeliveryState::Delivered, None),
             Err(Refused::ForGood { error }) => done(DeliveryState::Failed, Some(error)),
             Err(Refused::ForNow { error, after }) => {
-                let until = entry.first_claim.unwrap_or(now).plus_millis(self.limits.retry_for_ms);
+                let retry_for_ms = match entry.notification.fallback.is_empty() {
+                    true => self.limits.retry_for_ms,
+                    false => self.limits.fallback_after_ms,
+                };
+                let until = entry.first_claim.unwrap_or(now).plus_millis(retry_for_ms);
                 let next = now.plus_millis(wait_ms(attempt, after));
                 if next >= until {
                     return done(
@@ -247,6 +357,11 @@ impl Ledger {
         }
     }
 
+    /// Whether another message takes the place of this one where it fails.
+    pub(crate) fn has_fallback(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|entry| !entry.notification.fallback.is_empty())
+    }
+
     /// What nobody has taken: the messages that wait for an attempt or its end, and those that were given up
     /// within a day.
     pub(crate) fn listing(&mut self, now: Timestamp) -> Vec<Undelivered> {
@@ -257,6 +372,50 @@ impl Ledger {
 }
 
 impl Entry {
+    fn new(notification: Notification, event: Arc<AlertEvent>, since: Timestamp) -> Self {
+        Self {
+            notification,
+            event,
+            since,
+            instead_of: None,
+            over: false,
+            first_claim: None,
+            claim: None,
+            attempt: 0,
+            error: None,
+            stage: Stage::due(Timestamp::default()),
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting { .. })
+    }
+
+    fn is_late(&self, now: Timestamp) -> bool {
+        now >= self.since.plus_millis(LATE_AFTER_MS)
+    }
+
+    /// What it may be told together with now.
+    fn bundle(&self, now: Timestamp) -> Option<Bundle> {
+        let late = self.notification.to.is_read_by_people() && self.is_late(now);
+        if late { Some((self.notification.to.clone(), None)) } else { self.grouped() }
+    }
+
+    /// What it may be told together with while it is not late.
+    fn grouped(&self) -> Option<Bundle> {
+        let Notification { to, route, group_wait_s, .. } = &self.notification;
+        (*group_wait_s > 0).then(|| (to.clone(), Some(route.clone())))
+    }
+
+    fn part(&self) -> Part {
+        Part {
+            notification: self.notification.clone(),
+            event: Arc::clone(&self.event),
+            instead_of: self.instead_of.clone(),
+            over: self.over,
+        }
+    }
+
     fn listed(&self, key: &str, given_up: bool) -> Undelivered {
         Undelivered {
             key: key.to_owned(),
@@ -293,9 +452,12 @@ fn delivery(key: &str, state: DeliveryState, attempt: u32, sender: &str, error: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use earshot_common::keys::AlertKey;
+
     use crate::delivery::tests::{MAIL_KEY, event};
 
-    const LIMITS: Limits = Limits { claim_timeout_ms: 60_000, retry_for_ms: 900_000 };
+    const LIMITS: Limits =
+        Limits { claim_timeout_ms: 60_000, retry_for_ms: 900_000, fallback_after_ms: 120_000 };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1_000)
@@ -439,6 +601,109 @@ mod tests {
         assert_eq!(ledger.settle(MAIL_KEY, Err(refused), at(0)), Outcome::Later);
         assert!(ledger.claims(at(39)).is_empty());
         assert_eq!(ledger.claims(at(40)).len(), 1);
+    }
+
+    /// Alert number `n`, told by mail, with this wait for others and this fallback.
+    fn alert(n: u32, group_wait_s: u32, fallback: &[Channel]) -> AlertEvent {
+        let mut event = event();
+        event.alert = AlertKey::of(&[&n.to_string()]);
+        event.decided = at(i64::from(n));
+        let notification = &mut event.notify[0];
+        notification.key = format!("{}/1/mail/comms@harbor.example", event.alert);
+        notification.group_wait_s = group_wait_s;
+        for to in fallback {
+            let key = format!("{}/instead/{}", notification.key, to.name());
+            let instead = Notification { key, to: to.clone(), fallback: Vec::new(), ..notification.clone() };
+            notification.fallback.push(instead);
+        }
+        event
+    }
+
+    /// Lets the claims that are due now be written and read back.
+    fn claim_all(ledger: &mut Ledger, now: Timestamp) -> usize {
+        let claims = ledger.claims(now);
+        claims.iter().for_each(|claim| ledger.take(now, claim));
+        claims.len()
+    }
+
+    #[test]
+    fn alerts_of_a_route_that_wait_for_each_other_are_told_in_one_message() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        ledger.expect(&alert(1, 30, &[]));
+        assert_eq!(claim_all(&mut ledger, at(2)), 0);
+        ledger.expect(&alert(20, 30, &[]));
+        assert_eq!(claim_all(&mut ledger, at(30)), 0, "the first waits for thirty seconds");
+        let claims = ledger.claims(at(31));
+        assert_eq!(claims.len(), 2);
+        ledger.take(at(31), &claims[0]);
+        assert!(ledger.jobs(9, at(31)).is_empty(), "until all claims are read back");
+        ledger.take(at(31), &claims[1]);
+        let jobs = ledger.jobs(9, at(31));
+        assert_eq!((jobs.len(), jobs[0].parts.len(), jobs[0].late), (1, 2, false));
+        for key in jobs[0].keys() {
+            assert!(matches!(ledger.settle(&key, Ok(()), at(32)), Outcome::Done(_)));
+        }
+        ledger.expect(&alert(40, 30, &[]));
+        assert_eq!(claim_all(&mut ledger, at(69)), 0, "another group");
+        assert_eq!(claim_all(&mut ledger, at(70)), 1);
+    }
+
+    #[test]
+    fn what_is_late_is_told_in_one_message_that_says_what_is_over() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        (1..=3).for_each(|n| ledger.expect(&alert(n, 0, &[])));
+        let mut over = alert(2, 0, &[]);
+        over.transition = Transition::Resolved;
+        over.notify.clear();
+        ledger.expect(&over);
+        claim_all(&mut ledger, at(902));
+        let jobs = ledger.jobs(9, at(902));
+        let mut sizes: Vec<(usize, bool)> = jobs.iter().map(|job| (job.parts.len(), job.late)).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [(1, false), (2, true)], "the third is not a quarter of an hour old");
+        let over: Vec<bool> = jobs.iter().flat_map(|job| &job.parts).map(|part| part.over).collect();
+        assert_eq!(over.iter().filter(|over| **over).count(), 1);
+    }
+
+    #[test]
+    fn a_message_that_fails_is_told_over_its_fallback_also_after_a_restart() {
+        let slack = Channel::Slack("newsroom".to_owned());
+        let failing = |n| alert(n, 0, std::slice::from_ref(&slack));
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        (1..=2).for_each(|n| ledger.expect(&failing(n)));
+        let mut log = Vec::new();
+        let mut now = 2;
+        while log.len() < 2 {
+            claim_all(&mut ledger, at(now));
+            for job in ledger.jobs(9, at(now)) {
+                if let Outcome::Done(failed) = ledger.settle(&job.keys()[0], for_now(), at(now)) {
+                    log.push(failed);
+                }
+            }
+            now += 1;
+        }
+        assert!((60..=122).contains(&now), "it does not wait a quarter of an hour: {now}");
+        log.iter().for_each(|failed| ledger.take(at(now), failed));
+        let mut restarted = Ledger::new("b".to_owned(), LIMITS);
+        (1..=2).for_each(|n| restarted.expect(&failing(n)));
+        log.iter().for_each(|failed| restarted.take(at(now), failed));
+        for mut ledger in [ledger, restarted] {
+            assert_eq!(claim_all(&mut ledger, at(now + 5)), 2);
+            let jobs = ledger.jobs(9, at(now + 5));
+            assert_eq!(
+                (jobs.len(), &jobs[0].to, jobs[0].parts.len()),
+                (1, &slack, 2),
+                "one message for both"
+            );
+            let said = jobs[0].parts[0].instead_of.clone().unwrap();
+            assert!(said.contains("mail to comms@harbor.example") && said.contains("busy"), "{said}");
+            // What is written of the two settles them.
+            for key in jobs[0].keys() {
+                let Outcome::Done(done) = ledger.settle(&key, Ok(()), at(now + 6)) else { panic!("done") };
+                ledger.take(at(now + 6), &done);
+            }
+            assert_eq!(claim_all(&mut ledger, at(9_999)), 0);
+        }
     }
 
     #[test]

@@ -76,11 +76,13 @@ fn compose(from: &Mailbox, address: &str, message: &Message) -> Result<lettre::M
         address.parse().map_err(|error| Refused::for_good(format!("mail address `{address}`: {error}")))?;
     let text = message.text().map_err(|error| Refused::for_good(format!("write the mail: {error}")))?;
     let html = message.html().map_err(|error| Refused::for_good(format!("write the mail: {error}")))?;
-    let decided_ms = u64::try_from(message.told.event.decided.as_millis()).unwrap_or_default();
+    let decided = message.told.iter().map(|told| told.event.decided).max();
+    let date = decided.map(|decided| u64::try_from(decided.as_millis()).unwrap_or_default());
+    let date = date.map_or_else(SystemTime::now, |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
     let hash = blake3::hash(message.key.as_bytes()).to_hex();
     lettre::Message::builder()
         .message_id(Some(format!("<{}@{}>", &hash[..32], from.email.domain())))
-        .date(SystemTime::UNIX_EPOCH + Duration::from_millis(decided_ms))
+        .date(date)
         .from(from.clone())
         .to(to)
         .subject(message.subject_line())
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn a_name_cannot_write_headers() {
         let mut message = message(Channel::Mail("comms@harbor.example".to_owned()), "Harbor");
-        message.told.headline = "Harbor\r\nBcc: everybody@elsewhere.example".to_owned();
+        message.told[0].headline = "Harbor\r\nBcc: everybody@elsewhere.example".to_owned();
         let from: Mailbox = "earshot@harbor.example".parse().unwrap();
         let mail = compose(&from, "comms@harbor.example", &message).unwrap();
         let bytes = String::from_utf8(mail.formatted()).unwrap();

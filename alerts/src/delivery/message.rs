@@ -5,20 +5,28 @@ use earshot_common::definitions::Watchlist;
 use earshot_common::events::{AlertEvent, Channel, Transition};
 use earshot_common::keys::Secret;
 use earshot_common::signed::AcknowledgeLink;
+use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Job;
 use super::quotes::{Quote, QuoteReader, Quotes};
 use super::words::{advice, headline, sentences, urgency};
 
+/// Alerts that a message tells in full, at most: of more it says what happened, and where to read on.
+const MOST_IN_FULL: usize = 3;
+
 /// A message to one address.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     /// The same at every attempt.
     pub(crate) key: String,
+    /// The route that asked for it.
+    pub(crate) route: String,
     pub(crate) to: Channel,
-    /// What it tells.
-    pub(crate) told: Told,
+    /// What must be said first: that it is late, that it takes the place of another.
+    pub(crate) notes: Vec<String>,
+    /// The alerts, each once, the most severe first. None in a test.
+    pub(crate) told: Vec<Told>,
 }
 
 /// An alert as a message tells it.
@@ -33,6 +41,8 @@ pub(crate) struct Told {
     pub(crate) quotes: Quotes,
     /// Where to read more, and to acknowledge.
     pub(crate) link: Option<Link>,
+    /// Whether it is over meanwhile.
+    pub(crate) over: bool,
     zone: TimeZone,
 }
 
@@ -69,23 +79,79 @@ struct TextBody<'a> {
 }
 
 impl Message {
-    /// The message of a notification, without quotes.
+    /// The message of a job, without quotes.
     pub(crate) fn compose(job: Job, watchlist: &Watchlist, links: &Links) -> Self {
-        let to = job.notification.to;
-        let told = Told::of(AlertEvent::clone(&job.event), &to, watchlist, links);
-        Self { key: job.notification.key, to, told }
+        let mut notes = Vec::new();
+        if job.late {
+            notes.push(
+                "This comes late: Earshot could not send for a while. It tells what has happened since."
+                    .to_owned(),
+            );
+        }
+        let mut told: Vec<Told> = Vec::new();
+        for part in &job.parts {
+            notes.extend(part.instead_of.clone());
+            let event = AlertEvent::clone(&part.event);
+            match told.iter_mut().find(|told| told.event.alert == event.alert) {
+                Some(known) if known.event.sequence >= event.sequence => {}
+                Some(known) => *known = Told::of(event, part.over, &job.to, watchlist, links),
+                None => told.push(Told::of(event, part.over, &job.to, watchlist, links)),
+            }
+        }
+        told.sort_by_key(|told| std::cmp::Reverse(told.event.severity));
+        Self { key: job.key(), route: job.route(), to: job.to, notes, told }
+    }
+
+    /// A message that says that it is a test.
+    pub(crate) fn test(route: &str, to: Channel, now: Timestamp) -> Self {
+        let note = format!(
+            "This is a test of the route `{route}`, sent at {now}. Nothing has happened; nothing is to be done."
+        );
+        let key = format!("test/{route}/{}/{}", to.name(), now.as_millis());
+        Self { key, route: route.to_owned(), to, notes: vec![note], told: Vec::new() }
     }
 
     /// Asks what people say, where the channel shows it.
     pub(crate) async fn quote(&mut self, reader: &QuoteReader) {
-        if is_read_by_people(&self.to) {
-            self.told.quotes = reader.read(&self.told.event, &self.told.zone).await;
+        if !self.to.is_read_by_people() || self.is_brief() {
+            return;
+        }
+        for told in &mut self.told {
+            told.quotes = reader.read(&told.event, &told.zone).await;
+        }
+    }
+
+    /// Whether it tells too many alerts to tell each in full.
+    pub(crate) fn is_brief(&self) -> bool {
+        self.told.len() > MOST_IN_FULL
+    }
+
+    /// What happened, in a line.
+    pub(crate) fn title(&self) -> String {
+        match self.told.as_slice() {
+            [] => format!("Earshot: a test of the route `{}`", self.route),
+            [one] => one.headline.clone(),
+            [first, rest @ ..] => {
+                format!("{} alerts: {}, and {} more", self.told.len(), first.headline, rest.len())
+            }
         }
     }
 
     /// The subject line of a mail.
     pub(crate) fn subject_line(&self) -> String {
-        format!("[{}/10] {}", self.told.event.severity, self.told.headline)
+        match self.told.first() {
+            Some(worst) => format!("[{}/10] {}", worst.event.severity, self.title()),
+            None => self.title(),
+        }
+    }
+
+    /// The colour that its severity has on every page.
+    fn colour(&self) -> &'static str {
+        match self.told.first().map(|told| told.event.severity) {
+            Some(7..) => "#b3261e",
+            Some(4..=6) => "#8a5300",
+            _ => "#59626e",
+        }
     }
 
     /// The body for every reader.
@@ -99,16 +165,14 @@ impl Message {
     }
 }
 
-/// Whether a message on this channel is for the eyes of people, and not for a program.
-fn is_read_by_people(to: &Channel) -> bool {
-    match to {
-        Channel::Mail(_) => true,
-        Channel::Webhook(_) | Channel::Log => false,
-    }
-}
-
 impl Told {
-    fn of(event: AlertEvent, to: &Channel, watchlist: &Watchlist, links: &Links) -> Self {
+    pub(crate) fn of(
+        event: AlertEvent,
+        over: bool,
+        to: &Channel,
+        watchlist: &Watchlist,
+        links: &Links,
+    ) -> Self {
         let subject = watchlist.subject(&event.subject);
         let name = subject.map_or(event.subject.as_str(), |subject| subject.name.as_str());
         let zone = subject.map_or(TimeZone::UTC, |subject| subject.time_zone());
@@ -117,6 +181,7 @@ impl Told {
             sentences: sentences(&event, &zone),
             quotes: Quotes::NotAsked,
             link: links.of(&event, to),
+            over,
             zone,
             event,
         }
@@ -151,15 +216,6 @@ impl Told {
             Quotes::Read(_) => None,
         }
     }
-
-    /// The colour that its severity has on every page.
-    fn colour(&self) -> &'static str {
-        match self.event.severity {
-            7.. => "#b3261e",
-            4..=6 => "#8a5300",
-            _ => "#59626e",
-        }
-    }
 }
 
 impl Links {
@@ -167,7 +223,7 @@ impl Links {
     fn of(&self, event: &AlertEvent, to: &Channel) -> Option<Link> {
         let console = self.console_url.as_ref()?;
         let over = event.transition == Transition::Resolved;
-        let Some(address) = to.address().filter(|_| is_read_by_people(to) && !over) else {
+        let Some(address) = to.address().filter(|_| to.is_read_by_people() && !over) else {
             let url = format!("{console}/alerts/{}", event.alert);
             return Some(Link { url, label: "See the mentions" });
         };
@@ -203,13 +259,14 @@ mod tests {
     #[test]
     fn a_message_says_what_how_bad_what_people_say_and_what_to_do() {
         let mut message = to_mail();
-        message.told.quotes = Quotes::Read(vec![quote("the app is down again"), quote("moving my money")]);
+        message.told[0].quotes = Quotes::Read(vec![quote("the app is down again"), quote("moving my money")]);
         expect!["[7/10] Harbor: 1,064 mentions in an hour, about 11 expected"]
             .assert_eq(&message.subject_line());
         let text = message.text().unwrap();
         let proof = text.split("&proof=").nth(1).unwrap().lines().next().unwrap();
         expect![[r#"
             Harbor: 1,064 mentions in an hour, about 11 expected
+
             Severity 7 of 10: needs attention now.
 
             From 51 different authors, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York); the count may still grow.
@@ -227,15 +284,16 @@ mod tests {
             Open and acknowledge:
             https://earshot.harbor.example/acknowledge/a7000000000000000000000000000001?for=mail%3Acomms%40harbor.example&until=1767865261000&proof=PROOF
 
-            -- 
             Rule harbor-volume: count of mentions in an hour against expectation
-            Alert a7000000000000000000000000000001, sent by Earshot"#]].assert_eq(&text.replace(proof, "PROOF"));
+            Alert a7000000000000000000000000000001
+
+            Sent by Earshot"#]].assert_eq(&text.replace(proof, "PROOF"));
     }
 
     #[test]
     fn what_people_wrote_is_escaped() {
         let mut message = message(Channel::Mail("comms@harbor.example".to_owned()), "Har<b>bor & Sons");
-        message.told.quotes = Quotes::Read(vec![quote("<img src=x onerror=alert(1)>\"'")]);
+        message.told[0].quotes = Quotes::Read(vec![quote("<img src=x onerror=alert(1)>\"'")]);
         let html = message.html().unwrap();
         assert!(!html.contains("<b>bor") && !html.contains("<img"), "{html}");
         assert!(html.contains("&#60;img src=x"), "{html}");
@@ -244,24 +302,24 @@ mod tests {
     #[test]
     fn quotes_that_are_missing_are_said() {
         let mut message = to_mail();
-        assert_eq!(message.told.quotes_missing(), None);
-        message.told.quotes = Quotes::NoAnswer;
+        assert_eq!(message.told[0].quotes_missing(), None);
+        message.told[0].quotes = Quotes::NoAnswer;
         assert!(message.text().unwrap().contains("could not be read in time"));
         assert!(message.html().unwrap().contains("could not be read in time"));
-        message.told.quotes = Quotes::Read(Vec::new());
+        message.told[0].quotes = Quotes::Read(Vec::new());
         assert!(message.text().unwrap().contains("were deleted"));
     }
 
     #[test]
     fn only_people_get_links_that_act_and_only_while_there_is_something_to_do() {
-        let link = |message: &Message| message.told.link.clone().unwrap();
+        let link = |message: &Message| message.told[0].link.clone().unwrap();
         let mail = link(&to_mail());
         assert!(mail.url.starts_with("https://earshot.harbor.example/acknowledge/a7"), "{mail:?}");
         assert!(mail.url.contains("for=mail%3Acomms%40harbor.example&until=1767865261000&"), "{mail:?}");
         let program = link(&message(Channel::Webhook("chat".to_owned()), "Harbor"));
         let page = "https://earshot.harbor.example/alerts/a7000000000000000000000000000001";
         assert_eq!(program.url, page);
-        let mut over = to_mail().told.event;
+        let mut over = to_mail().told.remove(0).event;
         over.transition = Transition::Resolved;
         assert_eq!(crate::delivery::tests::links().of(&over, &to_mail().to).unwrap().url, page);
     }

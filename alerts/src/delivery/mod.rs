@@ -2,38 +2,48 @@
 //!
 //! A message is never lost, and repeated at most once for each crash and channel, always with the same key: it
 //! is claimed in `signals` before it is sent, and what became of it is written there after. [`ledger`] keeps
-//! account of that; [`message`] says what is sent, in [`words`] and with [`quotes`]; [`mail`], [`webhook`] and the log
-//! carry it out.
+//! account of that; [`message`] says what is sent, in [`words`] and with [`quotes`]; [`mail`], [`slack`], [`teams`],
+//! [`webhook`], [`alertmanager`] and the log carry it out.
 
+mod alertmanager;
 mod ledger;
 mod mail;
 mod message;
+mod post;
 mod quotes;
+mod slack;
+mod teams;
 mod webhook;
 mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::Channel;
+use earshot_common::events::{AlertEvent, Channel, Notification};
 use earshot_common::service::Context;
+use earshot_common::time::Timestamp;
+use serde_json::Value;
 
+pub(crate) use alertmanager::{RESEND_MS, Standing, StandingAlert};
+use ledger::Part;
 pub use ledger::Undelivered;
 pub(crate) use ledger::{Job, Ledger, Limits, Outcome};
-use message::Links;
 pub(crate) use message::Message;
+use message::{Links, Told};
+use post::Target;
 use quotes::QuoteReader;
 
-use crate::settings::{AlertsSettings, NO_MAIL, no_webhook};
+use crate::settings::{AddressSettings, AlertsSettings, in_words};
 
 /// One attempt takes no longer. It is less than a claim lasts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a message was not taken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Refused {
     /// Another attempt may succeed; the receiver may have said when.
     ForNow {
@@ -47,6 +57,14 @@ pub(crate) enum Refused {
         /// What happened.
         error: String,
     },
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ForNow { error, .. } | Self::ForGood { error } => f.write_str(error),
+        }
+    }
 }
 
 impl Refused {
@@ -89,13 +107,56 @@ impl Outbox {
         message.quote(&self.quotes).await;
         self.channels.send(message).await
     }
+
+    /// One attempt to send a message that says that it is a test.
+    pub(crate) async fn send_test(&self, route: &str, to: Channel, now: Timestamp) -> Result<(), Refused> {
+        self.channels.send(&Message::test(route, to, now)).await
+    }
+
+    /// One attempt to send once more what was decided before.
+    pub(crate) async fn send_again(
+        &self,
+        notification: Notification,
+        event: AlertEvent,
+        watchlist: &Watchlist,
+    ) -> Result<(), Refused> {
+        let to = notification.to.clone();
+        let part = Part { notification, event: Arc::new(event), instead_of: None, over: false };
+        self.channels.send(&self.compose(Job { to, parts: vec![part], late: false }, watchlist)).await
+    }
+
+    /// The alerts that an Alertmanager is told of again, as it takes them.
+    pub(crate) fn refresh(
+        &self,
+        name: &str,
+        alerts: Vec<StandingAlert>,
+        watchlist: &Watchlist,
+        now: Timestamp,
+    ) -> Value {
+        let to = Channel::Alertmanager(name.to_owned());
+        let mut posted = Vec::new();
+        for alert in alerts {
+            let event = AlertEvent::clone(&alert.event);
+            let told = Told::of(event, alert.ended.is_some(), &to, watchlist, &self.links);
+            posted.push(alertmanager::posted(&told, alert.ended, now));
+        }
+        Value::Array(posted)
+    }
+
+    /// Posts what [`Outbox::refresh`] made.
+    pub(crate) async fn post(&self, name: &str, alerts: &Value) -> Result<(), Refused> {
+        self.channels.target(&Channel::Alertmanager(name.to_owned()))?.post(alerts).await
+    }
 }
 
 /// The ways out.
 #[derive(Debug)]
 struct Channels {
+    settings: AlertsSettings,
     mail: Option<mail::Mailer>,
     webhooks: BTreeMap<String, webhook::Webhook>,
+    /// Slack, Teams and Alertmanager: an address each.
+    targets: BTreeMap<Channel, Target>,
 }
 
 impl Channels {
@@ -108,42 +169,88 @@ impl Channels {
                 .with_context(|| format!("settings section `alerts.webhooks.{name}`"))?;
             webhooks.insert(name.clone(), webhook);
         }
-        Ok(Self { mail: mail.context("settings section `alerts.mail`")?, webhooks })
+        let mut targets = BTreeMap::new();
+        let mut open = |to: Channel, section: &str, address: &AddressSettings, path: &str| {
+            let target = Target::open(address, base, path);
+            let target = target.with_context(|| format!("settings section `alerts.{section}`"))?;
+            targets.insert(to, target);
+            anyhow::Ok(())
+        };
+        for (name, address) in &settings.slack {
+            open(Channel::Slack(name.clone()), &format!("slack.{name}"), address, "")?;
+        }
+        for (name, address) in &settings.teams {
+            open(Channel::Teams(name.clone()), &format!("teams.{name}"), address, "")?;
+        }
+        for (name, address) in &settings.alertmanagers {
+            let to = Channel::Alertmanager(name.clone());
+            open(to, &format!("alertmanagers.{name}"), address, alertmanager::PATH)?;
+        }
+        let mail = mail.context("settings section `alerts.mail`")?;
+        Ok(Self { settings: settings.clone(), mail, webhooks, targets })
     }
 
     /// One attempt to send a message.
     async fn send(&self, message: &Message) -> Result<(), Refused> {
-        let attempt = async {
-            match &message.to {
-                Channel::Mail(address) => match &self.mail {
-                    Some(mailer) => mailer.send(address, message).await,
-                    None => Err(Refused::for_good(format!("mail to {address}: {NO_MAIL}"))),
-                },
-                Channel::Webhook(name) => match self.webhooks.get(name) {
-                    Some(webhook) => webhook.send(message).await,
-                    None => Err(Refused::for_good(format!("webhook `{name}`: {}", no_webhook(name)))),
-                },
-                Channel::Log => {
-                    tracing::warn!(
-                        alert = %message.told.event.alert, rule = message.told.event.rule,
-                        subject = message.told.event.subject, severity = message.told.event.severity,
-                        "alert: {}", message.told.headline
-                    );
-                    Ok(())
-                }
-            }
-        };
-        match tokio::time::timeout(ATTEMPT_TIMEOUT, attempt).await {
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(message)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Refused::for_now(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs()))),
         }
+    }
+
+    async fn attempt(&self, message: &Message) -> Result<(), Refused> {
+        let to = &message.to;
+        match to {
+            Channel::Mail(address) => match &self.mail {
+                Some(mailer) => mailer.send(address, message).await,
+                None => Err(self.lacking(to)),
+            },
+            Channel::Webhook(name) => match self.webhooks.get(name) {
+                Some(webhook) => webhook.send(message).await,
+                None => Err(self.lacking(to)),
+            },
+            Channel::Slack(_) => self.target(to)?.post(&slack::body(message)).await,
+            Channel::Teams(_) => self.target(to)?.post(&teams::body(message)).await,
+            Channel::Alertmanager(_) => {
+                let now = jiff::Timestamp::now().into();
+                let alerts = match message.told.is_empty() {
+                    true => vec![alertmanager::test(&message.title(), now)],
+                    false => message.told.iter().map(|told| alertmanager::posted(told, None, now)).collect(),
+                };
+                self.target(to)?.post(&alerts).await
+            }
+            Channel::Log => {
+                log(message);
+                Ok(())
+            }
+        }
+    }
+
+    fn target(&self, to: &Channel) -> Result<&Target, Refused> {
+        self.targets.get(to).ok_or_else(|| self.lacking(to))
+    }
+
+    fn lacking(&self, to: &Channel) -> Refused {
+        let lack = self.settings.lack(to).unwrap_or_else(|| "it is not set up".to_owned());
+        Refused::for_good(format!("{}: {lack}", in_words(to)))
+    }
+}
+
+fn log(message: &Message) {
+    for note in &message.notes {
+        tracing::warn!(route = message.route, "{note}");
+    }
+    for told in &message.told {
+        tracing::warn!(
+            alert = %told.event.alert, rule = told.event.rule, subject = told.event.subject,
+            severity = told.event.severity, "alert: {}", told.headline
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
     use earshot_common::definitions::Watchlist;
-    use earshot_common::events::{AlertEvent, Notification};
 
     use super::*;
 
@@ -178,9 +285,39 @@ mod tests {
         for change in earshot_common::definitions::difference(&watchlist, changes).unwrap() {
             watchlist.take(watchlist.next(), change);
         }
-        let event = std::sync::Arc::new(event());
-        let notification = Notification { key: MAIL_KEY.to_owned(), route: "comms".to_owned(), to };
-        Message::compose(Job { notification, event }, &watchlist, &links())
+        Message::compose(Job { parts: vec![part(event(), &to)], to, late: false }, &watchlist, &links())
+    }
+
+    /// The message to this address that tells so many alerts.
+    pub(super) fn many(to: Channel, alerts: usize) -> Message {
+        let mut parts = Vec::new();
+        for n in 0..alerts {
+            let mut event = event();
+            event.alert = earshot_common::keys::AlertKey::of(&[&n.to_string()]);
+            parts.push(part(event, &to));
+        }
+        Message::compose(Job { parts, to, late: false }, &Watchlist::default(), &links())
+    }
+
+    fn part(event: AlertEvent, to: &Channel) -> ledger::Part {
+        let notification = Notification { to: to.clone(), ..event.notify[0].clone() };
+        ledger::Part { notification, event: std::sync::Arc::new(event), instead_of: None, over: false }
+    }
+
+    /// The message with three times this quote, where it quotes at all.
+    pub(super) fn quoting(mut message: Message, text: &str) -> Message {
+        let quote = quotes::Quote {
+            text: text.to_owned(),
+            by: "ann on hackernews".to_owned(),
+            at: "5 Jan, 04:31".to_owned(),
+            tone: "negative",
+        };
+        if !message.is_brief() {
+            for told in &mut message.told {
+                told.quotes = quotes::Quotes::Read(vec![quote.clone(); 3]);
+            }
+        }
+        message
     }
 
     /// Links that are good for three days.
@@ -198,6 +335,8 @@ mod tests {
         for (to, wanted) in [
             (Channel::Mail("comms@harbor.example".to_owned()), "no section `alerts.mail`"),
             (Channel::Webhook("chat".to_owned()), "no section `alerts.webhooks.chat`"),
+            (Channel::Slack("chat".to_owned()), "no section `alerts.slack.chat`"),
+            (Channel::Alertmanager("main".to_owned()), "no section `alerts.alertmanagers.main`"),
         ] {
             match channels.send(&message(to, "Harbor")).await {
                 Err(Refused::ForGood { error }) => assert!(error.contains(wanted), "{error}"),

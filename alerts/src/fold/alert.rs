@@ -190,7 +190,7 @@ impl OpenAlert {
                 rule: decided_by.rule.to_string(),
                 lexicon: self.lexicon.clone(),
             },
-            notify: decided_by.tell.map(|route| notifications(self, route)).unwrap_or_default(),
+            notify: decided_by.tell.as_ref().map(|routes| notifications(self, routes)).unwrap_or_default(),
             decided: cause.appended,
         }
     }
@@ -203,25 +203,45 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) subject: &'a str,
     pub(crate) historic: bool,
     pub(crate) failing: &'a BTreeSet<String>,
-    /// The route to tell, where this transition is told to anybody.
-    pub(crate) tell: Option<&'a Route>,
+    /// Whom to tell, where this transition is told to anybody.
+    pub(crate) tell: Option<Routes<'a>>,
 }
 
-/// A message to each address of the route. The key is the same at every attempt.
-fn notifications(alert: &OpenAlert, route: &Route) -> Vec<Notification> {
-    let mail = route.mail.iter().cloned().map(Channel::Mail);
-    let webhooks = route.webhook.iter().cloned().map(Channel::Webhook);
-    let log = route.log.then_some(Channel::Log);
+/// Whom to tell.
+pub(crate) struct Routes<'a> {
+    pub(crate) route: &'a Route,
+    /// Who is told instead of each address that cannot be reached.
+    pub(crate) fallback: Option<&'a Route>,
+}
+
+/// A message to each address of the route, with those that take its place where it fails. The key is the same at every
+/// attempt.
+fn notifications(alert: &OpenAlert, routes: &Routes<'_>) -> Vec<Notification> {
     let mut notifications = Vec::new();
-    for to in mail.chain(webhooks).chain(log) {
-        let name = to.name();
-        let key = match to.address() {
-            Some(address) => format!("{}/{}/{name}/{address}", alert.key, alert.sequence),
-            None => format!("{}/{}/{name}", alert.key, alert.sequence),
-        };
-        notifications.push(Notification { key, route: route.id.clone(), to });
+    for to in routes.route.channels() {
+        let key = key(&format!("{}/{}", alert.key, alert.sequence), &to);
+        let mut fallback = Vec::new();
+        if let Some(route) = routes.fallback {
+            for instead in route.channels() {
+                let key = self::key(&format!("{key}/instead"), &instead);
+                fallback.push(notification(key, route, instead, Vec::new()));
+            }
+        }
+        notifications.push(notification(key, routes.route, to, fallback));
     }
     notifications
+}
+
+fn key(prefix: &str, to: &Channel) -> String {
+    match to.address() {
+        Some(address) => format!("{prefix}/{}/{address}", to.name()),
+        None => format!("{prefix}/{}", to.name()),
+    }
+}
+
+fn notification(key: String, route: &Route, to: Channel, fallback: Vec<Notification>) -> Notification {
+    let group_wait_s = if to.is_read_by_people() { route.group_wait_s } else { 0 };
+    Notification { key, route: route.id.clone(), to, group_wait_s, fallback }
 }
 
 /// The numbers of a count rule.

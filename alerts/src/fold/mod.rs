@@ -29,7 +29,7 @@ use earshot_common::events::{
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
-use alert::{DecidedBy, OpenAlert};
+use alert::{DecidedBy, OpenAlert, Routes};
 use imports::Imports;
 use watch::{Watch, Watched};
 
@@ -351,7 +351,7 @@ impl State {
             subject,
             historic: self.historic,
             failing: &self.failing,
-            tell: route.and_then(|route| self.watchlist.route(route)),
+            tell: route.and_then(|route| routes(&self.watchlist, route)),
         };
         let event = open.transition(transition, &decided_by, &mut self.cause);
         if transition != Transition::Resolved {
@@ -384,6 +384,13 @@ impl State {
             is_told: others.iter().any(tells),
         })
     }
+}
+
+/// A route by its id, with its fallback.
+fn routes<'a>(watchlist: &'a Watchlist, id: &str) -> Option<Routes<'a>> {
+    let route = watchlist.route(id)?;
+    let fallback = route.fallback.as_ref().and_then(|fallback| watchlist.route(fallback));
+    Some(Routes { route, fallback })
 }
 
 /// What an alert joins as it opens.

@@ -153,13 +153,28 @@ fn check_rule(rule: &Rule) -> Result<(), String> {
     }
 }
 
+/// A longer wait would keep an alert from people for longer than a failing channel may.
+const MOST_GROUP_WAIT_S: u32 = 600;
+
 fn check_route(route: &Route) -> Result<(), String> {
     check_id("route", &route.id)?;
     if let Some(address) = route.mail.iter().find(|address| !address.contains('@')) {
         return Err(format!("route `{}`: `mail` has `{address}`, which is not an e-mail address", route.id));
     }
-    if route.mail.is_empty() && route.webhook.is_empty() && !route.log {
-        return Err(format!("route `{}`: it tells nobody: give `mail`, `webhook` or `log = true`", route.id));
+    if route.channels().is_empty() {
+        return Err(format!(
+            "route `{}`: it tells nobody: give `mail`, `slack`, `teams`, `webhook`, `alertmanager` or `log = true`",
+            route.id
+        ));
+    }
+    if route.fallback.as_ref() == Some(&route.id) {
+        return Err(format!("route `{}`: `fallback` names the route itself: name another", route.id));
+    }
+    if route.group_wait_s > MOST_GROUP_WAIT_S {
+        return Err(format!(
+            "route `{}`: `group_wait_s = {}` must be at most {MOST_GROUP_WAIT_S}",
+            route.id, route.group_wait_s
+        ));
     }
     Ok(())
 }

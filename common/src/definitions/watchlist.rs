@@ -151,7 +151,12 @@ impl Watchlist {
                         self.require(definition, "route", route, "route")?;
                     }
                 }
-                Definition::Search(_) | Definition::Route(_) | Definition::Source(_) => {}
+                Definition::Route(route) => {
+                    if let Some(fallback) = &route.fallback {
+                        self.require(definition, "fallback", fallback, "route")?;
+                    }
+                }
+                Definition::Search(_) | Definition::Source(_) => {}
             }
         }
         Ok(())

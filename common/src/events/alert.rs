@@ -166,16 +166,33 @@ pub struct Notification {
     pub route: String,
     /// Where to.
     pub to: Channel,
+    /// The sender may wait so long for others of the same route and address, to tell all in one message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub group_wait_s: u32,
+    /// Whom to tell instead where this one fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<Notification>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A channel and the address on it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "channel", content = "address", rename_all = "snake_case")]
 pub enum Channel {
     /// An e-mail address.
     Mail(String),
     /// The name of a webhook in the settings, which hold its address and secret.
     Webhook(String),
+    /// The name of a Slack webhook in the settings.
+    Slack(String),
+    /// The name of a Microsoft Teams workflow in the settings.
+    Teams(String),
+    /// The name of a Prometheus Alertmanager in the settings.
+    Alertmanager(String),
     /// The service's log.
     Log,
 }
@@ -186,14 +203,30 @@ impl Channel {
         match self {
             Self::Mail(_) => "mail",
             Self::Webhook(_) => "webhook",
+            Self::Slack(_) => "slack",
+            Self::Teams(_) => "teams",
+            Self::Alertmanager(_) => "alertmanager",
             Self::Log => "log",
+        }
+    }
+
+    /// Whether people read it: such messages quote what was said, carry links that act, and may tell several alerts
+    /// at once. A program gets each transition by itself.
+    pub fn is_read_by_people(&self) -> bool {
+        match self {
+            Self::Mail(_) | Self::Slack(_) | Self::Teams(_) => true,
+            Self::Webhook(_) | Self::Alertmanager(_) | Self::Log => false,
         }
     }
 
     /// The address on the channel, where it has any.
     pub fn address(&self) -> Option<&str> {
         match self {
-            Self::Mail(address) | Self::Webhook(address) => Some(address),
+            Self::Mail(address)
+            | Self::Webhook(address)
+            | Self::Slack(address)
+            | Self::Teams(address)
+            | Self::Alertmanager(address) => Some(address),
             Self::Log => None,
         }
     }
