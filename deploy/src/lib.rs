@@ -136,7 +136,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Erase(command) => erase::erase(command, &line.settings).await,
         Command::Export(command) => erase::export(command, &line.settings).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
-        Command::Alerts(command) => alerts::alerts(command, &line.settings).await,
+        Command::Alerts(command) => return alerts::alerts(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),

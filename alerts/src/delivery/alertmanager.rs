@@ -40,11 +40,19 @@ pub(crate) struct StandingAlert {
 impl Standing {
     /// Takes in a transition. Answers whether an Alertmanager is to hear of it soon.
     pub(crate) fn take(&mut self, event: &AlertEvent) -> bool {
-        if event.transition == Transition::Resolved {
-            let Some(alert) = self.alerts.get_mut(&event.alert) else { return false };
-            alert.ended = Some(event.decided);
-            return true;
+        match event.transition {
+            Transition::Opened | Transition::Rising => self.stands(event),
+            Transition::Resolved => match self.alerts.get_mut(&event.alert) {
+                Some(alert) => {
+                    alert.ended = Some(event.decided);
+                    true
+                }
+                None => false,
+            },
         }
+    }
+
+    fn stands(&mut self, event: &AlertEvent) -> bool {
         let mut names: BTreeSet<String> = event.notify.iter().filter_map(|n| name(&n.to)).collect();
         match self.alerts.get(&event.alert) {
             Some(known) => names.extend(known.names.iter().cloned()),

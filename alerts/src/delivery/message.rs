@@ -131,9 +131,7 @@ impl Message {
         match self.told.as_slice() {
             [] => format!("Earshot: a test of the route `{}`", self.route),
             [one] => one.headline.clone(),
-            [first, rest @ ..] => {
-                format!("{} alerts: {}, and {} more", self.told.len(), first.headline, rest.len())
-            }
+            [worst, ..] => format!("{} alerts, above all {}", self.told.len(), worst.headline),
         }
     }
 
@@ -173,6 +171,7 @@ impl Told {
         watchlist: &Watchlist,
         links: &Links,
     ) -> Self {
+        let over = over || event.transition == Transition::Resolved;
         let subject = watchlist.subject(&event.subject);
         let name = subject.map_or(event.subject.as_str(), |subject| subject.name.as_str());
         let zone = subject.map_or(TimeZone::UTC, |subject| subject.time_zone());
@@ -180,7 +179,7 @@ impl Told {
             headline: headline(name, &event),
             sentences: sentences(&event, &zone),
             quotes: Quotes::NotAsked,
-            link: links.of(&event, to),
+            link: links.of(&event, over, to),
             over,
             zone,
             event,
@@ -189,12 +188,12 @@ impl Told {
 
     /// How urgent it is, in words.
     pub(crate) fn urgency(&self) -> &'static str {
-        urgency(self.event.severity)
+        if self.over { "over meanwhile" } else { urgency(self.event.severity) }
     }
 
     /// What the reader is to do.
     pub(crate) fn advice(&self) -> &'static str {
-        advice(&self.event)
+        advice(&self.event, self.over)
     }
 
     /// The quotes that were read.
@@ -220,9 +219,8 @@ impl Told {
 
 impl Links {
     /// To a person, one that acknowledges without a login; else to the alert in the console.
-    fn of(&self, event: &AlertEvent, to: &Channel) -> Option<Link> {
+    fn of(&self, event: &AlertEvent, over: bool, to: &Channel) -> Option<Link> {
         let console = self.console_url.as_ref()?;
-        let over = event.transition == Transition::Resolved;
         let Some(address) = to.address().filter(|_| to.is_read_by_people() && !over) else {
             let url = format!("{console}/alerts/{}", event.alert);
             return Some(Link { url, label: "See the mentions" });
@@ -291,6 +289,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_asks_nothing_of_anybody() {
+        let mut event = to_mail().told.remove(0).event;
+        event.transition = Transition::Resolved;
+        let links = crate::delivery::tests::links();
+        let told = Told::of(event, false, &to_mail().to, &Watchlist::default(), &links);
+        assert_eq!(told.urgency(), "over meanwhile");
+        assert!(told.advice().starts_with("Nothing: it is over."), "{}", told.advice());
+        assert_eq!(told.link.unwrap().label, "See the mentions");
+    }
+
+    #[test]
     fn what_people_wrote_is_escaped() {
         let mut message = message(Channel::Mail("comms@harbor.example".to_owned()), "Har<b>bor & Sons");
         message.told[0].quotes = Quotes::Read(vec![quote("<img src=x onerror=alert(1)>\"'")]);
@@ -319,8 +328,7 @@ mod tests {
         let program = link(&message(Channel::Webhook("chat".to_owned()), "Harbor"));
         let page = "https://earshot.harbor.example/alerts/a7000000000000000000000000000001";
         assert_eq!(program.url, page);
-        let mut over = to_mail().told.remove(0).event;
-        over.transition = Transition::Resolved;
-        assert_eq!(crate::delivery::tests::links().of(&over, &to_mail().to).unwrap().url, page);
+        let over = to_mail().told.remove(0).event;
+        assert_eq!(crate::delivery::tests::links().of(&over, true, &to_mail().to).unwrap().url, page);
     }
 }

@@ -60,8 +60,7 @@ fn brief_block(told: &Told) -> Value {
 }
 
 fn severity_line(told: &Told) -> String {
-    let over = if told.over { " · over meanwhile" } else { "" };
-    format!("Severity {} of 10 · {}{over}", told.event.severity, told.urgency())
+    format!("Severity {} of 10 · {}", told.event.severity, told.urgency())
 }
 
 fn link(told: &Told) -> String {

@@ -47,8 +47,7 @@ fn container(told: &Told, brief: bool, one_of_many: bool) -> Value {
     if one_of_many {
         items.push(run(&told.headline, true));
     }
-    let over = if told.over { " · over meanwhile" } else { "" };
-    let severity = format!("Severity {} of 10 · {}{over}", told.event.severity, told.urgency());
+    let severity = format!("Severity {} of 10 · {}", told.event.severity, told.urgency());
     items.push(json!({
         "type": "TextBlock", "wrap": true, "weight": "Bolder", "text": severity,
         "color": match told.event.severity { 7.. => "Attention", 4..=6 => "Warning", _ => "Default" },

@@ -1,8 +1,6 @@
 //! An alert's numbers in words, for somebody who reads them on a phone.
 
-use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Seasonality, Transition,
-};
+use earshot_common::events::{AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Seasonality};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -30,9 +28,9 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
     sentences
 }
 
-/// What the reader is to do.
-pub(crate) fn advice(event: &AlertEvent) -> &'static str {
-    if event.transition == Transition::Resolved {
+/// What the reader is to do about an alert that may be over.
+pub(crate) fn advice(event: &AlertEvent, over: bool) -> &'static str {
+    if over {
         return "Nothing: it is over. Tell those who were told that it began.";
     }
     match event.severity {

@@ -1,10 +1,11 @@
-//! `earshot alerts`: whom alerts are told to, tried out, explained and told again.
+//! `earshot alerts test`, `why` and `replay`: whom alerts are told to, tried out, explained and told again.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Args;
 use earshot_alerts::{Fate, ReplayAnswer, ReplayRequest, RouteTest, WhyAnswer, WhyRecipient};
 use earshot_common::events::Channel;
 
@@ -14,16 +15,6 @@ use crate::terminal::one_line;
 
 /// A channel may take half a minute to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AlertsCommand {
-    /// Send a test over each channel of a route, and print what each answered; fails where one did not take it
-    Test(TestCommand),
-    /// Say why each recipient of an alert did or did not get it
-    Why(WhyCommand),
-    /// Send once more what was meant for a webhook, with the ids that it had
-    Replay(ReplayCommand),
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct TestCommand {
@@ -53,15 +44,7 @@ pub(crate) struct ReplayCommand {
     server: Server,
 }
 
-pub(crate) async fn alerts(command: AlertsCommand, settings: &Path) -> anyhow::Result<()> {
-    match command {
-        AlertsCommand::Test(command) => test(command, settings).await,
-        AlertsCommand::Why(command) => why(command, settings).await,
-        AlertsCommand::Replay(command) => replay(command, settings).await,
-    }
-}
-
-async fn test(command: TestCommand, settings: &Path) -> anyhow::Result<()> {
+pub(super) async fn test(command: TestCommand, settings: &Path) -> anyhow::Result<ExitCode> {
     let client = Client::find(&command.server, settings, "alerts").await?;
     let path = format!("/api/routes/{}/test", command.route);
     let response = client.post(&path).timeout(PATIENCE).send().await;
@@ -82,11 +65,10 @@ async fn test(command: TestCommand, settings: &Path) -> anyhow::Result<()> {
     if let Some(fallback) = &tested.fallback {
         print(&format!("where one fails, the route `{fallback}` is told; test it by itself"));
     }
-    anyhow::ensure!(failed == 0, "{failed} of {} channels did not take the test", tested.results.len());
-    Ok(())
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn why(command: WhyCommand, settings: &Path) -> anyhow::Result<()> {
+pub(super) async fn why(command: WhyCommand, settings: &Path) -> anyhow::Result<ExitCode> {
     let client = Client::find(&command.server, settings, "alerts").await?;
     let path = format!("/api/alerts/{}/why", command.alert);
     let answer: WhyAnswer = client.get_json(&path, &()).await?;
@@ -101,7 +83,7 @@ async fn why(command: WhyCommand, settings: &Path) -> anyhow::Result<()> {
             print(&format!("  {}", line(recipient)));
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What became of one message, in a line.
@@ -124,7 +106,7 @@ fn line(message: &WhyRecipient) -> String {
     format!("{to}{place} (route `{}`): {fate}", message.route)
 }
 
-async fn replay(command: ReplayCommand, settings: &Path) -> anyhow::Result<()> {
+pub(super) async fn replay(command: ReplayCommand, settings: &Path) -> anyhow::Result<ExitCode> {
     let client = Client::find(&command.server, settings, "alerts").await?;
     let path = format!("/api/webhooks/{}/replay", command.webhook);
     let (mut next, mut sent) = (Some(0), 0);
@@ -141,7 +123,7 @@ async fn replay(command: ReplayCommand, settings: &Path) -> anyhow::Result<()> {
         next = page.next;
     }
     print(&format!("sent {sent} messages to the webhook `{}`", command.webhook));
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn recipient(to: &Channel) -> String {
