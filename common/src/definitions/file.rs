@@ -262,7 +262,7 @@ mod tests {
         );
     }
 
-    use super::super::Case;
+    use super::super::{AliasClass, Case};
 
     #[test]
     fn mistakes_name_line_field_and_value() {

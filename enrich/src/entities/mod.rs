@@ -119,20 +119,19 @@ impl Matcher {
         let subjects: Vec<&Subject> = watchlist.subjects().collect();
         let places: HashMap<&str, usize> =
             subjects.iter().enumerate().map(|(place, subject)| (subject.id.as_str(), place)).collect();
-        let people: Vec<Option<Person>> = subjects.iter().map(|subject| names::person(subject)).collect();
-        let patterns = Patterns::of(&subjects, &people)?;
         let place = |id: &String| places.get(id.as_str()).copied();
-        let watched = |(subject, person): (&&Subject, Option<Person>)| Watched {
-            id: subject.id.clone(),
-            kind: subject.kind,
-            company: subject.company.as_ref().and_then(place),
-            person,
-        };
+        let mut watched = Vec::new();
+        for subject in &subjects {
+            let (id, kind) = (subject.id.clone(), subject.kind);
+            let company = subject.company.as_ref().and_then(place);
+            watched.push(Watched { id, kind, company, person: names::person(subject) });
+        }
+        let patterns = Patterns::of(&subjects, &watched)?;
         let mut sources = HashMap::new();
         for source in watchlist.sources().filter(|source| !source.subjects.is_empty()) {
             sources.insert(source.id.clone(), source.subjects.iter().filter_map(place).collect());
         }
-        Ok(Self { subjects: subjects.iter().zip(people).map(watched).collect(), sources, patterns })
+        Ok(Self { subjects: watched, sources, patterns })
     }
 
     /// The subjects that a mention names, each once, in the order of their ids.

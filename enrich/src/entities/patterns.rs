@@ -6,9 +6,9 @@ use aho_corasick::{AhoCorasick, BuildError};
 use earshot_common::definitions::{AliasClass, Subject};
 use earshot_common::text::{fold, url_host};
 
+use super::Watched;
 use super::folded::Folded;
 use super::names::{Name, forms_of_role, names, spellings};
-use super::person::Person;
 
 /// Something that is looked for on behalf of a subject.
 #[derive(Debug)]
@@ -60,14 +60,13 @@ pub(super) struct Form {
 }
 
 impl Patterns {
-    /// The patterns of subjects, which are numbered in their order; `people` are those who are persons.
-    pub(super) fn of(subjects: &[&Subject], people: &[Option<Person>]) -> Result<Self, BuildError> {
+    /// The patterns of subjects, which are numbered in their order, with what is known of each.
+    pub(super) fn of(subjects: &[&Subject], watched: &[Watched]) -> Result<Self, BuildError> {
         let mut all = Vec::new();
         let mut contexts: Vec<(String, Context)> = Vec::new();
         for (number, subject) in subjects.iter().enumerate() {
-            let company = subject.company.as_ref();
-            let company = company.and_then(|id| subjects.iter().find(|subject| subject.id == *id)).copied();
-            for name in names(subject, people[number].as_ref(), company) {
+            let Watched { company, person, .. } = &watched[number];
+            for name in names(subject, person.as_ref(), company.map(|place| subjects[place])) {
                 for spelling in spellings(&name.written) {
                     all.push(Pattern { subject: number, name: name.clone(), spelling, excluded: false });
                 }
