@@ -63,12 +63,15 @@ const TRADES: [&str; 24] = [
 ];
 
 /// Words that name no company by themselves.
-const TOO_WIDE: [&str; 11] = [
+const TOO_WIDE: [&str; 14] = [
     "align",
     "american",
     "applied",
+    "citizens",
     "consolidated",
+    "digital",
     "edison",
+    "expand",
     "first",
     "general",
     "global",

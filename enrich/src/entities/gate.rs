@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use earshot_common::definitions::AliasClass;
-use earshot_common::events::Corroboration;
+use earshot_common::events::{Corroboration, Derivation};
 
 use super::patterns::{Context, Pattern};
-use super::{Found, Part, Watched};
+use super::{Found, Part, Watched, is_possessive};
 
 /// A context word where it was found, with the subjects that it speaks for.
 pub(super) struct FoundContext<'m, 't> {
@@ -21,6 +20,13 @@ pub(super) struct Surrounding<'t> {
     pub(super) subject: usize,
     pub(super) written: &'t str,
     pub(super) kind: Corroboration,
+}
+
+/// What names were found in.
+#[derive(Clone, Copy)]
+pub(super) struct Texts<'t> {
+    pub(super) title: &'t str,
+    pub(super) text: &'t str,
 }
 
 /// What was found of one subject.
@@ -45,19 +51,40 @@ pub(super) fn pass<'m, 't>(
     contexts: &[FoundContext<'m, 't>],
     around: &[Surrounding<'t>],
     subjects: &[Watched],
+    texts: Texts,
 ) -> Vec<Finding<'m, 't>> {
+    drop_parts_of_others(&mut found);
     found.sort_by_key(|found| found.pattern.subject);
     let mut findings = Vec::new();
     for of_one in found.chunk_by(|a, b| a.pattern.subject == b.pattern.subject) {
         let names = names(of_one);
         if let Some(first) = names.first() {
             let subject = first.pattern.subject;
-            let evidence = evidence(subject, &names, contexts, around);
+            let evidence = evidence(subject, &names, contexts, around, texts);
             findings.push(Finding { subject, names, evidence });
         }
     }
-    by_company(&mut findings, subjects);
+    by_company(&mut findings, subjects, texts);
     findings
+}
+
+/// Drops ambiguous names that are part of a longer name of another subject: `United` within `United Parcel Service`.
+/// A role names its company too.
+fn drop_parts_of_others(found: &mut Vec<Found>) {
+    let longer: Vec<Found> = found.iter().filter(|name| is_whole_name(name)).cloned().collect();
+    found.retain(|name| {
+        let is_part_of = |other: &Found| {
+            other.pattern.subject != name.pattern.subject
+                && other.bytes.len() > name.bytes.len()
+                && other.contains(name.part, &name.bytes)
+        };
+        !name.ambiguous || !longer.iter().any(is_part_of)
+    });
+}
+
+/// Whether a name is sure by itself and means nobody beside its subject.
+fn is_whole_name(name: &Found) -> bool {
+    !name.ambiguous && !name.pattern.excluded && name.derived != Some(Derivation::Role)
 }
 
 /// The names of one subject that mean it: none within an excluded phrase, and the longest at each place.
@@ -93,6 +120,7 @@ fn evidence<'t>(
     names: &[Found<'_, 't>],
     contexts: &[FoundContext<'_, 't>],
     around: &[Surrounding<'t>],
+    texts: Texts,
 ) -> Option<Evidence<'t>> {
     if let Some(certain) = names.iter().find(|name| !name.ambiguous) {
         return Some(Evidence { written: certain.written, kind: Corroboration::Name });
@@ -101,7 +129,9 @@ fn evidence<'t>(
         let Ok(place) = word.contexts.binary_search_by_key(&subject, |context| context.subject) else {
             continue;
         };
-        let speaks_for = |name: &Found| !is_common_surname(name) || name.is_beside(word.part, &word.bytes);
+        let speaks_for = |name: &Found| {
+            !name.pattern.name.is_everyday || stand_together(name, word.part, &word.bytes, texts)
+        };
         if !names.iter().any(|name| name.contains(word.part, &word.bytes)) && names.iter().any(speaks_for) {
             let is_role = word.contexts[place].is_role;
             let kind = if is_role { Corroboration::Role } else { Corroboration::Context };
@@ -112,18 +142,20 @@ fn evidence<'t>(
     Some(Evidence { written: surrounding.written, kind: surrounding.kind })
 }
 
-/// A surname such as `Good`: words of business all over the text say nothing of it.
-fn is_common_surname(name: &Found) -> bool {
-    name.pattern.name.is_surname && name.pattern.name.class == AliasClass::CommonWord
-}
-
 /// An executive is meant where the company is, and the company where its executive is: the last resort for
 /// ambiguous names. What is doubtful itself proves nothing.
-fn by_company(findings: &mut [Finding<'_, '_>], subjects: &[Watched]) {
+fn by_company(findings: &mut [Finding<'_, '_>], subjects: &[Watched], texts: Texts) {
     let mut proved = Vec::new();
     for (number, doubtful) in findings.iter().enumerate().filter(|(_, finding)| finding.evidence.is_none()) {
         for sure in findings.iter() {
             let Some(evidence) = sure.evidence else { continue };
+            let speaks_for = |name: &Found| {
+                let beside = |other: &Found| stand_together(name, other.part, &other.bytes, texts);
+                !name.pattern.name.is_everyday || sure.names.iter().any(beside)
+            };
+            if !doubtful.names.iter().any(speaks_for) {
+                continue;
+            }
             let kind = if subjects[doubtful.subject].company == Some(sure.subject) {
                 Corroboration::Company
             } else if subjects[sure.subject].company == Some(doubtful.subject) {
@@ -142,15 +174,26 @@ fn by_company(findings: &mut [Finding<'_, '_>], subjects: &[Watched]) {
     }
 }
 
+/// Whether something stands next to a name: `Harbor's Good`, `Good, the CEO`.
+fn stand_together(name: &Found, part: Part, bytes: &Range<usize>, texts: Texts) -> bool {
+    let text = match part {
+        Part::Title => texts.title,
+        Part::Text => texts.text,
+        Part::Links => return false,
+    };
+    let (end, start) = match bytes.end <= name.bytes.start {
+        true => (bytes.end, name.bytes.start),
+        false => (name.bytes.end, bytes.start),
+    };
+    let between = if part == name.part { text.get(end..start) } else { None };
+    between
+        .map(|between| between.trim_matches([' ', ',']))
+        .is_some_and(|between| matches!(between, "" | "the") || is_possessive(between))
+}
+
 impl Found<'_, '_> {
     fn contains(&self, part: Part, bytes: &Range<usize>) -> bool {
         self.part == part && self.bytes.start <= bytes.start && bytes.end <= self.bytes.end
-    }
-
-    /// Whether a word stands next to the name, with no more than a comma and an article between.
-    fn is_beside(&self, part: Part, bytes: &Range<usize>) -> bool {
-        let near = |end: usize, start: usize| end <= start && start - end <= ", the ".len();
-        self.part == part && (near(bytes.end, self.bytes.start) || near(self.bytes.end, bytes.start))
     }
 
     fn overlaps(&self, other: &Self) -> bool {

@@ -22,7 +22,7 @@ use earshot_common::text::{
 };
 
 use folded::Folded;
-use gate::{Finding, FoundContext, Surrounding, has_capitals};
+use gate::{Finding, FoundContext, Surrounding, Texts, has_capitals};
 use patterns::{Form, Pattern, Patterns, letters};
 use person::{Before, Person, is_written_as_name, word_before};
 
@@ -137,6 +137,7 @@ impl Matcher {
     /// The subjects that a mention names, each once, in the order of their ids.
     pub fn find(&self, mention: &Mention) -> Vec<NamedSubject> {
         let (title, text) = (mention.title.as_deref(), mention.text.as_str());
+        let texts = Texts { title: title.unwrap_or_default(), text };
         let mut hits = Hits::default();
         if let Some(title) = title {
             self.find_in(Read { part: Part::Title, text: title, tokens: tokens(title) }, &mut hits);
@@ -154,12 +155,12 @@ impl Matcher {
             true => self.around(mention),
             false => Vec::new(),
         };
-        let findings = gate::pass(hits.names, &hits.contexts, &around, &self.subjects);
+        let findings = gate::pass(hits.names, &hits.contexts, &around, &self.subjects, texts);
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
             kind: self.subjects[finding.subject].kind,
             lane: if finding.evidence.is_some() { Lane::Sure } else { Lane::Doubtful },
-            matches: places(&finding, title.unwrap_or_default(), text),
+            matches: places(&finding, texts),
         });
         described.collect()
     }
@@ -345,9 +346,9 @@ fn is_of_somebody_else(person: &Person, read: &Read, bytes: &Range<usize>) -> bo
 }
 
 /// Places as records have them, in characters.
-fn places(finding: &Finding, title: &str, text: &str) -> Vec<EntityMatch> {
-    let mut in_title = CharacterOffsets::new(title);
-    let mut in_text = CharacterOffsets::new(text);
+fn places(finding: &Finding, texts: Texts) -> Vec<EntityMatch> {
+    let mut in_title = CharacterOffsets::new(texts.title);
+    let mut in_text = CharacterOffsets::new(texts.text);
     let mut places = Vec::new();
     for name in finding.names.iter().take(MAX_MATCHES) {
         let offsets = if name.part == Part::Title { &mut in_title } else { &mut in_text };
@@ -374,7 +375,9 @@ fn ending(read: &Read, bytes: &Range<usize>) -> Option<Ending> {
         let around = [text[..at].chars().next_back(), text[at..].chars().next()];
         !around.into_iter().flatten().any(is_written_without_spaces)
     };
-    if inside(bytes.start) && token_across(tokens, bytes.start).is_some() {
+    let begins_within =
+        |token: &Token| token.kind != TokenKind::Hashtag || !is_mark(&text[token.bytes.start..bytes.start]);
+    if inside(bytes.start) && token_across(tokens, bytes.start).is_some_and(begins_within) {
         return None;
     }
     if is_fraction(&text[..bytes.start], &text[bytes.start..]) {
@@ -406,6 +409,11 @@ fn is_fraction(before: &str, rest: &str) -> bool {
     let whole =
         before.strip_suffix(['.', ',']).is_some_and(|whole| whole.ends_with(|c: char| c.is_ascii_digit()));
     whole && rest.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// `#Harbor Bank` is written with a mark before its first word alone.
+fn is_mark(beginning: &str) -> bool {
+    matches!(beginning, "#" | "＃")
 }
 
 fn is_possessive(ending: &str) -> bool {

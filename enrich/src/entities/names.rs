@@ -40,6 +40,8 @@ pub(super) struct Name {
     pub(super) derived: Option<Derivation>,
     /// A person's surname: the words before it tell whose.
     pub(super) is_surname: bool,
+    /// A surname that is an everyday word, such as `Good`: what speaks for it must stand beside it.
+    pub(super) is_everyday: bool,
     /// Whether its plural means the subject too.
     pub(super) has_plural: bool,
 }
@@ -50,6 +52,8 @@ pub(super) fn names(subject: &Subject, person: Option<&Person>, company: Option<
     if let Some(person) = person {
         for name in &mut names {
             name.is_surname = fold(&name.written) == fold(&person.surname);
+            name.is_everyday =
+                name.is_surname && name.class == AliasClass::CommonWord && is_everyday(&name.written);
             name.has_plural = false;
         }
         let derived = person.short_name().map(|name| (name, None)).into_iter();
@@ -106,6 +110,7 @@ fn listed(subject: &Subject) -> Vec<Name> {
             exact: case == Case::Exact,
             derived: None,
             is_surname: false,
+            is_everyday: false,
             has_plural: matches!(class, AliasClass::Distinct | AliasClass::Ambiguous),
         });
     }
@@ -134,7 +139,8 @@ fn of_a_person(written: String, derived: Option<Derivation>) -> Name {
         AliasClass::Distinct if is_surname => AliasClass::Ambiguous,
         class => class,
     };
-    Name { written, class, exact: false, derived, is_surname, has_plural: false }
+    let is_everyday = is_surname && is_everyday(&written);
+    Name { written, class, exact: false, derived, is_surname, is_everyday, has_plural: false }
 }
 
 /// `Harbor's CEO`, `Harbor CEO`, `CEO of Harbor`: a company that is a common word keeps its capitals.
@@ -158,6 +164,7 @@ fn by_role(company: &Subject, role: &str) -> Vec<Name> {
                     exact: called.exact,
                     derived: Some(Derivation::Role),
                     is_surname: false,
+                    is_everyday: false,
                     has_plural: false,
                 });
             }

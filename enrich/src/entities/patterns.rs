@@ -183,6 +183,7 @@ fn plain(written: &str) -> Name {
         exact: false,
         derived: None,
         is_surname: false,
+        is_everyday: false,
         has_plural: false,
     }
 }

@@ -144,6 +144,7 @@ fn accounts_addresses_tickers_and_hashtags_name_a_subject() {
         harbor Sure: Harbor Bank at 37 [#HarborBankFail]
         united Sure: United Airlines at 53 [#UnitedAirlinesSucks]"#]],
     );
+    check("#Harbor Bank’s app", expect!["harbor Sure: Harbor Bank at 1 [Harbor Bank]"]);
     // A hashtag of an ambiguous name is as ambiguous.
     check("#HarborFail", expect!["harbor Doubtful: Harbor at 0 [#HarborFail]"]);
 }
@@ -341,6 +342,27 @@ fn spellings_of_one_name_are_one() {
 }
 
 #[test]
+fn an_ambiguous_name_within_a_longer_name_of_another_subject_is_not_meant() {
+    const WATCHLIST: &str = r#"
+        [[subject]]
+        id = "parcel"
+        kind = "brand"
+        name = "United Parcel Service"
+        [[subject]]
+        id = "united"
+        kind = "brand"
+        name = "United Airlines"
+        aliases = [{ text = "United", ambiguous = true }]
+        context = ["airport"]
+    "#;
+    let found = |text: &str| found_in(WATCHLIST, &mention(None, text, &[]));
+    expect!["parcel Sure: United Parcel Service at 0 [United Parcel Service]"]
+        .assert_eq(&found("United Parcel Service opens at the airport"));
+    expect!["united Sure: United at 0 [United] by Context [airport]"]
+        .assert_eq(&found("United opens at the airport"));
+}
+
+#[test]
 fn an_executive_goes_by_full_name_initials_short_forms_surname_and_role() {
     check_companies("Richard Anderson", expect!["delta-ceo Sure: Richard Anderson at 0 [Richard Anderson]"]);
     check_companies(
@@ -363,12 +385,17 @@ fn an_executive_goes_by_full_name_initials_short_forms_surname_and_role() {
 }
 
 #[test]
-fn a_surname_that_is_a_common_word_needs_its_role_beside_it() {
+fn a_surname_that_is_an_everyday_word_needs_its_role_or_company_beside_it() {
     const WATCHLIST: &str = r#"
+        [[subject]]
+        id = "duke"
+        kind = "brand"
+        name = "Duke Energy"
         [[subject]]
         id = "good"
         kind = "executive"
         name = "Lynn Good"
+        company = "duke"
         role = "CEO"
     "#;
     let found = |text: &str| found_in(WATCHLIST, &mention(None, text, &[]));
@@ -376,6 +403,14 @@ fn a_surname_that_is_a_common_word_needs_its_role_beside_it() {
     expect!["good Sure: Good at 4 [Good] (Surname) by Role [CEO]"].assert_eq(&found("CEO Good said"));
     expect!["good Sure: Good at 0 [Good] (Surname) by Role [CEO]"].assert_eq(&found("Good, the CEO, said"));
     expect![""].assert_eq(&found("the CEO made a good start"));
+    expect![[r#"
+        duke Sure: Duke Energy at 0 [Duke Energy]
+        good Doubtful: Good at 15 [Good] (Surname)"#]]
+    .assert_eq(&found("Duke Energy is Good"));
+    expect![[r#"
+        duke Sure: Duke Energy at 0 [Duke Energy]
+        good Sure: Good at 14 [Good] (Surname) by Company [Duke Energy]"#]]
+    .assert_eq(&found("Duke Energy's Good said"));
 }
 
 #[test]
