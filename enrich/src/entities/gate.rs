@@ -65,6 +65,10 @@ pub(super) fn pass<'m, 't>(
         }
     }
     by_company(&mut findings, subjects, texts);
+    // An everyday word is no name where nothing beside it says so: not even a doubtful one.
+    findings.retain(|finding| {
+        finding.evidence.is_some() || !finding.names.iter().all(|name| name.pattern.name.is_everyday)
+    });
     findings
 }
 

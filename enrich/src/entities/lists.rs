@@ -28,14 +28,14 @@ static FIRST_NAMES: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
     forms
 });
 
-/// Whether a word is one of the general vocabulary, in whatever case it is written.
+/// Whether a word is one of the general vocabulary, in whatever case it is written. `Moody's` is none.
 pub(super) fn is_common(word: &str) -> bool {
-    COMMON_WORDS.contains_key(fold(word).as_str())
+    COMMON_WORDS.contains_key(word.to_lowercase().as_str())
 }
 
 /// Whether a word is one of every day.
 pub(super) fn is_everyday(word: &str) -> bool {
-    COMMON_WORDS.get(fold(word).as_str()).is_some_and(|everyday| *everyday)
+    COMMON_WORDS.get(word.to_lowercase().as_str()).is_some_and(|everyday| *everyday)
 }
 
 /// Whether a word is a first name.

@@ -11,7 +11,7 @@ use earshot_common::text::fold;
 use super::lists::{is_common, is_everyday};
 use super::person::Person;
 
-/// One-word names of so few letters are abbreviations of many things.
+/// One-word names of fewer characters are abbreviations of many things.
 const SHORTEST_NAME: usize = 4;
 
 /// Roles, each with the forms that mean the same.
@@ -121,7 +121,7 @@ fn listed(subject: &Subject) -> Vec<Name> {
 fn class_of(name: &str) -> AliasClass {
     let words: Vec<&str> = name.split([' ', '-']).filter(|word| !word.is_empty()).collect();
     let has_case = name.chars().any(|c| c.is_uppercase() || c.is_lowercase());
-    let is_short = name.chars().filter(|c| c.is_alphanumeric()).count() < SHORTEST_NAME;
+    let is_short = name.chars().count() < SHORTEST_NAME;
     match words.as_slice() {
         // A word in a script without capitals cannot be written as a name.
         _ if !has_case => AliasClass::Distinct,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, BuildError};
 use earshot_common::definitions::{AliasClass, Subject};
+use earshot_common::events::Derivation;
 use earshot_common::text::{fold, url_host};
 
 use super::Watched;
@@ -84,6 +85,7 @@ impl Patterns {
             subject.context.iter().for_each(|word| context(word.clone(), false));
             subject.role.iter().flat_map(|role| forms_of_role(role)).for_each(|word| context(word, true));
         }
+        drop_shared_roles(&mut all);
         let phrases = Automaton::of(&all, &contexts, |written| Folded::of(written.trim()).text)?;
         let tags = Automaton::of(&all, &contexts, |written| fold(&letters(written)))?;
         let mut patterns = Self {
@@ -168,6 +170,21 @@ impl Automaton {
         forms.iter_mut().for_each(|form| form.contexts.sort());
         Ok(Self { words, forms })
     }
+}
+
+/// A role that several subjects have in one company names none of them.
+fn drop_shared_roles(all: &mut Vec<Pattern>) {
+    let mut holders: HashMap<String, Option<usize>> = HashMap::new();
+    for pattern in all.iter().filter(|pattern| pattern.name.derived == Some(Derivation::Role)) {
+        let holder = holders.entry(fold(&pattern.spelling)).or_insert(Some(pattern.subject));
+        if *holder != Some(pattern.subject) {
+            *holder = None;
+        }
+    }
+    all.retain(|pattern| {
+        let is_role = pattern.name.derived == Some(Derivation::Role);
+        !is_role || holders.get(&fold(&pattern.spelling)) == Some(&Some(pattern.subject))
+    });
 }
 
 /// Letters and digits alone, as a hashtag writes a phrase.

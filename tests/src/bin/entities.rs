@@ -4,8 +4,8 @@
 //! `cargo run --release -p earshot-tests --bin entities -- STREAM_DIR SP500.csv OUT_DIR [SEED [HALF]]`, where STREAM_DIR
 //! has `stocks.jsonl.gz` (tweets with the ticker that they were collected by) and `airline.csv.gz` (tweets with
 //! their airline). HALF is `reported`, or `development`: the other half of the texts, which whoever changes names and rules
-//! may read. It prints the figures and writes to OUT_DIR, for whoever judges: `drawn.tsv`, the tags to judge, and
-//! samples of `doubtful.tsv` and `missed.tsv`. These files hold texts of the data sets and stay where they are.
+//! may read. It prints the figures and writes to OUT_DIR, for whoever judges: `drawn.tsv`, the tags to judge,
+//! `names-alone.tsv`, more of those in whose text no symbol and no account of the subject helps, and samples of `doubtful.tsv` and `missed.tsv`. These files hold texts of the data sets and stay where they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -34,6 +34,8 @@ use serde::Deserialize;
 const ADDITIONS: &str = include_str!("../../evaluations/sp500.toml");
 /// Tags that are drawn from each stream to be judged.
 const DRAWN: [(&str, usize); 2] = [("stocks", 200), ("airline", 100)];
+/// Tags that are drawn from those in whose text there is no symbol and no account of the subject.
+const DRAWN_ALONE: usize = 100;
 /// Lines of a sample.
 const SAMPLE: usize = 200;
 
@@ -92,6 +94,7 @@ fn main() -> anyhow::Result<()> {
     let tags = tags(&tweets, &knowledge);
     println!("{}", lanes(&tags));
     write(&out.join("drawn.tsv"), &drawn(&tags, seed))?;
+    write(&out.join("names-alone.tsv"), &names_alone(&tags, seed))?;
     write(&out.join("doubtful.tsv"), &doubtful(&tags, seed))?;
     let (figures, missed) = recall(&tweets, &watchlist, &knowledge, seed);
     println!("{figures}");
@@ -236,6 +239,16 @@ fn drawn(tags: &[Tagged], seed: u64) -> String {
         }
     }
     lines
+}
+
+/// More tags to judge: those that no symbol and no account of the subject makes easy.
+fn names_alone(tags: &[Tagged], seed: u64) -> String {
+    let is_alone = |tag: &EntityTag| !tag.matches.iter().any(|place| place.alias.starts_with(['$', '@']));
+    let mut alone: Vec<&Tagged> =
+        tags.iter().filter(|tagged| tagged.tag.lane == Lane::Sure && is_alone(&tagged.tag)).collect();
+    alone.shuffle(&mut StdRng::seed_from_u64(seed));
+    let drawn = alone.into_iter().take(DRAWN_ALONE);
+    drawn.map(|tagged| line(tagged.tweet, &tagged.tag, &tagged.tweet.text)).collect()
 }
 
 fn doubtful(tags: &[Tagged], seed: u64) -> String {
