@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use clap::Args;
 use earshot_common::definitions::Watchlist;
 use earshot_common::events::{
-    Corroboration, Derivation, Enriched, EntityMatch, Lane, Mention, Origin, RawPosition, Sentiment, SourceRef,
+    Corroboration, Derivation, Enriched, EntityMatch, Lane, Mention, Origin, RawPosition, Sentiment,
+    SourceRef,
 };
 use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
