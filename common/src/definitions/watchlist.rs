@@ -156,7 +156,12 @@ impl Watchlist {
                         self.require(definition, "fallback", fallback, "route")?;
                     }
                 }
-                Definition::Search(_) | Definition::Source(_) => {}
+                Definition::Source(source) => {
+                    for subject in &source.subjects {
+                        self.require(definition, "subjects", subject, "subject")?;
+                    }
+                }
+                Definition::Search(_) => {}
             }
         }
         Ok(())
