@@ -2,7 +2,7 @@
 //! sender that tells people.
 //!
 //! [`State`] is the fold: pure, and all decisions are there. [`Past`] runs the same fold over what imports
-//! brought. [`start`] makes a service of them.
+//! brought. [`Backtest`] says what a rule would have done. [`start`] makes a service of them.
 
 mod delivery;
 mod fold;
@@ -10,6 +10,7 @@ mod heartbeat;
 mod history;
 mod metrics;
 mod outside;
+mod proof;
 mod service;
 mod settings;
 mod written;
@@ -17,5 +18,6 @@ mod written;
 pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
+pub use proof::{Backtest, BacktestRequest, Existing, Fired, Period, SourceGap, SubjectHistory};
 pub use service::{DeliveryListing, start};
 pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};

@@ -34,6 +34,7 @@ use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
 use crate::metrics::Metrics;
+use crate::proof::Proof;
 use crate::settings::{AlertsSettings, check};
 use crate::written::Written;
 
@@ -65,6 +66,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     };
     let sender = format!("alerts-{:016x}", rand::random::<u64>());
     let broker = context.broker.clone();
+    let proof = Proof::new(broker.clone(), watchlist.clone());
     let (standing, stands) = watch::channel(Standing::default());
     let mut worker = Worker {
         state: State::new(),
@@ -100,7 +102,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         routes: Router::new()
             .route("/api/decisions", get(decisions))
             .route("/api/deliveries", get(deliveries))
-            .with_state((broker, stands)),
+            .with_state((broker, stands))
+            .merge(proof.routes()),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
     })

@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use earshot_alerts::{DeliveryListing, Undelivered};
+use earshot_alerts::{Backtest, BacktestRequest, DeliveryListing, Undelivered};
 use earshot_common::broker::{NewRecord, Reader};
-use earshot_common::definitions::{Watchlist, difference, parse_file};
+use earshot_common::definitions::{Definition, Watchlist, difference, parse_file};
 use earshot_common::events::{
     AlertEvent, Delivery, DeliveryState, Lane, Origin, PartitionProgress, Progress, RawPosition,
     SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, decode,
@@ -231,6 +231,31 @@ async fn an_alert_is_written_once_and_told_once_over_restarts() {
     assert_eq!(all(&context, &ALERTS, alert).await.len(), 2);
     assert_eq!(all(&context, &SIGNALS, delivery).await.len(), 4);
     assert_eq!(all(&context, &SIGNALS, definition).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_rule_is_tested_on_history_while_the_service_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await.remove(0);
+
+    let asked = |definitions: Vec<Definition>| {
+        let since = "2026-01-05T00:00:00Z".parse().unwrap();
+        let request = BacktestRequest { rule: "strong".to_owned(), definitions, since };
+        reqwest::Client::new().post(format!("http://{}/api/backtests", running.address)).json(&request).send()
+    };
+    let found: Backtest = asked(Vec::new()).await.unwrap().json().await.unwrap();
+    assert_eq!(found.fired.len(), 1, "{found:?}");
+    assert_eq!((found.fired[0].alert, found.fired[0].opened), (Some(opened.alert), opened.opened));
+    // The same rule for a reach that the mention does not have.
+    let harder =
+        parse_file("f", &WATCHED.replace("reach_at_least = 1000", "reach_at_least = 10000")).unwrap();
+    let found: Backtest = asked(harder).await.unwrap().json().await.unwrap();
+    assert_eq!((found.fired.len(), found.not_fired[0].alert), (0, opened.alert), "{found:?}");
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! What belongs here: the command line, what is printed for people, and the invented company of the demo.
 //! What a service does belongs to its crate.
 
+mod backtest;
 mod backup;
 mod client;
 mod dead_letters;
@@ -78,6 +79,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersCommand),
     /// Say what the judge makes of a text, about whom, and why
     Explain(explain::ExplainCommand),
+    /// Say when a rule would have fired, in force or changed, and with what
+    Backtest(backtest::BacktestCommand),
     /// Judge labelled texts, to measure how well the judge does
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -133,6 +136,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Export(command) => erase::export(command, &line.settings).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
+        Command::Backtest(command) => backtest::backtest(command, &line.settings).await,
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),
         Command::Status(command) => return status::status(command, &line.settings).await,

@@ -59,6 +59,11 @@ impl Imports {
         !done.is_empty()
     }
 
+    /// The imports whose mentions are all judged.
+    pub(crate) fn complete_ones(&self) -> &BTreeSet<String> {
+        &self.complete
+    }
+
     /// Whether an import has ended whose mentions are not all judged.
     pub(crate) fn is_pending(&self) -> bool {
         !self.pending.is_empty()

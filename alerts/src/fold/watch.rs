@@ -228,6 +228,21 @@ impl Watched {
         Threshold { count, baseline }
     }
 
+    /// When it was listened to.
+    pub(crate) fn spans(&self) -> &[Range<Timestamp>] {
+        &self.spans
+    }
+
+    /// From here on it is judged as it is live, where it was not.
+    pub(crate) fn judge_as_live(&mut self) {
+        if self.historic {
+            self.historic = false;
+            for watch in &mut self.rules {
+                watch.generation += 1;
+            }
+        }
+    }
+
     /// Listening to this subject begins, once.
     pub(crate) fn listen_from(&mut self, start: Timestamp) {
         if self.spans.is_empty() {

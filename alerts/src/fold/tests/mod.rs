@@ -1,5 +1,6 @@
 //! The fold as a time-line: at nine push this, want that.
 
+mod backtest;
 mod counts;
 mod definitions;
 mod each;
