@@ -18,6 +18,9 @@ mod written;
 pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
-pub use proof::{Backtest, BacktestRequest, Existing, Fired, Period, SourceGap, SubjectHistory};
+pub use proof::{
+    Backtest, BacktestRequest, Check, Existing, Finding, Fired, Period, SourceGap, SubjectHistory,
+    Verification, VerifiedTransition,
+};
 pub use service::{DeliveryListing, start};
 pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use earshot_alerts::{Backtest, BacktestRequest, DeliveryListing, Undelivered};
+use earshot_alerts::{Backtest, BacktestRequest, DeliveryListing, Undelivered, Verification};
 use earshot_common::broker::{NewRecord, Reader};
 use earshot_common::definitions::{Definition, Watchlist, difference, parse_file};
 use earshot_common::events::{
@@ -255,6 +255,32 @@ async fn a_rule_is_tested_on_history_while_the_service_runs() {
         parse_file("f", &WATCHED.replace("reach_at_least = 1000", "reach_at_least = 10000")).unwrap();
     let found: Backtest = asked(harder).await.unwrap().json().await.unwrap();
     assert_eq!((found.fired.len(), found.not_fired[0].alert), (0, opened.alert), "{found:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_verifies_and_a_forged_transition_of_it_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await.remove(0);
+    let asked = |id: &str| reqwest::get(format!("http://{}/api/alerts/{id}/verify", running.address));
+    let id = opened.alert.to_string();
+    let verified: Verification = asked(&id).await.unwrap().json().await.unwrap();
+    assert!(!verified.differs() && verified.transitions.len() == 1, "{verified:?}");
+    let checks = [&verified.transitions[0].arithmetic, &verified.transitions[0].evidence].map(Vec::len);
+    assert_eq!(checks, [5, 3], "{verified:?}");
+
+    let mut forged = opened.clone();
+    forged.sequence = 2;
+    forged.evidence = vec![MentionKey::of("nobody said this")];
+    append(&context, &ALERTS, NewRecord::keyed(id.clone(), encode(&forged))).await;
+    let verified: Verification = asked(&id).await.unwrap().json().await.unwrap();
+    assert!(verified.differs(), "{verified:?}");
+    assert_eq!(asked("00ff").await.unwrap().status(), 404);
+    assert_eq!(asked("harbor").await.unwrap().status(), 400);
     running.stop().await;
 }
 

@@ -5,6 +5,7 @@
 //! What belongs here: the command line, what is printed for people, and the invented company of the demo.
 //! What a service does belongs to its crate.
 
+mod alerts;
 mod backtest;
 mod backup;
 mod client;
@@ -81,6 +82,9 @@ enum Command {
     Explain(explain::ExplainCommand),
     /// Say when a rule would have fired, in force or changed, and with what
     Backtest(backtest::BacktestCommand),
+    /// Look at the alerts of the running system
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// Judge labelled texts, to measure how well the judge does
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -139,6 +143,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Backtest(command) => backtest::backtest(command, &line.settings).await,
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),
+        Command::Alerts(command) => return alerts::alerts(command, &line.settings).await,
         Command::Status(command) => return status::status(command, &line.settings).await,
     };
     done.map(|()| ExitCode::SUCCESS)

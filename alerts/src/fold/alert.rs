@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, DecidedWith, EachArithmetic, Measure,
-    Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition,
+    AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
+    Measure, Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -247,6 +247,12 @@ pub(crate) fn count_arithmetic(
         seasonality: baseline.map_or(Seasonality::None, |baseline| baseline.seasonality),
         little_data: baseline.is_none(),
         threshold: threshold.count.unwrap_or_default(),
+        variation: baseline.map(|baseline| baseline.variation),
+        asked: Some(CountAsked {
+            probability_below: condition.probability_below,
+            authors_at_least: condition.authors_at_least,
+            little_data_at_least: condition.little_data_at_least,
+        }),
     }
 }
 

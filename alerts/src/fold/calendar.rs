@@ -58,6 +58,22 @@ pub(crate) fn interval(window: Window, bucket: &Bucket) -> String {
     format!("{}/{duration}", bucket.start.to_jiff())
 }
 
+/// The first instant after the window that starts there.
+pub(crate) fn bucket_end(window: Window, zone: &TimeZone, start: Timestamp) -> Timestamp {
+    bucket_of(window, zone, start).end
+}
+
+/// Reads what [`interval`] writes: which window, and when it starts.
+pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
+    let (start, duration) = interval.split_once('/')?;
+    let window = match duration {
+        "PT1H" => Window::Hour,
+        "P1D" => Window::Day,
+        _ => return None,
+    };
+    Some((window, start.parse().ok()?))
+}
+
 /// The usual length of a window in milliseconds.
 pub(crate) fn length_ms(window: Window) -> i64 {
     match window {

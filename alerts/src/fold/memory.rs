@@ -8,8 +8,13 @@ use std::collections::{BTreeSet, HashMap};
 use earshot_common::keys::MentionKey;
 use earshot_common::time::Timestamp;
 
+use super::calendar::DAY_MS;
+
 /// A bound on memory: past it the oldest are forgotten first.
 const MOST: usize = 1_000_000;
+
+/// A day may fire until two days after its end.
+const COUNTED_FOR_MS: i64 = 4 * DAY_MS;
 
 /// What a mention is to somebody who may have seen it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// The memory of what was counted: longer than any window may fire, so that none counts a mention twice.
+    pub(crate) fn of_counted() -> Self {
+        Self::lasting(COUNTED_FOR_MS)
+    }
+
     /// An empty memory that keeps a mention for this long.
     pub(crate) fn lasting(lasts_ms: i64) -> Self {
         Self { lasts_ms, revisions: HashMap::new(), by_age: BTreeSet::new() }

@@ -34,7 +34,12 @@ use imports::Imports;
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
+pub(crate) use baseline::expectation_again;
+pub(crate) use calendar::{bucket_end, window_of};
 pub use imports::HistoryDue;
+pub(crate) use memory::{Memory, Novelty};
+pub(crate) use series::MOST_AUTHORS;
+pub(crate) use watch::alert_key;
 
 /// How far back a baseline looks, and a day or two more, so that its first bucket is whole.
 pub(crate) const BASELINE_MS: i64 = series::LOOK_BACK_MS + 2 * calendar::DAY_MS;

@@ -17,7 +17,7 @@ pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
 const FRESH_WINDOWS: i64 = 2;
 /// Distinct authors are counted exactly up to here.
-const MOST_AUTHORS: usize = 1_000;
+pub(crate) const MOST_AUTHORS: usize = 1_000;
 
 /// Counts by bucket start.
 #[derive(Clone, Debug)]

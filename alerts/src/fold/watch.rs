@@ -18,8 +18,6 @@ use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
 use super::series::{LOOK_BACK_MS, Series};
 
-/// Mentions are remembered for longer than the longest window, so that no window counts one twice.
-const COUNTED_FOR_MS: i64 = 2 * DAY_MS;
 /// A mention that matched a rule does not match it again after an edit within this time.
 const MATCHED_FOR_MS: i64 = 30 * DAY_MS;
 /// A window whose count is more likely than this is calm.
@@ -80,7 +78,7 @@ impl Watched {
             spans,
             hours: Series::new(Window::Hour, zone.clone()),
             days: Series::new(Window::Day, zone),
-            memory: Memory::lasting(COUNTED_FOR_MS),
+            memory: Memory::of_counted(),
         }
     }
 
@@ -179,7 +177,8 @@ impl Watched {
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
         let evidence = self.series(condition.window).evidence_at(bucket.start);
         let watch = &mut self.rules[rule];
-        let key = alert_key(self.historic, &watch.rule, &self.subject.id, &bucket.start.to_string());
+        let (rule, words) = (&watch.rule.id, watch.rule.to_string());
+        let key = alert_key(self.historic, rule, &words, &self.subject.id, &bucket.start.to_string());
         match watch.open.as_mut() {
             Some(open) => {
                 open.announce(bucket, arithmetic);
@@ -406,7 +405,8 @@ impl Watch {
         }
         let witness = Witness::of(signal, subject);
         let Some(open) = self.open.as_mut() else {
-            let key = alert_key(historic, &self.rule, &subject.id, &signal.mention.to_string());
+            let (rule, words) = (&self.rule.id, self.rule.to_string());
+            let key = alert_key(historic, rule, &words, &subject.id, &signal.mention.to_string());
             let mut evidence = Evidence::default();
             evidence.add(witness, &signal.source);
             let arithmetic = each_arithmetic(condition, signal, subject, 1);
@@ -460,7 +460,7 @@ fn is_calm(condition: &CountCondition, threshold: &Threshold, observed: u32) -> 
 /// The same rule, subject and situation are the same alert, whenever and however often they are decided. A rule
 /// that asks for something else is another. Those of the past have keys of their own, so that an import cannot
 /// stand in the way of a live alert.
-fn alert_key(historic: bool, rule: &Rule, subject: &str, situation: &str) -> AlertKey {
+pub(crate) fn alert_key(historic: bool, rule: &str, words: &str, subject: &str, situation: &str) -> AlertKey {
     let instance = if historic { "historic" } else { "live" };
-    AlertKey::of(&[instance, &rule.id, &rule.to_string(), subject, situation])
+    AlertKey::of(&[instance, rule, words, subject, situation])
 }

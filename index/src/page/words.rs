@@ -219,6 +219,8 @@ mod tests {
             seasonality: Seasonality::HourOfWeek,
             little_data: expected.is_none(),
             threshold: 30,
+            variation: None,
+            asked: None,
         }
     }
 

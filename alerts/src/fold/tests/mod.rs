@@ -8,6 +8,7 @@ mod past;
 mod replay;
 mod searches;
 mod situations;
+mod verify;
 
 use std::fmt::Write;
 

@@ -68,14 +68,14 @@ fn mentions_of_the_past_do_not_count_live() {
 
 /// What may happen next on the line.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Burst { mentions: u32, authors: u32 },
     Strong { name: u8, revision: i64 },
     Pass { minutes: i64 },
     Again { back: usize },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (1..60u32, 1..30u32).prop_map(|(mentions, authors)| Step::Burst { mentions, authors }),
         (0..5u8, 1..4i64).prop_map(|(name, revision)| Step::Strong { name, revision }),
@@ -86,7 +86,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A log that such steps leave, with re-deliveries where `again` says so.
-fn log_of(steps: &[Step], again: bool) -> Timeline {
+pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
     let rules = format!(
         "{HARBOR}\n[[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 10\n"
     );
