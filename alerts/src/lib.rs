@@ -13,6 +13,7 @@ mod outside;
 mod proof;
 mod service;
 mod settings;
+mod snapshot;
 mod written;
 
 pub use delivery::Undelivered;

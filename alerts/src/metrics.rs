@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) transitions: IntCounterVec,
     pub(crate) deliveries: IntCounterVec,
     pub(crate) heartbeats: IntCounterVec,
+    pub(crate) snapshots: IntCounterVec,
     undelivered: IntGauge,
     oldest_undelivered_seconds: Gauge,
     open: IntGaugeVec,
@@ -40,6 +41,10 @@ impl Metrics {
             Opts::new("earshot_heartbeats_total", "Signs of life to the outside address, by result"),
             &["result"],
         )?;
+        let snapshots = IntCounterVec::new(
+            Opts::new("earshot_alerts_snapshots_total", "Snapshots of the decisions, by result"),
+            &["result"],
+        )?;
         let undelivered = IntGauge::new(
             "earshot_alerts_undelivered",
             "Messages that were decided and are not delivered yet",
@@ -57,6 +62,7 @@ impl Metrics {
         registry.register(Box::new(transitions.clone()))?;
         registry.register(Box::new(deliveries.clone()))?;
         registry.register(Box::new(heartbeats.clone()))?;
+        registry.register(Box::new(snapshots.clone()))?;
         registry.register(Box::new(undelivered.clone()))?;
         registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
         registry.register(Box::new(open.clone()))?;
@@ -66,6 +72,7 @@ impl Metrics {
             transitions,
             deliveries,
             heartbeats,
+            snapshots,
             undelivered,
             oldest_undelivered_seconds,
             open,

@@ -31,11 +31,13 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::delivery::{Channels, Ledger, Limits, Message, Outcome, Refused, Undelivered};
 use crate::fold::{HistoryDue, State};
+
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
 use crate::metrics::Metrics;
 use crate::proof::Proof;
 use crate::settings::{AlertsSettings, check};
+use crate::snapshot::{self, Folded, Mark, Snapshots};
 use crate::written::Written;
 
 /// Claims that have run out and waits that are over are looked for this often.
@@ -69,7 +71,12 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let proof = Proof::new(broker.clone(), watchlist.clone());
     let (standing, stands) = watch::channel(Standing::default());
     let mut worker = Worker {
-        state: State::new(),
+        folded: Folded::default(),
+        at: None,
+        snapshots: Snapshots::open(context.settings.shared.data.join("alerts"))?,
+        saving: None,
+        saved: context.clock.now(),
+        saved_offset: None,
         written: Written::default(),
         ledger: Ledger::new(sender, limits),
         channels: Arc::new(channels),
@@ -80,7 +87,6 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         copies_checked: Timestamp::default(),
         unreadable: false,
         next: 0,
-        progress: None,
         watchlist,
         standing,
         settings,
@@ -159,7 +165,16 @@ struct Worker {
     metrics: Metrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
     standing: watch::Sender<Standing>,
-    state: State,
+    folded: Folded,
+    /// The record that was folded last.
+    at: Option<Mark>,
+    snapshots: Snapshots,
+    /// The snapshot that is being written.
+    saving: Option<JoinHandle<()>>,
+    /// When the last snapshot was begun.
+    saved: Timestamp,
+    /// The offset that the newest snapshot stands at.
+    saved_offset: Option<u64>,
     written: Written,
     ledger: Ledger,
     channels: Arc<Channels>,
@@ -176,8 +191,6 @@ struct Worker {
     unreadable: bool,
     /// The offset of `signals` to fold next.
     next: u64,
-    /// When enrichment last told its progress.
-    progress: Option<Timestamp>,
 }
 
 /// An attempt that has ended.
@@ -230,9 +243,9 @@ impl Worker {
             self.metrics.show_undelivered(&undelivered, now);
             self.standing.send_replace(Standing {
                 next: self.next,
-                past_due: self.state.awaits_history() || self.past.is_some(),
-                open: self.state.open_severities().count(),
-                progress: self.progress,
+                past_due: self.folded.state.awaits_history() || self.past.is_some(),
+                open: self.folded.state.open_severities().count(),
+                progress: self.folded.progress,
                 undelivered,
             });
         }
@@ -278,10 +291,68 @@ impl Worker {
             );
         }
         self.next = bounds.first;
-        let from = vec![Position { partition: 0, offset: bounds.first }];
+        if let Some((at, folded)) = self.newest_snapshot(bounds).await? {
+            tracing::info!(
+                offset = at.offset,
+                behind = bounds.next - at.offset - 1,
+                "a snapshot is taken up"
+            );
+            for (appended, delivery) in folded.told.records() {
+                self.ledger.take(*appended, delivery);
+            }
+            (self.next, self.saved_offset) = (at.offset + 1, Some(at.offset));
+            (self.at, self.folded) = (Some(at), folded);
+        }
+        let from = vec![Position { partition: 0, offset: self.next }];
         self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
         let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
         Ok((reader, bounds.next))
+    }
+
+    /// The newest snapshot that is sound and of this log. The record that it stands at must be there: a log that was
+    /// made anew, brought back from a backup or cut by retention has another.
+    async fn newest_snapshot(&self, bounds: Bounds) -> anyhow::Result<Option<(Mark, Folded)>> {
+        for (path, at) in self.snapshots.marks()? {
+            let position = Position { partition: bounds.partition, offset: at.offset };
+            let is_there = (bounds.first..bounds.next).contains(&at.offset);
+            let known = match is_there {
+                true => self.context.broker.first_from(&SIGNALS, position).await.context("read `signals`")?,
+                false => None,
+            };
+            if known.is_none_or(|record| Mark::of(&record) != at) {
+                let error =
+                    anyhow::anyhow!("`signals` does not hold the record {} that it stands at", at.offset);
+                snapshot::ignored(&path, &error);
+                continue;
+            }
+            let reading = tokio::task::spawn_blocking(move || snapshot::read(&path));
+            if let Some(folded) = reading.await.context("reading a snapshot panicked")? {
+                return Ok(Some((at, folded)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a snapshot written beside the loop, unless one is being written or nothing new was folded.
+    fn save(&mut self, now: Timestamp) {
+        let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        let is_new = |at: &Mark| self.saved_offset != Some(at.offset);
+        let Some(at) = self.at.clone().filter(|at| !is_saving && is_new(at)) else { return };
+        (self.saved, self.saved_offset) = (now, Some(at.offset));
+        let (snapshots, folded, saved) =
+            (self.snapshots.clone(), self.folded.clone(), self.metrics.snapshots.clone());
+        self.saving = Some(tokio::task::spawn_blocking(move || {
+            let written = snapshots.write(&at, folded);
+            let result = if written.is_ok() { "written" } else { "failed" };
+            saved.with_label_values(&[result]).inc();
+            match written {
+                Ok(bytes) => tracing::info!(offset = at.offset, bytes, "a snapshot is written"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "a snapshot could not be written; a start takes longer meanwhile");
+                }
+            }
+        }));
     }
 
     async fn read(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
@@ -308,11 +379,14 @@ impl Worker {
             match decode::<SignalRecord>(&record.value) {
                 Ok(signal) => {
                     match &signal {
-                        SignalRecord::Delivery(delivery) => self.ledger.take(record.appended, delivery),
-                        SignalRecord::Progress(_) => self.progress = Some(record.appended),
+                        SignalRecord::Delivery(delivery) => {
+                            self.ledger.take(record.appended, delivery);
+                            self.folded.told.take(record.appended, delivery);
+                        }
+                        SignalRecord::Progress(_) => self.folded.progress = Some(record.appended),
                         _ => {}
                     }
-                    events.extend(self.state.apply(record.offset, record.appended, &signal));
+                    events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
                 }
                 // Passing over what a newer Earshot says would make other decisions than it makes.
                 Err(error) if error.newer_version => {
@@ -333,9 +407,10 @@ impl Worker {
         if let Some(last) = records.last() {
             let next = Position { partition: 0, offset: last.offset + 1 };
             self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
+            self.at = Some(Mark::of(last));
         }
         self.write(events).await?;
-        self.metrics.show_open(&self.state);
+        self.metrics.show_open(&self.folded.state);
         Ok(())
     }
 
@@ -386,7 +461,7 @@ impl Worker {
         for fault in check(&self.settings, &published) {
             tracing::warn!("{fault}; its messages fail");
         }
-        let missing = missing(&published, &self.state, now);
+        let missing = missing(&published, &self.folded.state, now);
         self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await
     }
 
@@ -396,6 +471,10 @@ impl Worker {
         if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
             self.copy_definitions().await?;
         }
+        let interval_ms = i64::from(self.settings.snapshot_interval_s) * 1_000;
+        if self.saved.plus_millis(interval_ms) <= now {
+            self.save(now);
+        }
         let claims = self.ledger.claims(now);
         if !claims.is_empty() {
             self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
@@ -403,7 +482,8 @@ impl Worker {
         }
         let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
         for job in self.ledger.jobs(room, now) {
-            let message = Message::compose(job, self.state.watchlist(), self.settings.console_url.as_deref());
+            let message =
+                Message::compose(job, self.folded.state.watchlist(), self.settings.console_url.as_deref());
             let channels = Arc::clone(&self.channels);
             self.attempts.spawn(async move {
                 let result = channels.send(&message).await;
@@ -412,9 +492,10 @@ impl Worker {
             });
         }
         if self.past.is_none()
-            && let Some(due) = self.state.history_due().filter(|due| self.past_done != Some(due.offset))
+            && let Some(due) =
+                self.folded.state.history_due().filter(|due| self.past_done != Some(due.offset))
         {
-            let (broker, watchlist) = (self.context.broker.clone(), self.state.watchlist().clone());
+            let (broker, watchlist) = (self.context.broker.clone(), self.folded.state.watchlist().clone());
             tracing::info!(imports = ?due.imports, "folding the past");
             self.past = Some(tokio::spawn(fold_past(broker, watchlist, due)));
         }
@@ -453,7 +534,7 @@ impl Worker {
                 return Ok(());
             }
         };
-        if self.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
+        if self.folded.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
             return Ok(());
         }
         tracing::info!(transitions = found.events.len(), "the past is folded");
@@ -463,7 +544,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets the attempts under way end, and writes what became of them: what is cut short is sent again.
+    /// Lets the attempts under way end, and writes what became of them: what is cut short is sent again. The next
+    /// start goes on from a snapshot of here.
     async fn finish_attempts(mut self) -> anyhow::Result<()> {
         let rest = async {
             while let Some(attempt) = self.attempts.join_next().await {
@@ -471,7 +553,15 @@ impl Worker {
             }
             anyhow::Ok(())
         };
-        tokio::time::timeout(LAST_ATTEMPTS, rest).await.unwrap_or(Ok(()))
+        tokio::time::timeout(LAST_ATTEMPTS, rest).await.unwrap_or(Ok(()))?;
+        if let Some(saving) = self.saving.take() {
+            saving.await.context("writing a snapshot panicked")?;
+        }
+        self.save(self.context.clock.now());
+        match self.saving.take() {
+            Some(saving) => saving.await.context("writing a snapshot panicked"),
+            None => Ok(()),
+        }
     }
 
     async fn append_signals(&self, records: impl IntoIterator<Item = SignalRecord>) -> anyhow::Result<()> {

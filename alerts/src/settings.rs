@@ -26,6 +26,8 @@ pub struct AlertsSettings {
     pub claim_timeout_s: u32,
     /// Seconds for which a message is tried again before it counts as failed.
     pub retry_for_s: u32,
+    /// Seconds from one snapshot of the decisions to the next: a start folds what came since the last one.
+    pub snapshot_interval_s: u32,
 }
 
 impl Default for AlertsSettings {
@@ -38,6 +40,7 @@ impl Default for AlertsSettings {
             console_url: None,
             claim_timeout_s: 60,
             retry_for_s: 900,
+            snapshot_interval_s: 600,
         }
     }
 }

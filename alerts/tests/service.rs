@@ -258,6 +258,54 @@ async fn a_rule_is_tested_on_history_while_the_service_runs() {
     running.stop().await;
 }
 
+/// Records of `signals` that a service has folded since its start.
+fn folded(running: &Running) -> usize {
+    let metrics = earshot_common::telemetry::render(&running.context.registry).unwrap();
+    let line = metrics.lines().find_map(|line| line.strip_prefix("earshot_alerts_signals_total "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_start_goes_on_from_a_snapshot_of_its_own_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let mut signals = context.broker.read_from_start(&SIGNALS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let done =
+        |told: &[Delivery]| told.iter().filter(|told| told.state != DeliveryState::Sending).count() == 2;
+    read_until(&mut signals, delivery, done).await;
+    running.stop().await;
+    let before = all(&context, &SIGNALS, |value| Some(value.to_vec())).await.len();
+    assert!(before >= 8, "definitions, a signal, claims and results: {before}");
+
+    let running = Running::start(&context).await;
+    assert!(folded(&running) < before, "the snapshot has the most of it");
+    signal(&context, 1, Origin::Live).await;
+    let found = read_until(&mut alerts, alert, |alerts| alerts.len() == 2).await;
+    assert_eq!((found[1].alert, found[1].sequence), (found[0].alert, 2), "the open alert was in it");
+    running.stop().await;
+    let told = all(&context, &SIGNALS, delivery).await;
+    assert_eq!(told.len(), 4, "each message was claimed and ended once: {told:?}");
+
+    // The snapshots beside another log, which has another record at their place or none.
+    let other_folder = tempfile::tempdir().unwrap();
+    let other = log(&other_folder).await;
+    let snapshots = other_folder.path().join("data/alerts");
+    std::fs::create_dir_all(&snapshots).unwrap();
+    for file in std::fs::read_dir(folder.path().join("data/alerts")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), snapshots.join(file.file_name())).unwrap();
+    }
+    for raw_offset in 0..20 {
+        signal(&other, raw_offset, Origin::History).await;
+    }
+    let running = Running::start(&other).await;
+    assert_eq!(folded(&running), 20, "all of it from the start");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn an_alert_verifies_and_a_forged_transition_of_it_does_not() {
     let folder = tempfile::tempdir().unwrap();

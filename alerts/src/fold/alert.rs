@@ -9,13 +9,14 @@ use earshot_common::events::{
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
 use super::watch::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cause {
     /// Its offset.
     pub(crate) offset: u64,
@@ -26,7 +27,7 @@ pub(crate) struct Cause {
 }
 
 /// An alert that is not over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenAlert {
     pub(crate) key: AlertKey,
     /// Of the last transition.
@@ -44,7 +45,7 @@ pub(crate) struct OpenAlert {
 }
 
 /// What an open alert remembers to know when it rises and when it is over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Course {
     /// Of a count rule.
     Count {

@@ -10,6 +10,7 @@
 use earshot_common::definitions::Window;
 use earshot_common::events::{CountArithmetic, Seasonality, Variation};
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::model::{Expectation, Prior, Sums, expect, variation};
 
@@ -29,7 +30,7 @@ const DAY_PRIOR: Prior = Prior { dispersion: 0.015, days: 5.0, buckets_a_day: 1.
 const HOUR_PRIOR: Prior = Prior { dispersion: 0.15, days: 5.0, buckets_a_day: 24.0 };
 
 /// An observed bucket before the one in question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PastBucket {
     /// Its first instant.
     pub(crate) start: Timestamp,
@@ -42,7 +43,7 @@ pub(crate) struct PastBucket {
 }
 
 /// What is to be expected, and from what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Baseline {
     /// Mean and dispersion.
     pub(crate) expectation: Expectation,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::events::{PartitionProgress, RawPosition};
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Imports that have ended, and how far their signals are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Imports {
     /// Ended, but not all of their mentions are judged yet: where they end in `mentions.raw`.
     pending: BTreeMap<String, Vec<RawPosition>>,

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use earshot_common::keys::MentionKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::DAY_MS;
 
@@ -28,11 +29,38 @@ pub(crate) enum Novelty {
 }
 
 /// The mentions of the last days, by 64 bits of their keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Form", into = "Form")]
 pub(crate) struct Memory {
     lasts_ms: i64,
     revisions: HashMap<u64, i64>,
     by_age: BTreeSet<(Timestamp, u64)>,
+}
+
+/// A memory as snapshots hold it: the oldest first, each with when it was taken in, its key and its revision.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    lasts_ms: i64,
+    taken: Vec<(i64, u64, i64)>,
+}
+
+impl From<Memory> for Form {
+    fn from(memory: Memory) -> Self {
+        let revision = |short: &u64| memory.revisions.get(short).copied().unwrap_or_default();
+        let entry = |(taken, short): &(Timestamp, u64)| (taken.as_millis(), *short, revision(short));
+        Self { lasts_ms: memory.lasts_ms, taken: memory.by_age.iter().map(entry).collect() }
+    }
+}
+
+impl From<Form> for Memory {
+    fn from(form: Form) -> Self {
+        let mut memory = Self::lasting(form.lasts_ms);
+        for (taken, short, revision) in form.taken {
+            memory.revisions.insert(short, revision);
+            memory.by_age.insert((Timestamp::from_millis(taken), short));
+        }
+        memory
+    }
 }
 
 impl Memory {

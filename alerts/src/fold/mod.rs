@@ -8,6 +8,7 @@
 
 mod alert;
 mod baseline;
+mod buckets;
 mod calendar;
 mod evidence;
 mod imports;
@@ -28,6 +29,7 @@ use earshot_common::events::{
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert};
 use imports::Imports;
@@ -45,7 +47,7 @@ pub(crate) use watch::alert_key;
 pub(crate) const BASELINE_MS: i64 = series::LOOK_BACK_MS + 2 * calendar::DAY_MS;
 
 /// How far a partition of `mentions.raw` is folded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Folded {
     /// What is below this offset was folded.
     next: u64,
@@ -67,7 +69,7 @@ impl Folded {
 }
 
 /// What the fold knows after the records so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// Whether this is the fold over the past: it opens alerts that nobody is told of.
     historic: bool,

@@ -11,6 +11,7 @@
 //! What belongs here: arithmetic on counts. Which buckets are alike is [`super::baseline`]'s to say.
 
 use earshot_common::events::Variation;
+use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
 /// Probabilities are never written as zero, which would claim more than a model can.
@@ -19,7 +20,7 @@ const LEAST_PROBABILITY: f64 = 1e-300;
 const NEGLIGIBLE: f64 = 1e-17;
 
 /// What is to be expected of a bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Expectation {
     /// The mean count.
     pub(crate) mean: f64,

@@ -10,6 +10,7 @@ use earshot_common::definitions::{Condition, CountCondition, EachCondition, Rule
 use earshot_common::events::{Arithmetic, History, HistoryBucket, Signal, SubjectSignal, Transition};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, count_arithmetic, each_arithmetic};
 use super::baseline::{Baseline, PastBucket, baseline};
@@ -26,7 +27,7 @@ const CALM_PROBABILITY: f64 = 0.05;
 const LONGEST_MS: i64 = 7 * DAY_MS;
 
 /// A subject, its counts and its rules.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     pub(crate) subject: Subject,
     pub(crate) rules: Vec<Watch>,
@@ -39,7 +40,7 @@ pub(crate) struct Watched {
 }
 
 /// A rule on this subject.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watch {
     pub(crate) rule: Rule,
     /// Offset of the rule's version in `watchlist`.
@@ -59,7 +60,7 @@ pub(crate) struct Watch {
 type ThresholdKey = (Timestamp, Option<Timestamp>, u64);
 
 /// From which count on a bucket is surprising.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Threshold {
     /// The count; `None` where nothing can fire.
     pub(crate) count: Option<u32>,
@@ -354,13 +355,14 @@ impl Watched {
         let (mut run, mut buckets) = (nothing, Vec::new());
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
         for counted in self.series(condition.window).observed(always) {
-            if run.end != counted.bucket.start {
-                run.start = counted.bucket.start;
+            let bucket = counted.bucket();
+            if run.end != bucket.start {
+                run.start = bucket.start;
                 buckets.clear();
             }
-            run.end = counted.bucket.end;
+            run.end = bucket.end;
             if counted.count > 0 {
-                let (start, count) = (counted.bucket.start, counted.count);
+                let (start, count) = (bucket.start, counted.count);
                 buckets.push(HistoryBucket { start, count, burst: watch.in_burst(start) });
             }
         }
@@ -434,7 +436,7 @@ impl Watch {
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
         for counted in series.observed(range.clone()) {
-            let Bucket { start, slot, .. } = counted.bucket;
+            let Bucket { start, slot, .. } = counted.bucket();
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }
         past.sort_by_key(|past| past.start);

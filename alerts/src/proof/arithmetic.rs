@@ -103,14 +103,11 @@ fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> 
     if raises(event.transition) {
         let (observed, threshold) = (count.observed, count.threshold);
         let enough = observed >= threshold && threshold > 0;
-        checks.push(Check::that("observed, at least the threshold", observed, enough, threshold));
+        let found = format!("a threshold of {threshold}");
+        checks.push(Check::that("observed, at least the threshold", observed, enough, found));
         let (authors, least) = (count.authors, asked.authors_at_least);
-        checks.push(Check::that(
-            "authors, at least as many as the rule asks for",
-            authors,
-            authors >= least,
-            least,
-        ));
+        let found = format!("{least} asked for");
+        checks.push(Check::that("authors, at least those asked for", authors, authors >= least, found));
     }
     checks
 }
@@ -132,13 +129,13 @@ fn each_checks(event: &AlertEvent, each: &EachArithmetic) -> Vec<Check> {
             "polarity, at most what the rule asks for",
             each.polarity,
             each.polarity <= each.polarity_at_most,
-            each.polarity_at_most,
+            format!("{} asked for", each.polarity_at_most),
         ),
         Check::that(
             "reach, at least what the rule asks for",
             reach,
             each.reach.is_some_and(|reach| reach >= each.reach_at_least),
-            each.reach_at_least,
+            format!("{} asked for", each.reach_at_least),
         ),
     ];
     if event.transition == Transition::Opened {
