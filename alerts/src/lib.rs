@@ -8,6 +8,7 @@ mod delivery;
 mod fold;
 mod heartbeat;
 mod history;
+mod lease;
 mod metrics;
 mod outside;
 mod proof;

@@ -1,5 +1,8 @@
 //! The service: reads `signals`, folds it, writes `alerts`, and has people told.
 //!
+//! Every instance folds. The one that holds the lease is active: it writes and sends. The others keep what they decide
+//! until they see it in `alerts`, so that the one that takes over writes what its predecessor did not come to.
+//!
 //! One loop does all of it in turn, so that the order of writes is the order of decisions. A transition is stored
 //! before anything acts on it. What takes long (sending, the fold over the past) runs beside the loop and reports
 //! back to it.
@@ -34,6 +37,7 @@ use crate::fold::{HistoryDue, State};
 
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
+use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::proof::Proof;
 use crate::settings::{AlertsSettings, check};
@@ -71,6 +75,13 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let proof = Proof::new(broker.clone(), watchlist.clone());
     let (standing, stands) = watch::channel(Standing::default());
     let mut worker = Worker {
+        lease: Lease::join(&broker).await.context("join the instances of alerts")?,
+        active: false,
+        decided: Vec::new(),
+        alerts: broker.read_from_start(&ALERTS).await.context("read `alerts`")?,
+        alerts_next: 0,
+        signals_first: 0,
+        signals_begin: Timestamp::default(),
         folded: Folded::default(),
         at: None,
         snapshots: Snapshots::open(context.settings.shared.data.join("alerts"))?,
@@ -118,13 +129,15 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
 /// How far the decisions and the messages are.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
+    /// Whether this instance writes and sends, and no other.
+    active: bool,
     /// The offset of `signals` to fold next.
     next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
     /// Alerts that are open.
     open: usize,
-    /// When enrichment last told its progress.
+    /// When enrichment last told its progress, where this instance is active: only then it gives signs of life.
     pub(crate) progress: Option<Timestamp>,
     /// Messages that nobody has taken.
     undelivered: Vec<Undelivered>,
@@ -144,12 +157,14 @@ async fn decisions(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let (next, past_due, open) = {
+    let (active, next, past_due, open) = {
         let stands = stands.borrow();
-        (stands.next, stands.past_due, stands.open)
+        (stands.active, stands.next, stands.past_due, stands.open)
     };
     let up_to_date = next >= end && !past_due;
-    Ok(Json(serde_json::json!({ "up_to_date": up_to_date, "next": next, "end": end, "open": open })))
+    Ok(Json(serde_json::json!({
+        "up_to_date": up_to_date, "active": active, "next": next, "end": end, "open": open
+    })))
 }
 
 /// The messages that nobody has taken.
@@ -165,6 +180,18 @@ struct Worker {
     metrics: Metrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
     standing: watch::Sender<Standing>,
+    lease: Lease,
+    /// Whether this instance writes and sends.
+    active: bool,
+    /// What was decided and is not in `alerts`.
+    decided: Vec<AlertEvent>,
+    alerts: Reader,
+    /// The offset of `alerts` to read next.
+    alerts_next: u64,
+    /// The oldest offset of `signals` at the start.
+    signals_first: u64,
+    /// When the log took the oldest record of `signals`.
+    signals_begin: Timestamp,
     folded: Folded,
     /// The record that was folded last.
     at: Option<Mark>,
@@ -202,15 +229,33 @@ struct Attempt {
 }
 
 impl Worker {
-    /// Folds what the log holds and copies what the state lacks, so that the definitions stand in the log
-    /// before the first mention that a service of this process judges.
+    /// Learns what `alerts` holds and folds what `signals` does. Where nobody else can be writing, this instance becomes
+    /// active here: so the definitions stand in the log before the first mention that a service of this process judges.
     async fn catch_up(&mut self) -> anyhow::Result<Reader> {
-        let (mut signals, goal) = self.replay_alerts().await?;
-        while self.next < goal {
+        let bounds =
+            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
+        let bounds = *bounds.first().context("`signals` has no partition")?;
+        self.signals_first = bounds.first;
+        self.signals_begin = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
+        self.next = bounds.first;
+        if let Some((at, folded)) = self.newest_snapshot(bounds).await? {
+            tracing::info!(
+                offset = at.offset,
+                behind = bounds.next - at.offset - 1,
+                "a snapshot is taken up"
+            );
+            (self.next, self.saved_offset) = (at.offset + 1, Some(at.offset));
+            (self.at, self.folded) = (Some(at), folded);
+        }
+        self.learn_to_the_end().await.context("replay `alerts`")?;
+        let from = vec![Position { partition: bounds.partition, offset: self.next }];
+        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
+        let mut signals = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
+        while self.next < bounds.next {
             let records = signals.next(MAX_BATCH).await;
             self.read(records).await?;
         }
-        self.copy_definitions().await?;
+        self.look_at_lease().await?;
         Ok(signals)
     }
 
@@ -232,56 +277,76 @@ impl Worker {
                     self.definitions_due = true;
                 }
                 _ = ticks.tick() => {}
+                records = self.alerts.next(MAX_BATCH), if !self.active => self.follow_alerts(records).await?,
                 records = signals.next(MAX_BATCH) => self.read(records).await?,
             }
+            self.look_at_lease().await?;
             if !self.unreadable {
                 self.context.health.well("alerts", DEADLINE);
             }
             self.act().await?;
             let now = self.context.clock.now();
-            let undelivered = self.ledger.listing(now);
+            let undelivered = if self.active { self.ledger.listing(now) } else { Vec::new() };
             self.metrics.show_undelivered(&undelivered, now);
             self.standing.send_replace(Standing {
+                active: self.active,
                 next: self.next,
                 past_due: self.folded.state.awaits_history() || self.past.is_some(),
                 open: self.folded.state.open_severities().count(),
-                progress: self.folded.progress,
+                progress: self.folded.progress.filter(|_| self.active),
                 undelivered,
             });
         }
         self.finish_attempts().await
     }
 
-    /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
-    async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
-        let bounds =
-            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
-        let bounds = *bounds.first().context("`signals` has no partition")?;
-        let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
-        let (written, ledger) = (&mut self.written, &mut self.ledger);
-        let (mut newer, mut of_another_log) = (None, 0);
-        let take = |record: Record| match decode::<AlertEvent>(&record.value) {
-            // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
-            // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
-            // and nobody is told again.
-            Ok(event)
-                if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) =>
-            {
-                of_another_log += usize::from(event.signals.offset >= bounds.first);
+    /// Becomes active when the lease is ours, and stands by when it no longer is.
+    async fn look_at_lease(&mut self) -> anyhow::Result<()> {
+        match (self.active, self.lease.is_held()) {
+            (false, true) => self.take_over().await,
+            (true, false) => {
+                self.stand_by();
+                Ok(())
             }
-            Ok(event) => {
-                written.is_new(&event);
-                ledger.expect(&event);
+            _ => Ok(()),
+        }
+    }
+
+    /// Learns what the one before has written, writes what it did not come to, and goes on from there.
+    async fn take_over(&mut self) -> anyhow::Result<()> {
+        match self.learn_to_the_end().await {
+            Ok(()) => {}
+            Err(error @ ReadError::Unavailable { .. }) => {
+                tracing::warn!(%error, "`alerts` cannot be read, so nothing is written yet; trying again");
+                return Ok(());
             }
-            // What is not known to be written would be written again.
-            Err(error) if error.newer_version => newer = Some(ReadError::newer_version(&ALERTS, &record)),
-            Err(error) => {
-                tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
-            }
-        };
-        self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
-        if let Some(newer) = newer {
-            return Err(newer.into());
+            Err(error) => return Err(error).context("read `alerts`"),
+        }
+        tracing::info!(
+            offset = self.next,
+            unwritten = self.decided.len(),
+            "this instance is active from here on"
+        );
+        self.active = true;
+        self.metrics.active.set(1);
+        self.write_decided().await?;
+        self.copy_definitions().await
+    }
+
+    fn stand_by(&mut self) {
+        tracing::warn!("another instance may be active by now: this one stands by");
+        self.active = false;
+        self.metrics.active.set(0);
+    }
+
+    /// Reads `alerts` to where it ends now.
+    async fn learn_to_the_end(&mut self) -> Result<(), ReadError> {
+        let bounds = self.context.broker.bounds(&ALERTS, None).await?;
+        let end = bounds.first().map_or(0, |bounds| bounds.next);
+        let mut of_another_log = 0;
+        while self.alerts_next < end {
+            let records = self.alerts.next(MAX_BATCH).await?;
+            of_another_log += self.learn(&records)?;
         }
         if of_another_log > 0 {
             tracing::warn!(
@@ -290,28 +355,67 @@ impl Worker {
                  anew, and alerts that are open stay as they are"
             );
         }
-        self.next = bounds.first;
-        if let Some((at, folded)) = self.newest_snapshot(bounds).await? {
-            tracing::info!(
-                offset = at.offset,
-                behind = bounds.next - at.offset - 1,
-                "a snapshot is taken up"
-            );
-            for (appended, delivery) in folded.told.records() {
+        Ok(())
+    }
+
+    /// Takes in what the active instance wrote.
+    async fn follow_alerts(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
+        match records {
+            Ok(records) => drop(self.learn(&records)?),
+            Err(error @ ReadError::Unavailable { .. }) => {
+                tracing::warn!(%error, "`alerts` cannot be read; trying again");
+                tokio::time::sleep(TICK).await;
+            }
+            Err(error) => return Err(error).context("read `alerts`"),
+        }
+        self.decided.retain(|event| self.written.lacks(event));
+        Ok(())
+    }
+
+    /// Learns what was written. Answers how many transitions were decided from another `signals`.
+    fn learn(&mut self, records: &[Record]) -> Result<usize, ReadError> {
+        let mut of_another_log = 0;
+        for record in records {
+            self.alerts_next = record.offset + 1;
+            match decode::<AlertEvent>(&record.value) {
+                // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
+                // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
+                // and nobody is told again.
+                Ok(event)
+                    if !event.historic
+                        && (event.signals.offset < self.signals_first
+                            || event.decided < self.signals_begin) =>
+                {
+                    of_another_log += usize::from(event.signals.offset >= self.signals_first);
+                }
+                Ok(event) if self.written.lacks(&event) => {
+                    self.written.take(&event);
+                    self.expect(&event);
+                }
+                Ok(_) => {}
+                // What is not known to be written would be written again.
+                Err(error) if error.newer_version => return Err(ReadError::newer_version(&ALERTS, record)),
+                Err(error) => {
+                    tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
+                }
+            }
+        }
+        Ok(of_another_log)
+    }
+
+    /// Expects the messages of a transition to be sent, and knows of each what was written of it already.
+    fn expect(&mut self, event: &AlertEvent) {
+        self.ledger.expect(event);
+        for notification in &event.notify {
+            for (appended, delivery) in self.folded.told.of(&notification.key) {
                 self.ledger.take(*appended, delivery);
             }
-            (self.next, self.saved_offset) = (at.offset + 1, Some(at.offset));
-            (self.at, self.folded) = (Some(at), folded);
         }
-        let from = vec![Position { partition: 0, offset: self.next }];
-        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
-        let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
-        Ok((reader, bounds.next))
     }
 
     /// The newest snapshot that is sound and of this log. The record that it stands at must be there: a log that was
     /// made anew, brought back from a backup or cut by retention has another.
-    async fn newest_snapshot(&self, bounds: Bounds) -> anyhow::Result<Option<(Mark, Folded)>> {
+    async fn newest_snapshot(&mut self, bounds: Bounds) -> anyhow::Result<Option<(Mark, Folded)>> {
         for (path, at) in self.snapshots.marks()? {
             let position = Position { partition: bounds.partition, offset: at.offset };
             let is_there = (bounds.first..bounds.next).contains(&at.offset);
@@ -414,18 +518,34 @@ impl Worker {
         Ok(())
     }
 
-    /// Stores the transitions that are new, then expects their messages to be sent.
+    /// Keeps what was decided and is new, and writes it where this instance is active.
     async fn write(&mut self, events: Vec<AlertEvent>) -> anyhow::Result<()> {
-        let mut events = events;
-        events.retain(|event| self.written.is_new(event));
+        self.decided.extend(events);
+        if self.active {
+            return self.write_decided().await;
+        }
+        self.decided.retain(|event| self.written.lacks(event));
+        Ok(())
+    }
+
+    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, they
+    /// are kept.
+    async fn write_decided(&mut self) -> anyhow::Result<()> {
+        let mut events = std::mem::take(&mut self.decided);
+        events.retain(|event| self.written.lacks(event));
         let records =
             events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
-        self.append(&ALERTS, records).await?;
+        if !self.append(&ALERTS, records).await? {
+            self.decided = events;
+            self.stand_by();
+            return Ok(());
+        }
         if !events.is_empty() {
             fail_point::passed("alerted");
         }
         for event in &events {
-            self.ledger.expect(event);
+            self.written.take(event);
+            self.expect(event);
             self.report(event);
         }
         Ok(())
@@ -468,12 +588,15 @@ impl Worker {
     /// What is to be done once all is folded that was read: copy definitions, send, look into the past.
     async fn act(&mut self) -> anyhow::Result<()> {
         let now = self.context.clock.now();
-        if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
-            self.copy_definitions().await?;
-        }
         let interval_ms = i64::from(self.settings.snapshot_interval_s) * 1_000;
         if self.saved.plus_millis(interval_ms) <= now {
             self.save(now);
+        }
+        if !self.active {
+            return Ok(());
+        }
+        if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
+            self.copy_definitions().await?;
         }
         let claims = self.ledger.claims(now);
         if !claims.is_empty() {
@@ -534,7 +657,7 @@ impl Worker {
                 return Ok(());
             }
         };
-        if self.folded.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
+        if !self.active || self.folded.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
             return Ok(());
         }
         tracing::info!(transitions = found.events.len(), "the past is folded");
@@ -558,21 +681,29 @@ impl Worker {
             saving.await.context("writing a snapshot panicked")?;
         }
         self.save(self.context.clock.now());
-        match self.saving.take() {
-            Some(saving) => saving.await.context("writing a snapshot panicked"),
-            None => Ok(()),
+        if let Some(saving) = self.saving.take() {
+            saving.await.context("writing a snapshot panicked")?;
         }
+        self.lease.release().await;
+        Ok(())
     }
 
-    async fn append_signals(&self, records: impl IntoIterator<Item = SignalRecord>) -> anyhow::Result<()> {
+    async fn append_signals(
+        &mut self,
+        records: impl IntoIterator<Item = SignalRecord>,
+    ) -> anyhow::Result<()> {
         let records = records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
-        self.append(&SIGNALS, records).await
+        self.append(&SIGNALS, records).await.map(drop)
     }
 
-    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait.
-    async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<()> {
+    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait. Transitions are
+    /// the active instance's to write: answers whether all was stored.
+    async fn append(&mut self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<bool> {
         let mut wait = FIRST_RETRY;
         for batch in records.chunks(MAX_BATCH) {
+            if *topic == ALERTS && !self.lease.is_held() {
+                return Ok(false);
+            }
             while let Err(error) = self.context.broker.append_durably(topic, batch.to_vec()).await {
                 let AppendError::Unavailable { .. } = &error else { return Err(error.into()) };
                 self.context.health.trouble("alerts", error.to_string());
@@ -581,9 +712,12 @@ impl Worker {
                     () = self.context.stop.cancelled() => return Err(error).context("stopped while waiting"),
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
                 }
+                if *topic == ALERTS && !self.lease.is_held() {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
