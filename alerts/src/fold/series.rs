@@ -30,8 +30,8 @@ pub(crate) struct Series {
     buckets: Buckets,
     /// Of the buckets that may still fire.
     details: BTreeMap<Timestamp, Details>,
-    /// The bucket that closes next begins here.
-    open_from: Option<Timestamp>,
+    /// The bucket that closes next, once one has closed.
+    open: Option<Bucket>,
 }
 
 /// What only a bucket that may still fire needs.
@@ -45,7 +45,7 @@ struct Details {
 impl Series {
     /// Nothing counted, nothing observed.
     pub(crate) fn new(window: Window, zone: TimeZone) -> Self {
-        Self { window, zone, buckets: Buckets::default(), details: BTreeMap::new(), open_from: None }
+        Self { window, zone, buckets: Buckets::default(), details: BTreeMap::new(), open: None }
     }
 
     /// Counts a mention in its bucket. `now` says which buckets are too old to matter.
@@ -109,7 +109,7 @@ impl Series {
 
     /// The start of the next bucket to close: changes exactly when a bucket was closed.
     pub(crate) fn closed_until(&self) -> Option<Timestamp> {
-        self.open_from
+        self.open.map(|open| open.start)
     }
 
     /// The observed buckets that start in the range, in order.
@@ -121,14 +121,17 @@ impl Series {
     pub(crate) fn close(&mut self, spans: &[Range<Timestamp>], clock: Timestamp) {
         let Some(first) = spans.first() else { return };
         // What is past the look-back need not be closed one by one.
-        let from = self.open_from.unwrap_or(first.start).max(clock.plus_millis(-LOOK_BACK_MS));
-        let mut bucket = self.bucket(from);
+        let oldest = clock.plus_millis(-LOOK_BACK_MS);
+        let mut bucket = match self.open {
+            Some(open) if open.start >= oldest => open,
+            _ => self.bucket(first.start.max(oldest)),
+        };
         while bucket.end <= clock {
             if spans.iter().any(|span| span.start <= bucket.start && bucket.end <= span.end) {
                 self.bucket_mut(bucket.start).observed = true;
             }
             bucket = self.bucket(bucket.end);
-            self.open_from = Some(bucket.start);
+            self.open = Some(bucket);
         }
     }
 
