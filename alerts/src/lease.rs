@@ -74,7 +74,7 @@ async fn keep(
             match broker.join(GROUP, &ALERTS).await {
                 Ok(joined) => member = joined,
                 Err(error) => {
-                    tracing::warn!(%error, "the lease to write `alerts` cannot be asked for; trying again")
+                    tracing::warn!(%error, "the lease to write `alerts` cannot be asked for; trying again");
                 }
             }
         } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use earshot_common::events::{CountArithmetic, EachArithmetic};
 use earshot_common::keys::AlertKey;
 use proptest::prelude::*;
 
@@ -13,6 +14,8 @@ use crate::history::Past;
 use crate::proof::{Check, Finding, Place, Recount, Verification, verify};
 
 type Log = [(u64, Timestamp, SignalRecord)];
+/// The number that differs, and what was done to the record.
+type Tamper = (&'static str, fn(&mut AlertEvent));
 
 /// Verifies the transitions of one alert by a log.
 fn verified(transitions: &[AlertEvent], log: &Log) -> Verification {
@@ -95,7 +98,7 @@ fn alerts_of_the_past_verify() {
 #[test]
 fn a_record_that_was_tampered_with_differs_where_it_was() {
     let timeline = burst();
-    let tampers: [(&str, fn(&mut AlertEvent)); 9] = [
+    let tampers: [Tamper; 9] = [
         ("id, from rule, subject and situation", |event| event.rule = "another".to_owned()),
         ("id, from rule, subject and situation", |event| event.definition.rule.push('0')),
         ("evidence in `signals`", |event| event.evidence[3] = MentionKey::of("never seen")),
@@ -116,9 +119,11 @@ fn a_record_that_was_tampered_with_differs_where_it_was() {
             "{what}: {faults:?}"
         );
     }
-    let threshold: fn(&mut AlertEvent) = |event| count_of(event).threshold -= 1;
-    let variation: fn(&mut AlertEvent) = |event| count_of(event).variation.as_mut().unwrap().freedom += 100.0;
-    for (what, tamper) in [("threshold", threshold), ("dispersion", variation)] {
+    let of_the_rise: [Tamper; 2] = [
+        ("threshold", |event| count_of(event).threshold -= 1),
+        ("dispersion", |event| count_of(event).variation.as_mut().unwrap().freedom += 100.0),
+    ];
+    for (what, tamper) in of_the_rise {
         let mut transitions = timeline.events.clone();
         tamper(&mut transitions[1]);
         assert!(
@@ -132,7 +137,7 @@ fn a_record_that_was_tampered_with_differs_where_it_was() {
 fn a_tampered_record_about_single_mentions_differs_too() {
     let timeline = strong();
     assert_eq!(faults(&verified(&timeline.events, &timeline.log)), []);
-    let tampers: [(&str, fn(&mut AlertEvent)); 4] = [
+    let tampers: [Tamper; 4] = [
         ("polarity of the mention", |event| each_of(event).polarity = -0.9),
         ("polarity, at most what the rule asks for", |event| each_of(event).polarity = 0.5),
         ("reach, at least what the rule asks for", |event| each_of(event).reach = None),
@@ -161,14 +166,14 @@ fn a_mention_that_is_gone_from_the_log_differs_and_a_log_that_begins_later_canno
     assert!(!verification.transitions[0].arithmetic.is_empty(), "the record alone can be verified");
 }
 
-fn count_of(event: &mut AlertEvent) -> &mut earshot_common::events::CountArithmetic {
+fn count_of(event: &mut AlertEvent) -> &mut CountArithmetic {
     match &mut event.arithmetic {
         Arithmetic::Count(count) => count,
         Arithmetic::Each(_) => panic!("it is a count"),
     }
 }
 
-fn each_of(event: &mut AlertEvent) -> &mut earshot_common::events::EachArithmetic {
+fn each_of(event: &mut AlertEvent) -> &mut EachArithmetic {
     match &mut event.arithmetic {
         Arithmetic::Each(each) => each,
         Arithmetic::Count(_) => panic!("it is a single mention"),
