@@ -135,6 +135,8 @@ pub(crate) struct Standing {
     next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
+    /// Whether anything was decided that is not written.
+    unwritten: bool,
     /// Alerts that are open.
     open: usize,
     /// When enrichment last told its progress, where this instance is active: only then it gives signs of life.
@@ -151,17 +153,17 @@ pub struct DeliveryListing {
     pub undelivered: Vec<Undelivered>,
 }
 
-/// Whether all that the log held when the question came is decided, the past included.
+/// Whether all that the log held when the question came is decided and written, the past included.
 async fn decisions(
     axum::extract::State((broker, stands)): axum::extract::State<(Broker, watch::Receiver<Standing>)>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let (active, next, past_due, open) = {
+    let (active, next, open, is_done) = {
         let stands = stands.borrow();
-        (stands.active, stands.next, stands.past_due, stands.open)
+        (stands.active, stands.next, stands.open, !stands.past_due && !stands.unwritten)
     };
-    let up_to_date = next >= end && !past_due;
+    let up_to_date = next >= end && is_done;
     Ok(Json(serde_json::json!({
         "up_to_date": up_to_date, "active": active, "next": next, "end": end, "open": open
     })))
@@ -292,6 +294,7 @@ impl Worker {
                 active: self.active,
                 next: self.next,
                 past_due: self.folded.state.awaits_history() || self.past.is_some(),
+                unwritten: !self.decided.is_empty(),
                 open: self.folded.state.open_severities().count(),
                 progress: self.folded.progress.filter(|_| self.active),
                 undelivered,
@@ -437,11 +440,15 @@ impl Worker {
         Ok(None)
     }
 
-    /// Has a snapshot written beside the loop, unless one is being written or nothing new was folded.
+    /// Has a snapshot written beside the loop, unless one is being written or nothing new was folded. All that was
+    /// decided before it is in `alerts`: what is not would be lost with the records that it stands for.
     fn save(&mut self, now: Timestamp) {
         let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
         let is_new = |at: &Mark| self.saved_offset != Some(at.offset);
-        let Some(at) = self.at.clone().filter(|at| !is_saving && is_new(at)) else { return };
+        let Some(at) = self.at.clone().filter(|at| !is_saving && self.decided.is_empty() && is_new(at))
+        else {
+            return;
+        };
         (self.saved, self.saved_offset) = (now, Some(at.offset));
         let (snapshots, folded, saved) =
             (self.snapshots.clone(), self.folded.clone(), self.metrics.snapshots.clone());

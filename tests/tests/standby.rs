@@ -75,6 +75,7 @@ async fn the_instance_that_stands_by_takes_over_and_each_transition_is_written_o
         assert!(start.elapsed() < PATIENCE, "{} of {} are written", written.len(), folded.live.len());
         tokio::time::sleep(PAUSE).await;
     };
+    oracle::every_alert_verifies(&Watch::new(&cluster.address("alerts")), &written).await.unwrap();
     cluster.stop(Duration::from_secs(40)).await.unwrap();
     oracle::numbered_and_single(&written).unwrap();
     oracle::same_decisions(&written, &folded).unwrap();
