@@ -380,6 +380,7 @@ impl Worker {
         let mut of_another_log = 0;
         for record in records {
             self.alerts_next = record.offset + 1;
+            self.folded.alerts_end = self.folded.alerts_end.max(self.alerts_next);
             match decode::<AlertEvent>(&record.value) {
                 // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
                 // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
@@ -419,6 +420,8 @@ impl Worker {
     /// The newest snapshot that is sound and of this log. The record that it stands at must be there: a log that was
     /// made anew, brought back from a backup or cut by retention has another.
     async fn newest_snapshot(&mut self, bounds: Bounds) -> anyhow::Result<Option<(Mark, Folded)>> {
+        let alerts = self.context.broker.bounds(&ALERTS, None).await.context("find the end of `alerts`")?;
+        let alerts_end = alerts.first().map_or(0, |bounds| bounds.next);
         for (path, at) in self.snapshots.marks()? {
             let position = Position { partition: bounds.partition, offset: at.offset };
             let is_there = (bounds.first..bounds.next).contains(&at.offset);
@@ -432,9 +435,15 @@ impl Worker {
                 snapshot::ignored(&path, &error);
                 continue;
             }
-            let reading = tokio::task::spawn_blocking(move || snapshot::read(&path));
-            if let Some(folded) = reading.await.context("reading a snapshot panicked")? {
-                return Ok(Some((at, folded)));
+            let from = path.clone();
+            let reading = tokio::task::spawn_blocking(move || snapshot::read(&from));
+            match reading.await.context("reading a snapshot panicked")? {
+                Some(folded) if folded.alerts_end <= alerts_end => return Ok(Some((at, folded))),
+                Some(_) => {
+                    let error = anyhow::anyhow!("`alerts` has lost records since, so all is decided again");
+                    snapshot::ignored(&path, &error);
+                }
+                None => {}
             }
         }
         Ok(None)
@@ -550,6 +559,7 @@ impl Worker {
         if !events.is_empty() {
             fail_point::passed("alerted");
         }
+        self.folded.alerts_end += events.len() as u64;
         for event in &events {
             self.written.take(event);
             self.expect(event);

@@ -37,6 +37,8 @@ pub(crate) struct Folded {
     pub(crate) told: Told,
     /// When enrichment last told its progress.
     pub(crate) progress: Option<Timestamp>,
+    /// Where `alerts` ended, at least: one that ends before has lost what was decided.
+    pub(crate) alerts_end: u64,
 }
 
 /// What senders wrote of each message: all of one that is under way, the result of one that is done.
