@@ -2,6 +2,8 @@
 //!
 //! They run where `EARSHOT_TEST_KAFKA` is set. Without it they do not run, and say so.
 
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
