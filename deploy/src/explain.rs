@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{Enriched, Lane, Mention, Origin, RawPosition, Sentiment, SourceRef};
+use earshot_common::events::{Enriched, Evidence, Lane, Mention, Origin, RawPosition, Sentiment, SourceRef};
 use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
 use earshot_enrich::judge::{Knowledge, judge, reading_of};
+use earshot_enrich::risk::Risks;
 use earshot_enrich::sentiment::{Lexicon, Read};
 
 use crate::print;
@@ -34,9 +35,10 @@ pub(crate) struct ExplainCommand {
 
 /// Judges the text with the lexicons and the watchlist of the settings, where there is a settings file.
 pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Result<()> {
-    let (watchlist, lexicon) = knowledge(settings)?;
+    let Ground { watchlist, lexicon, risks } = ground(settings)?;
     let lexicon = Arc::new(lexicon);
-    let knowledge = Knowledge::of(&watchlist, lexicon.clone()).context("prepare the watchlist")?;
+    let knowledge =
+        Knowledge::of(&watchlist, lexicon.clone(), Arc::new(risks)).context("prepare the watchlist")?;
     let now = Clock::system().now();
     let position = RawPosition { partition: 0, offset: 0 };
     let enriched = judge(mention(&command, now), position, &knowledge, now);
@@ -44,17 +46,26 @@ pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Resul
         print(&serde_json::to_string_pretty(&enriched).context("write the record")?);
         return Ok(());
     }
-    print(told(&enriched, &watchlist, &reading_of(&enriched, &lexicon), &lexicon).trim_end());
+    print(told(&enriched, &watchlist, &reading_of(&enriched, &knowledge), &lexicon).trim_end());
     Ok(())
 }
 
-fn knowledge(settings: &Path) -> anyhow::Result<(Watchlist, Lexicon)> {
+/// What a text is judged with.
+struct Ground {
+    watchlist: Watchlist,
+    lexicon: Lexicon,
+    risks: Risks,
+}
+
+fn ground(settings: &Path) -> anyhow::Result<Ground> {
     if !settings.exists() {
-        return Ok((Watchlist::default(), Lexicon::english()));
+        let (lexicon, risks) = (Lexicon::english(), Risks::english());
+        return Ok(Ground { watchlist: Watchlist::default(), lexicon, risks });
     }
     let settings = Settings::load(settings)?;
-    let lexicon = settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?;
-    Ok((watchlist_of(&files_of(&settings)?)?, lexicon))
+    let enrich = settings.section::<EnrichSettings>("enrich")?;
+    let (lexicon, risks) = (enrich.lexicon(&settings.base)?, enrich.risks(&settings.base)?);
+    Ok(Ground { watchlist: watchlist_of(&files_of(&settings)?)?, lexicon, risks })
 }
 
 fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
@@ -82,6 +93,7 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
         }
         told.push_str(&words(&tag.sentiment));
     }
+    told.push_str(&labels(enriched));
     let weighed = read.weighed(lexicon);
     if !weighed.is_empty() {
         told.push_str("why        word, weight by itself, and what its surroundings make of it\n");
@@ -99,6 +111,35 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
     }
     let _ = writeln!(told, "judged by  {}", enriched.enrichment.lexicon);
     told
+}
+
+/// Risk, intent and desks with what they were read from, and the reach.
+fn labels(enriched: &Enriched) -> String {
+    let mut told = String::new();
+    for (name, labels) in [("risk", &enriched.risk), ("intent", &enriched.intent)] {
+        if labels.is_empty() {
+            let _ = writeln!(told, "{name:<11}none found");
+        }
+        for label in labels {
+            let found: Vec<String> =
+                enriched.evidence.iter().filter(|found| found.label == *label).map(place).collect();
+            let _ = writeln!(told, "{name:<11}{label}: {}", found.join(", "));
+        }
+    }
+    let desks = if enriched.desks.is_empty() { "none".to_owned() } else { enriched.desks.join(", ") };
+    let _ = writeln!(told, "desks      {desks}");
+    let reach = enriched.audience().map(|(count, unit)| format!("{count} {unit}"));
+    let _ = writeln!(told, "reach      {}", reach.as_deref().unwrap_or("unknown"));
+    told
+}
+
+/// Words with their place. A code name is not repeated.
+fn place(found: &Evidence) -> String {
+    let part = if found.in_title { "title " } else { "" };
+    match &found.words {
+        Some(words) => format!("“{words}” at {part}{}", found.from),
+        None => format!("a code name at {part}{} to {}", found.from, found.to),
+    }
 }
 
 fn polarity(sentiment: &Sentiment) -> String {

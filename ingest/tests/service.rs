@@ -302,6 +302,8 @@ fn source(site: SocketAddr) -> Source {
         kind: SourceKind::Feed,
         url: format!("http://{site}/feed"),
         poll_interval_s: 1,
+        outlet: None,
+        audience: None,
     }
 }
 

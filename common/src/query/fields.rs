@@ -3,6 +3,7 @@
 use super::countries;
 use super::pattern::Pattern;
 use super::tree::{Condition, Value};
+use crate::events::{DESKS, INTENTS, RISKS};
 use crate::text::fold;
 
 /// A field with values that are words.
@@ -129,6 +130,9 @@ impl Field {
     fn choices(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Sentiment => Some(&["negative", "neutral", "positive"]),
+            Self::Risk => Some(&RISKS),
+            Self::Intent => Some(&INTENTS),
+            Self::Desk => Some(&DESKS),
             Self::Kind => Some(&["brand", "executive", "product", "competitor", "topic"]),
             Self::Is => Some(&["reply", "repost", "original", "verified"]),
             Self::Has => Some(&["link", "media"]),
