@@ -140,7 +140,8 @@ impl Risks {
     pub fn look(&self, title: Option<&str>, text: &str, english: bool) -> Sights {
         let title = title.unwrap_or_default();
         let found = self.finder.find(title, text);
-        if found.is_empty() {
+        // Most texts have at most words that deny or drop something.
+        if !found.iter().any(|one| self.says_something(one)) {
             return Sights::default();
         }
         let layout = Layout::of(title, text);
@@ -194,6 +195,10 @@ impl Risks {
         let number = self.finder.add(query)?;
         self.patterns.push(pattern);
         Ok(number)
+    }
+
+    fn says_something(&self, found: &Found) -> bool {
+        self.patterns[found.query].as_ref().is_some_and(|pattern| pattern.meaning != Meaning::Negation)
     }
 
     fn code_names(&self, found: &[Found]) -> Vec<Stretch> {
