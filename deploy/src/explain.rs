@@ -158,3 +158,36 @@ fn words(sentiment: &Sentiment) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_told_with_their_words_and_a_code_name_is_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("names.txt");
+        std::fs::write(&file, "Quillmark\n").unwrap();
+        let mut risks = Risks::english();
+        risks.add_code_names(&file).unwrap();
+        let lexicon = Arc::new(Lexicon::english());
+        let knowledge = Knowledge::of(&Watchlist::default(), lexicon.clone(), Arc::new(risks)).unwrap();
+        let now = Timestamp::from_millis(0);
+        let text = "Quillmark was sued, is it true?".to_owned();
+        let command = ExplainCommand { text, title: None, lang: None, json: false };
+        let position = RawPosition { partition: 0, offset: 0 };
+        let enriched = judge(mention(&command, now), position, &knowledge, now);
+        let read = reading_of(&enriched, &knowledge);
+        let told = told(&enriched, &Watchlist::default(), &read, &lexicon);
+        for line in [
+            "risk       legal: “sued” at 14\n",
+            "risk       leak: a code name at 0 to 9\n",
+            "intent     none found\n",
+            "desks      communications, security\n",
+            "reach      unknown\n",
+        ] {
+            assert!(told.contains(line), "{told}");
+        }
+        assert!(!told.to_lowercase().contains("quillmark"), "{told}");
+    }
+}
