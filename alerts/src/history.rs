@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use earshot_common::definitions::{FILTER_PREFIX, Watchlist};
 use earshot_common::events::{
-    AlertEvent, History, Lane, Origin, RawPosition, SchemaVersion, Signal, SubjectSignal,
+    AlertEvent, History, Lane, Origin, RawPosition, ReachUnit, SchemaVersion, Signal, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
@@ -48,6 +48,7 @@ pub(crate) struct PastMention {
     story: Option<StoryKey>,
     pub(crate) event_time: Timestamp,
     reach: Option<u64>,
+    reach_unit: Option<ReachUnit>,
     /// Subjects and searches that count, each with its polarity.
     subjects: Box<[(u32, f32)]>,
     /// Filters that matched.
@@ -140,6 +141,7 @@ impl Names {
             story: signal.story,
             event_time: signal.event_time,
             reach: signal.reach,
+            reach_unit: signal.reach_unit,
             subjects: subjects.into_boxed_slice(),
             filters: filters.into_boxed_slice(),
             source: self.number(&signal.source),
@@ -165,7 +167,9 @@ impl Names {
             event_time: mention.event_time,
             subjects: mention.subjects.iter().map(subject).collect(),
             polarity: None,
+            risk: Vec::new(),
             reach: mention.reach,
+            reach_unit: mention.reach_unit,
             matched: mention.filters.iter().map(|id| self.name(*id).to_owned()).collect(),
             source: self.name(mention.source).to_owned(),
             raw: RawPosition { partition: 0, offset: 0 },
