@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use earshot_common::definitions::{FILTER_PREFIX, Watchlist};
 use earshot_common::events::{
-    AlertEvent, History, Lane, Origin, RawPosition, SchemaVersion, Signal, SubjectSignal,
+    AlertEvent, History, Lane, Origin, RawPosition, ReachUnit, SchemaVersion, Signal, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
@@ -41,12 +41,14 @@ pub struct Found {
 
 /// A signal without what repeats: millions of them are in memory at once.
 #[derive(Debug)]
-struct PastMention {
+pub(crate) struct PastMention {
     revision: i64,
+    origin: Origin,
     author: Option<AuthorKey>,
     story: Option<StoryKey>,
-    event_time: Timestamp,
+    pub(crate) event_time: Timestamp,
     reach: Option<u64>,
+    reach_unit: Option<ReachUnit>,
     /// Subjects and searches that count, each with its polarity.
     subjects: Box<[(u32, f32)]>,
     /// Filters that matched.
@@ -57,7 +59,7 @@ struct PastMention {
 
 /// Names by number.
 #[derive(Debug, Default)]
-struct Names {
+pub(crate) struct Names {
     numbers: HashMap<String, u32>,
     names: Vec<String>,
 }
@@ -77,23 +79,7 @@ impl Past {
         if known.is_some_and(|known| known.revision >= signal.revision) {
             return;
         }
-        let mut subjects = Vec::new();
-        for subject in signal.concerned() {
-            subjects.push((self.names.number(&subject.id), subject.polarity));
-        }
-        let filters = signal.matched.iter().filter(|id| id.starts_with(FILTER_PREFIX));
-        let filters: Vec<u32> = filters.map(|id| self.names.number(id)).collect();
-        let mention = PastMention {
-            revision: signal.revision,
-            author: signal.author,
-            story: signal.story,
-            event_time: signal.event_time,
-            reach: signal.reach,
-            subjects: subjects.into_boxed_slice(),
-            filters: filters.into_boxed_slice(),
-            source,
-            lexicon: self.names.number(&signal.lexicon),
-        };
+        let mention = self.names.compact(signal);
         self.mentions.insert(signal.mention, mention);
     }
 
@@ -106,7 +92,7 @@ impl Past {
         order.sort_unstable();
         let mut events = Vec::new();
         for (_, key) in order {
-            events.extend(state.past_mention(&self.signal(key)));
+            events.extend(state.past_mention(&self.names.signal(key, &self.mentions[&key])));
         }
         if let Some(end) = self.extents.values().map(|extent| whole_hours(extent).end).max() {
             events.extend(state.end_of_the_past(end));
@@ -137,11 +123,36 @@ impl Past {
         }
         spans
     }
+}
 
-    fn signal(&self, key: MentionKey) -> Signal {
-        let mention = &self.mentions[&key];
+impl Names {
+    /// What the fold over the past needs of a signal.
+    pub(crate) fn compact(&mut self, signal: &Signal) -> PastMention {
+        let mut subjects = Vec::new();
+        for subject in signal.concerned() {
+            subjects.push((self.number(&subject.id), subject.polarity));
+        }
+        let filters = signal.matched.iter().filter(|id| id.starts_with(FILTER_PREFIX));
+        let filters: Vec<u32> = filters.map(|id| self.number(id)).collect();
+        PastMention {
+            revision: signal.revision,
+            origin: signal.origin,
+            author: signal.author,
+            story: signal.story,
+            event_time: signal.event_time,
+            reach: signal.reach,
+            reach_unit: signal.reach_unit,
+            subjects: subjects.into_boxed_slice(),
+            filters: filters.into_boxed_slice(),
+            source: self.number(&signal.source),
+            lexicon: self.number(&signal.lexicon),
+        }
+    }
+
+    /// The signal again, as far as the fold over the past needs it.
+    pub(crate) fn signal(&self, key: MentionKey, mention: &PastMention) -> Signal {
         let subject = |(id, polarity): &(u32, f32)| SubjectSignal {
-            id: self.names.name(*id).to_owned(),
+            id: self.name(*id).to_owned(),
             polarity: *polarity,
             risk: Vec::new(),
             lane: Lane::Sure,
@@ -151,23 +162,23 @@ impl Past {
             mention: key,
             revision: mention.revision,
             author: mention.author,
-            origin: Origin::History,
+            origin: mention.origin,
             story: mention.story,
             event_time: mention.event_time,
             subjects: mention.subjects.iter().map(subject).collect(),
             polarity: None,
+            risk: Vec::new(),
             reach: mention.reach,
-            matched: mention.filters.iter().map(|id| self.names.name(*id).to_owned()).collect(),
-            source: self.names.name(mention.source).to_owned(),
+            reach_unit: mention.reach_unit,
+            matched: mention.filters.iter().map(|id| self.name(*id).to_owned()).collect(),
+            source: self.name(mention.source).to_owned(),
             raw: RawPosition { partition: 0, offset: 0 },
             raw_appended: None,
             watchlist: 0,
-            lexicon: self.names.name(mention.lexicon).to_owned(),
+            lexicon: self.name(mention.lexicon).to_owned(),
         }
     }
-}
 
-impl Names {
     fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
@@ -183,14 +194,16 @@ impl Names {
     }
 }
 
-fn whole_hours(extent: &Range<Timestamp>) -> Range<Timestamp> {
+/// A span widened to whole hours.
+pub(crate) fn whole_hours(extent: &Range<Timestamp>) -> Range<Timestamp> {
     const HOUR_MS: i64 = 3_600_000;
     let hours = |at: Timestamp| at.as_millis().div_euclid(HOUR_MS);
     Timestamp::from_millis(hours(extent.start) * HOUR_MS)
         ..Timestamp::from_millis((hours(extent.end) + 1) * HOUR_MS)
 }
 
-fn joined(mut spans: Vec<Range<Timestamp>>) -> Vec<Range<Timestamp>> {
+/// Spans in order, joined where they touch.
+pub(crate) fn joined(mut spans: Vec<Range<Timestamp>>) -> Vec<Range<Timestamp>> {
     spans.sort_by_key(|span| (span.start, span.end));
     let mut joined: Vec<Range<Timestamp>> = Vec::new();
     for span in spans {

@@ -2,17 +2,20 @@
 //! sender that tells people.
 //!
 //! [`State`] is the fold: pure, and all decisions are there. [`Past`] runs the same fold over what imports
-//! brought. [`start`] makes a service of them.
+//! brought. [`Backtest`] says what a rule would have done. [`start`] makes a service of them.
 
 mod delivery;
 mod fold;
 mod heartbeat;
 mod history;
+mod lease;
 mod metrics;
 mod operators;
 mod outside;
+mod proof;
 mod service;
 mod settings;
+mod snapshot;
 mod why;
 mod written;
 
@@ -20,6 +23,10 @@ pub use delivery::Undelivered;
 pub use fold::{HistoryDue, State};
 pub use history::{Found, Past};
 pub use operators::{ChannelTest, ReplayAnswer, ReplayRequest, RouteTest};
+pub use proof::{
+    Backtest, BacktestRequest, Check, Existing, Finding, Fired, Period, SourceGap, SubjectHistory,
+    Verification, VerifiedTransition,
+};
 pub use service::{DeliveryListing, start};
 pub use settings::{
     AddressSettings, AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check,

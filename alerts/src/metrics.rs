@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) deliveries: IntCounterVec,
     pub(crate) fallbacks: IntCounterVec,
     pub(crate) heartbeats: IntCounterVec,
+    pub(crate) snapshots: IntCounterVec,
+    pub(crate) active: IntGauge,
     undelivered: IntGauge,
     oldest_undelivered_seconds: Gauge,
     open: IntGaugeVec,
@@ -48,6 +50,14 @@ impl Metrics {
             Opts::new("earshot_heartbeats_total", "Signs of life to the outside address, by result"),
             &["result"],
         )?;
+        let snapshots = IntCounterVec::new(
+            Opts::new("earshot_alerts_snapshots_total", "Snapshots of the decisions, by result"),
+            &["result"],
+        )?;
+        let active = IntGauge::new(
+            "earshot_alerts_active",
+            "1 where this instance writes and sends, 0 where it stands by",
+        )?;
         let undelivered = IntGauge::new(
             "earshot_alerts_undelivered",
             "Messages that were decided and are not delivered yet",
@@ -66,6 +76,8 @@ impl Metrics {
         registry.register(Box::new(deliveries.clone()))?;
         registry.register(Box::new(fallbacks.clone()))?;
         registry.register(Box::new(heartbeats.clone()))?;
+        registry.register(Box::new(snapshots.clone()))?;
+        registry.register(Box::new(active.clone()))?;
         registry.register(Box::new(undelivered.clone()))?;
         registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
         registry.register(Box::new(open.clone()))?;
@@ -76,6 +88,8 @@ impl Metrics {
             deliveries,
             fallbacks,
             heartbeats,
+            snapshots,
+            active,
             undelivered,
             oldest_undelivered_seconds,
             open,

@@ -1,5 +1,8 @@
 //! The service: reads `signals`, folds it, writes `alerts`, and has people told.
 //!
+//! Every instance folds. The one that holds the lease is active: it writes and sends. The others keep what they decide
+//! until they see it in `alerts`, so that the one that takes over writes what its predecessor did not come to.
+//!
 //! One loop does all of it in turn, so that the order of writes is the order of decisions. A transition is stored
 //! before anything acts on it. What takes long (sending, the fold over the past) runs beside the loop and reports
 //! back to it.
@@ -35,9 +38,12 @@ use crate::delivery::{
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
+use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::operators::{self, Operators};
+use crate::proof::Proof;
 use crate::settings::{AlertsSettings, check};
+use crate::snapshot::{self, Folded, Mark, Snapshots};
 use crate::written::Written;
 
 /// Claims that have run out and waits that are over are looked for this often.
@@ -69,6 +75,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     };
     let sender = format!("alerts-{:016x}", rand::random::<u64>());
     let broker = context.broker.clone();
+    let proof = Proof::new(broker.clone(), watchlist.clone());
     let (standing, stands) = watch::channel(Standing::default());
     let operators = Operators {
         broker: broker.clone(),
@@ -77,7 +84,19 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         clock: context.clock.clone(),
     };
     let mut worker = Worker {
-        state: State::new(),
+        lease: Lease::join(&broker).await.context("join the instances of alerts")?,
+        active: false,
+        decided: Vec::new(),
+        alerts: broker.read_from_start(&ALERTS).await.context("read `alerts`")?,
+        alerts_next: 0,
+        signals_first: 0,
+        signals_begin: Timestamp::default(),
+        folded: Folded::default(),
+        at: None,
+        snapshots: Snapshots::open(context.settings.shared.data.join("alerts"))?,
+        saving: None,
+        saved: context.clock.now(),
+        saved_offset: None,
         written: Written::default(),
         ledger: Ledger::new(sender, limits),
         outbox: Arc::clone(&outbox),
@@ -91,7 +110,6 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         copies_checked: Timestamp::default(),
         unreadable: false,
         next: 0,
-        progress: None,
         watchlist,
         standing,
         settings,
@@ -114,7 +132,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
             .route("/api/decisions", get(decisions))
             .route("/api/deliveries", get(deliveries))
             .with_state((broker, stands))
-            .merge(operators::routes(operators)),
+            .merge(operators::routes(operators))
+            .merge(proof.routes()),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
     })
@@ -123,13 +142,17 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
 /// How far the decisions and the messages are.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
+    /// Whether this instance writes and sends, and no other.
+    active: bool,
     /// The offset of `signals` to fold next.
     next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
+    /// Whether anything was decided that is not written.
+    unwritten: bool,
     /// Alerts that are open.
     open: usize,
-    /// When enrichment last told its progress.
+    /// When enrichment last told its progress, where this instance is active: only then it gives signs of life.
     pub(crate) progress: Option<Timestamp>,
     /// Messages that nobody has taken.
     undelivered: Vec<Undelivered>,
@@ -143,18 +166,20 @@ pub struct DeliveryListing {
     pub undelivered: Vec<Undelivered>,
 }
 
-/// Whether all that the log held when the question came is decided, the past included.
+/// Whether all that the log held when the question came is decided and written, the past included.
 async fn decisions(
     axum::extract::State((broker, stands)): axum::extract::State<(Broker, watch::Receiver<Standing>)>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let (next, past_due, open) = {
+    let (active, next, open, is_done) = {
         let stands = stands.borrow();
-        (stands.next, stands.past_due, stands.open)
+        (stands.active, stands.next, stands.open, !stands.past_due && !stands.unwritten)
     };
-    let up_to_date = next >= end && !past_due;
-    Ok(Json(serde_json::json!({ "up_to_date": up_to_date, "next": next, "end": end, "open": open })))
+    let up_to_date = next >= end && is_done;
+    Ok(Json(serde_json::json!({
+        "up_to_date": up_to_date, "active": active, "next": next, "end": end, "open": open
+    })))
 }
 
 /// The messages that nobody has taken.
@@ -170,7 +195,28 @@ struct Worker {
     metrics: Metrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
     standing: watch::Sender<Standing>,
-    state: State,
+    lease: Lease,
+    /// Whether this instance writes and sends.
+    active: bool,
+    /// What was decided and is not in `alerts`.
+    decided: Vec<AlertEvent>,
+    alerts: Reader,
+    /// The offset of `alerts` to read next.
+    alerts_next: u64,
+    /// The oldest offset of `signals` at the start.
+    signals_first: u64,
+    /// When the log took the oldest record of `signals`.
+    signals_begin: Timestamp,
+    folded: Folded,
+    /// The record that was folded last.
+    at: Option<Mark>,
+    snapshots: Snapshots,
+    /// The snapshot that is being written.
+    saving: Option<JoinHandle<()>>,
+    /// When the last snapshot was begun.
+    saved: Timestamp,
+    /// The offset that the newest snapshot stands at.
+    saved_offset: Option<u64>,
     written: Written,
     ledger: Ledger,
     outbox: Arc<Outbox>,
@@ -192,8 +238,6 @@ struct Worker {
     unreadable: bool,
     /// The offset of `signals` to fold next.
     next: u64,
-    /// When enrichment last told its progress.
-    progress: Option<Timestamp>,
 }
 
 /// An attempt that has ended.
@@ -206,15 +250,33 @@ struct Attempt {
 }
 
 impl Worker {
-    /// Folds what the log holds and copies what the state lacks, so that the definitions stand in the log
-    /// before the first mention that a service of this process judges.
+    /// Learns what `alerts` holds and folds what `signals` does. Where nobody else can be writing, this instance becomes
+    /// active here: so the definitions stand in the log before the first mention that a service of this process judges.
     async fn catch_up(&mut self) -> anyhow::Result<Reader> {
-        let (mut signals, goal) = self.replay_alerts().await?;
-        while self.next < goal {
+        let bounds =
+            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
+        let bounds = *bounds.first().context("`signals` has no partition")?;
+        self.signals_first = bounds.first;
+        self.signals_begin = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
+        self.next = bounds.first;
+        if let Some((at, folded)) = self.newest_snapshot(bounds).await? {
+            tracing::info!(
+                offset = at.offset,
+                behind = bounds.next - at.offset - 1,
+                "a snapshot is taken up"
+            );
+            (self.next, self.saved_offset) = (at.offset + 1, Some(at.offset));
+            (self.at, self.folded) = (Some(at), folded);
+        }
+        self.learn_to_the_end().await.context("replay `alerts`")?;
+        let from = vec![Position { partition: bounds.partition, offset: self.next }];
+        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
+        let mut signals = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
+        while self.next < bounds.next {
             let records = signals.next(MAX_BATCH).await;
             self.read(records).await?;
         }
-        self.copy_definitions().await?;
+        self.look_at_lease().await?;
         Ok(signals)
     }
 
@@ -236,57 +298,77 @@ impl Worker {
                     self.definitions_due = true;
                 }
                 _ = ticks.tick() => {}
+                records = self.alerts.next(MAX_BATCH), if !self.active => self.follow_alerts(records).await?,
                 records = signals.next(MAX_BATCH) => self.read(records).await?,
             }
+            self.look_at_lease().await?;
             if !self.unreadable {
                 self.context.health.well("alerts", DEADLINE);
             }
             self.act().await?;
             let now = self.context.clock.now();
-            let undelivered = self.ledger.listing(now);
+            let undelivered = if self.active { self.ledger.listing(now) } else { Vec::new() };
             self.metrics.show_undelivered(&undelivered, now);
             self.standing.send_replace(Standing {
+                active: self.active,
                 next: self.next,
-                past_due: self.state.awaits_history() || self.past.is_some(),
-                open: self.state.open_severities().count(),
-                progress: self.progress,
+                past_due: self.folded.state.awaits_history() || self.past.is_some(),
+                unwritten: !self.decided.is_empty(),
+                open: self.folded.state.open_severities().count(),
+                progress: self.folded.progress.filter(|_| self.active),
                 undelivered,
             });
         }
         self.finish_attempts().await
     }
 
-    /// Learns what was written before, and answers a reader at the start of `signals` and where they end.
-    async fn replay_alerts(&mut self) -> anyhow::Result<(Reader, u64)> {
-        let bounds =
-            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
-        let bounds = *bounds.first().context("`signals` has no partition")?;
-        let beginning = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
-        let (written, ledger, standing) = (&mut self.written, &mut self.ledger, &mut self.standing_alerts);
-        let (mut newer, mut of_another_log) = (None, 0);
-        let take = |record: Record| match decode::<AlertEvent>(&record.value) {
-            // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
-            // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
-            // and nobody is told again.
-            Ok(event)
-                if !event.historic && (event.signals.offset < bounds.first || event.decided < beginning) =>
-            {
-                of_another_log += usize::from(event.signals.offset >= bounds.first);
+    /// Becomes active when the lease is ours, and stands by when it no longer is.
+    async fn look_at_lease(&mut self) -> anyhow::Result<()> {
+        match (self.active, self.lease.is_held()) {
+            (false, true) => self.take_over().await,
+            (true, false) => {
+                self.stand_by();
+                Ok(())
             }
-            Ok(event) => {
-                written.is_new(&event);
-                ledger.expect(&event);
-                standing.take(&event);
+            _ => Ok(()),
+        }
+    }
+
+    /// Learns what the one before has written, writes what it did not come to, and goes on from there.
+    async fn take_over(&mut self) -> anyhow::Result<()> {
+        match self.learn_to_the_end().await {
+            Ok(()) => {}
+            Err(error @ ReadError::Unavailable { .. }) => {
+                tracing::warn!(%error, "`alerts` cannot be read, so nothing is written yet; trying again");
+                return Ok(());
             }
-            // What is not known to be written would be written again.
-            Err(error) if error.newer_version => newer = Some(ReadError::newer_version(&ALERTS, &record)),
-            Err(error) => {
-                tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
-            }
-        };
-        self.context.broker.replay(&ALERTS, take).await.context("replay `alerts`")?;
-        if let Some(newer) = newer {
-            return Err(newer.into());
+            Err(error) => return Err(error).context("read `alerts`"),
+        }
+        tracing::info!(
+            offset = self.next,
+            unwritten = self.decided.len(),
+            "this instance is active from here on"
+        );
+        self.active = true;
+        self.metrics.active.set(1);
+        self.write_decided().await?;
+        self.copy_definitions().await
+    }
+
+    fn stand_by(&mut self) {
+        tracing::warn!("another instance may be active by now: this one stands by");
+        self.active = false;
+        self.metrics.active.set(0);
+    }
+
+    /// Reads `alerts` to where it ends now.
+    async fn learn_to_the_end(&mut self) -> Result<(), ReadError> {
+        let bounds = self.context.broker.bounds(&ALERTS, None).await?;
+        let end = bounds.first().map_or(0, |bounds| bounds.next);
+        let mut of_another_log = 0;
+        while self.alerts_next < end {
+            let records = self.alerts.next(MAX_BATCH).await?;
+            of_another_log += self.learn(&records)?;
         }
         if of_another_log > 0 {
             tracing::warn!(
@@ -295,11 +377,127 @@ impl Worker {
                  anew, and alerts that are open stay as they are"
             );
         }
-        self.next = bounds.first;
-        let from = vec![Position { partition: 0, offset: bounds.first }];
-        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
-        let reader = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
-        Ok((reader, bounds.next))
+        Ok(())
+    }
+
+    /// Takes in what the active instance wrote.
+    async fn follow_alerts(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
+        match records {
+            Ok(records) => drop(self.learn(&records)?),
+            Err(error @ ReadError::Unavailable { .. }) => {
+                tracing::warn!(%error, "`alerts` cannot be read; trying again");
+                tokio::time::sleep(TICK).await;
+            }
+            Err(error) => return Err(error).context("read `alerts`"),
+        }
+        self.decided.retain(|event| self.written.lacks(event));
+        Ok(())
+    }
+
+    /// Learns what was written. Answers how many transitions were decided from another `signals`.
+    fn learn(&mut self, records: &[Record]) -> Result<usize, ReadError> {
+        let mut of_another_log = 0;
+        for record in records {
+            self.alerts_next = record.offset + 1;
+            self.folded.alerts_end = self.folded.alerts_end.max(self.alerts_next);
+            match decode::<AlertEvent>(&record.value) {
+                // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
+                // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
+                // and nobody is told again.
+                Ok(event)
+                    if !event.historic
+                        && (event.signals.offset < self.signals_first
+                            || event.decided < self.signals_begin) =>
+                {
+                    of_another_log += usize::from(event.signals.offset >= self.signals_first);
+                }
+                Ok(event) if self.written.lacks(&event) => {
+                    self.written.take(&event);
+                    self.expect(&event);
+                }
+                Ok(_) => {}
+                // What is not known to be written would be written again.
+                Err(error) if error.newer_version => return Err(ReadError::newer_version(&ALERTS, record)),
+                Err(error) => {
+                    tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
+                }
+            }
+        }
+        Ok(of_another_log)
+    }
+
+    /// Expects the messages of a transition to be sent, and knows of each what was written of it already, and of those
+    /// that took its place.
+    fn expect(&mut self, event: &AlertEvent) {
+        if self.standing_alerts.take(event) {
+            self.refreshed = Timestamp::default();
+        }
+        self.ledger.expect(event);
+        for notification in &event.notify {
+            for notification in std::iter::once(notification).chain(&notification.fallback) {
+                for (appended, delivery) in self.folded.told.of(&notification.key) {
+                    self.ledger.take(*appended, delivery);
+                }
+            }
+        }
+    }
+
+    /// The newest snapshot that is sound and of this log. The record that it stands at must be there: a log that was
+    /// made anew, brought back from a backup or cut by retention has another.
+    async fn newest_snapshot(&mut self, bounds: Bounds) -> anyhow::Result<Option<(Mark, Folded)>> {
+        let alerts = self.context.broker.bounds(&ALERTS, None).await.context("find the end of `alerts`")?;
+        let alerts_end = alerts.first().map_or(0, |bounds| bounds.next);
+        for (path, at) in self.snapshots.marks()? {
+            let position = Position { partition: bounds.partition, offset: at.offset };
+            let is_there = (bounds.first..bounds.next).contains(&at.offset);
+            let known = match is_there {
+                true => self.context.broker.first_from(&SIGNALS, position).await.context("read `signals`")?,
+                false => None,
+            };
+            if known.is_none_or(|record| Mark::of(&record) != at) {
+                let error =
+                    anyhow::anyhow!("`signals` does not hold the record {} that it stands at", at.offset);
+                snapshot::ignored(&path, &error);
+                continue;
+            }
+            let from = path.clone();
+            let reading = tokio::task::spawn_blocking(move || snapshot::read(&from));
+            match reading.await.context("reading a snapshot panicked")? {
+                Some(folded) if folded.alerts_end <= alerts_end => return Ok(Some((at, folded))),
+                Some(_) => {
+                    let error = anyhow::anyhow!("`alerts` has lost records since, so all is decided again");
+                    snapshot::ignored(&path, &error);
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a snapshot written beside the loop, unless one is being written or nothing new was folded. All that was
+    /// decided before it is in `alerts`: what is not would be lost with the records that it stands for.
+    fn save(&mut self, now: Timestamp) {
+        let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        let is_new = |at: &Mark| self.saved_offset != Some(at.offset);
+        let Some(at) = self.at.clone().filter(|at| !is_saving && self.decided.is_empty() && is_new(at))
+        else {
+            return;
+        };
+        (self.saved, self.saved_offset) = (now, Some(at.offset));
+        let (snapshots, folded, saved) =
+            (self.snapshots.clone(), self.folded.clone(), self.metrics.snapshots.clone());
+        self.saving = Some(tokio::task::spawn_blocking(move || {
+            let written = snapshots.write(&at, folded);
+            let result = if written.is_ok() { "written" } else { "failed" };
+            saved.with_label_values(&[result]).inc();
+            match written {
+                Ok(bytes) => tracing::info!(offset = at.offset, bytes, "a snapshot is written"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "a snapshot could not be written; a start takes longer meanwhile");
+                }
+            }
+        }));
     }
 
     async fn read(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
@@ -326,11 +524,14 @@ impl Worker {
             match decode::<SignalRecord>(&record.value) {
                 Ok(signal) => {
                     match &signal {
-                        SignalRecord::Delivery(delivery) => self.ledger.take(record.appended, delivery),
-                        SignalRecord::Progress(_) => self.progress = Some(record.appended),
+                        SignalRecord::Delivery(delivery) => {
+                            self.ledger.take(record.appended, delivery);
+                            self.folded.told.take(record.appended, delivery);
+                        }
+                        SignalRecord::Progress(_) => self.folded.progress = Some(record.appended),
                         _ => {}
                     }
-                    events.extend(self.state.apply(record.offset, record.appended, &signal));
+                    events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
                 }
                 // Passing over what a newer Earshot says would make other decisions than it makes.
                 Err(error) if error.newer_version => {
@@ -351,27 +552,42 @@ impl Worker {
         if let Some(last) = records.last() {
             let next = Position { partition: 0, offset: last.offset + 1 };
             self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
+            self.at = Some(Mark::of(last));
         }
         self.write(events).await?;
-        self.metrics.show_open(&self.state);
+        self.metrics.show_open(&self.folded.state);
         Ok(())
     }
 
-    /// Stores the transitions that are new, then expects their messages to be sent.
+    /// Keeps what was decided and is new, and writes it where this instance is active.
     async fn write(&mut self, events: Vec<AlertEvent>) -> anyhow::Result<()> {
-        let mut events = events;
-        events.retain(|event| self.written.is_new(event));
+        self.decided.extend(events);
+        if self.active {
+            return self.write_decided().await;
+        }
+        self.decided.retain(|event| self.written.lacks(event));
+        Ok(())
+    }
+
+    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, they
+    /// are kept.
+    async fn write_decided(&mut self) -> anyhow::Result<()> {
+        let mut events = std::mem::take(&mut self.decided);
+        events.retain(|event| self.written.lacks(event));
         let records =
             events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
-        self.append(&ALERTS, records).await?;
+        if !self.append(&ALERTS, records).await? {
+            self.decided = events;
+            self.stand_by();
+            return Ok(());
+        }
         if !events.is_empty() {
             fail_point::passed("alerted");
         }
+        self.folded.alerts_end += events.len() as u64;
         for event in &events {
-            self.ledger.expect(event);
-            if self.standing_alerts.take(event) {
-                self.refreshed = Timestamp::default();
-            }
+            self.written.take(event);
+            self.expect(event);
             self.report(event);
         }
         Ok(())
@@ -407,13 +623,20 @@ impl Worker {
         for fault in check(&self.settings, &published) {
             tracing::warn!("{fault}; its messages fail");
         }
-        let missing = missing(&published, &self.state, now);
+        let missing = missing(&published, &self.folded.state, now);
         self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await
     }
 
     /// What is to be done once all is folded that was read: copy definitions, send, look into the past.
     async fn act(&mut self) -> anyhow::Result<()> {
         let now = self.context.clock.now();
+        let interval_ms = i64::from(self.settings.snapshot_interval_s) * 1_000;
+        if self.saved.plus_millis(interval_ms) <= now {
+            self.save(now);
+        }
+        if !self.active {
+            return Ok(());
+        }
         if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
             self.copy_definitions().await?;
         }
@@ -426,7 +649,7 @@ impl Worker {
         for job in self.ledger.jobs(room, now) {
             let (keys, channel) = (job.keys(), job.to.name());
             let decided = job.parts.iter().map(|part| part.event.decided).min().unwrap_or(now);
-            let mut message = self.outbox.compose(job, self.state.watchlist());
+            let mut message = self.outbox.compose(job, self.folded.state.watchlist());
             let outbox = Arc::clone(&self.outbox);
             self.attempts.spawn(async move {
                 let result = outbox.send(&mut message).await;
@@ -435,9 +658,10 @@ impl Worker {
         }
         self.refresh_alertmanagers(now);
         if self.past.is_none()
-            && let Some(due) = self.state.history_due().filter(|due| self.past_done != Some(due.offset))
+            && let Some(due) =
+                self.folded.state.history_due().filter(|due| self.past_done != Some(due.offset))
         {
-            let (broker, watchlist) = (self.context.broker.clone(), self.state.watchlist().clone());
+            let (broker, watchlist) = (self.context.broker.clone(), self.folded.state.watchlist().clone());
             tracing::info!(imports = ?due.imports, "folding the past");
             self.past = Some(tokio::spawn(fold_past(broker, watchlist, due)));
         }
@@ -454,7 +678,7 @@ impl Worker {
         }
         self.refreshed = now;
         for (name, alerts) in self.standing_alerts.due(now) {
-            let alerts = self.outbox.refresh(&name, alerts, self.state.watchlist(), now);
+            let alerts = self.outbox.refresh(&name, alerts, self.folded.state.watchlist(), now);
             let outbox = Arc::clone(&self.outbox);
             self.refreshes.spawn(async move {
                 if let Err(error) = outbox.post(&name, &alerts).await {
@@ -510,7 +734,7 @@ impl Worker {
                 return Ok(());
             }
         };
-        if self.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
+        if !self.active || self.folded.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
             return Ok(());
         }
         tracing::info!(transitions = found.events.len(), "the past is folded");
@@ -520,7 +744,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets the attempts under way end, and writes what became of them: what is cut short is sent again.
+    /// Lets the attempts under way end, and writes what became of them: what is cut short is sent again. The next
+    /// start goes on from a snapshot of here.
     async fn finish_attempts(mut self) -> anyhow::Result<()> {
         let rest = async {
             while let Some(attempt) = self.attempts.join_next().await {
@@ -528,18 +753,34 @@ impl Worker {
             }
             anyhow::Ok(())
         };
-        tokio::time::timeout(LAST_ATTEMPTS, rest).await.unwrap_or(Ok(()))
+        tokio::time::timeout(LAST_ATTEMPTS, rest).await.unwrap_or(Ok(()))?;
+        if let Some(saving) = self.saving.take() {
+            saving.await.context("writing a snapshot panicked")?;
+        }
+        self.save(self.context.clock.now());
+        if let Some(saving) = self.saving.take() {
+            saving.await.context("writing a snapshot panicked")?;
+        }
+        self.lease.release().await;
+        Ok(())
     }
 
-    async fn append_signals(&self, records: impl IntoIterator<Item = SignalRecord>) -> anyhow::Result<()> {
+    async fn append_signals(
+        &mut self,
+        records: impl IntoIterator<Item = SignalRecord>,
+    ) -> anyhow::Result<()> {
         let records = records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
-        self.append(&SIGNALS, records).await
+        self.append(&SIGNALS, records).await.map(drop)
     }
 
-    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait.
-    async fn append(&self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<()> {
+    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait. Transitions are
+    /// the active instance's to write: answers whether all was stored.
+    async fn append(&mut self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<bool> {
         let mut wait = FIRST_RETRY;
         for batch in records.chunks(MAX_BATCH) {
+            if *topic == ALERTS && !self.lease.is_held() {
+                return Ok(false);
+            }
             while let Err(error) = self.context.broker.append_durably(topic, batch.to_vec()).await {
                 let AppendError::Unavailable { .. } = &error else { return Err(error.into()) };
                 self.context.health.trouble("alerts", error.to_string());
@@ -548,9 +789,12 @@ impl Worker {
                     () = self.context.stop.cancelled() => return Err(error).context("stopped while waiting"),
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
                 }
+                if *topic == ALERTS && !self.lease.is_held() {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

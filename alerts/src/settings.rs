@@ -40,6 +40,8 @@ pub struct AlertsSettings {
     pub retry_for_s: u32,
     /// The same for a message whose route has a fallback, which is told then.
     pub fallback_after_s: u32,
+    /// Seconds from one snapshot of the decisions to the next: a start folds what came since the last one.
+    pub snapshot_interval_s: u32,
 }
 
 impl Default for AlertsSettings {
@@ -58,6 +60,7 @@ impl Default for AlertsSettings {
             claim_timeout_s: 60,
             retry_for_s: 900,
             fallback_after_s: 120,
+            snapshot_interval_s: 600,
         }
     }
 }

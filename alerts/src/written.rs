@@ -31,38 +31,44 @@ struct Historic {
 }
 
 impl Written {
-    /// Takes a transition in. Answers whether it is not written yet.
-    pub(crate) fn is_new(&mut self, event: &AlertEvent) -> bool {
-        if !event.historic {
-            return self.is_new_live(event.signals, event.decided);
+    /// Whether a transition is not written yet.
+    pub(crate) fn lacks(&self, event: &AlertEvent) -> bool {
+        if event.historic {
+            let known = self.historic.get(&event.alert);
+            return known.is_none_or(|known| !known.resolved && known.sequence < event.sequence);
         }
-        let known = self.historic.get(&event.alert);
-        let new = known.is_none_or(|known| !known.resolved && known.sequence < event.sequence);
-        if new {
-            let resolved = event.transition == Transition::Resolved;
-            self.historic.insert(event.alert, Historic { sequence: event.sequence, resolved });
-        }
-        new
+        // Decided later and yet less far: `signals` was made anew, and its offsets with it.
+        self.last_live.is_none_or(|last| last.signals < event.signals || last.decided < event.decided)
     }
 
-    fn is_new_live(&mut self, signals: CausedBy, decided: Timestamp) -> bool {
-        let Some(last) = self.last_live else {
-            self.last_live = Some(Last { signals, decided });
-            return true;
-        };
-        // Decided later and yet less far: `signals` was made anew, and its offsets with it. Where its clock was
-        // set back the latest time stands.
-        let new = last.signals < signals || last.decided < decided;
-        if new {
-            self.last_live = Some(Last { signals, decided: last.decided.max(decided) });
+    /// Takes a transition in, unless it is written already.
+    pub(crate) fn take(&mut self, event: &AlertEvent) {
+        if !self.lacks(event) {
+            return;
         }
-        new
+        if event.historic {
+            let resolved = event.transition == Transition::Resolved;
+            self.historic.insert(event.alert, Historic { sequence: event.sequence, resolved });
+            return;
+        }
+        // Where the log's clock was set back the latest time stands.
+        let decided = self.last_live.map_or(event.decided, |last| last.decided.max(event.decided));
+        self.last_live = Some(Last { signals: event.signals, decided });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Written {
+        /// Takes a transition in and says whether it was new.
+        fn is_new(&mut self, event: &AlertEvent) -> bool {
+            let new = self.lacks(event);
+            self.take(event);
+            new
+        }
+    }
 
     fn event(alert: &str, sequence: u32, offset: u64, transition: &str, historic: bool) -> AlertEvent {
         let json = format!(

@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use earshot_alerts::{DeliveryListing, Undelivered};
+use earshot_alerts::{Backtest, BacktestRequest, DeliveryListing, Undelivered, Verification};
 use earshot_common::broker::{NewRecord, Reader};
-use earshot_common::definitions::{Watchlist, difference, parse_file};
+use earshot_common::definitions::{Definition, Watchlist, difference, parse_file};
 use earshot_common::events::{
     AlertEvent, Delivery, DeliveryState, Lane, Origin, PartitionProgress, Progress, RawPosition,
     SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, decode,
@@ -111,7 +111,9 @@ async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
             lane: Lane::Sure,
         }],
         polarity: None,
+        risk: Vec::new(),
         reach: Some(9_000),
+        reach_unit: None,
         matched: Vec::new(),
         source: "file".to_owned(),
         raw: RawPosition { partition: 0, offset: raw_offset },
@@ -231,6 +233,105 @@ async fn an_alert_is_written_once_and_told_once_over_restarts() {
     assert_eq!(all(&context, &ALERTS, alert).await.len(), 2);
     assert_eq!(all(&context, &SIGNALS, delivery).await.len(), 4);
     assert_eq!(all(&context, &SIGNALS, definition).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_rule_is_tested_on_history_while_the_service_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await.remove(0);
+
+    let asked = |definitions: Vec<Definition>| {
+        let since = "2026-01-05T00:00:00Z".parse().unwrap();
+        let request = BacktestRequest { rule: "strong".to_owned(), definitions, since };
+        reqwest::Client::new().post(format!("http://{}/api/backtests", running.address)).json(&request).send()
+    };
+    let found: Backtest = asked(Vec::new()).await.unwrap().json().await.unwrap();
+    assert_eq!(found.fired.len(), 1, "{found:?}");
+    assert_eq!((found.fired[0].alert, found.fired[0].opened), (Some(opened.alert), opened.opened));
+    // The same rule for a reach that the mention does not have.
+    let harder =
+        parse_file("f", &WATCHED.replace("reach_at_least = 1000", "reach_at_least = 10000")).unwrap();
+    let found: Backtest = asked(harder).await.unwrap().json().await.unwrap();
+    assert_eq!((found.fired.len(), found.not_fired[0].alert), (0, opened.alert), "{found:?}");
+    running.stop().await;
+}
+
+/// Records of `signals` that a service has folded since its start.
+fn folded(running: &Running) -> usize {
+    let metrics = earshot_common::telemetry::render(&running.context.registry).unwrap();
+    let line = metrics.lines().find_map(|line| line.strip_prefix("earshot_alerts_signals_total "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_start_goes_on_from_a_snapshot_of_its_own_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let mut signals = context.broker.read_from_start(&SIGNALS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let done =
+        |told: &[Delivery]| told.iter().filter(|told| told.state != DeliveryState::Sending).count() == 2;
+    read_until(&mut signals, delivery, done).await;
+    running.stop().await;
+    let before = all(&context, &SIGNALS, |value| Some(value.to_vec())).await.len();
+    assert!(before >= 8, "definitions, a signal, claims and results: {before}");
+
+    let running = Running::start(&context).await;
+    assert!(folded(&running) < before, "the snapshot has the most of it");
+    signal(&context, 1, Origin::Live).await;
+    let found = read_until(&mut alerts, alert, |alerts| alerts.len() == 2).await;
+    assert_eq!((found[1].alert, found[1].sequence), (found[0].alert, 2), "the open alert was in it");
+    running.stop().await;
+    let told = all(&context, &SIGNALS, delivery).await;
+    assert_eq!(told.len(), 4, "each message was claimed and ended once: {told:?}");
+
+    // The snapshots beside another log, which has another record at their place or none.
+    let other_folder = tempfile::tempdir().unwrap();
+    let other = log(&other_folder).await;
+    let snapshots = other_folder.path().join("data/alerts");
+    std::fs::create_dir_all(&snapshots).unwrap();
+    for file in std::fs::read_dir(folder.path().join("data/alerts")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), snapshots.join(file.file_name())).unwrap();
+    }
+    for raw_offset in 0..20 {
+        signal(&other, raw_offset, Origin::History).await;
+    }
+    let running = Running::start(&other).await;
+    assert_eq!(folded(&running), 20, "all of it from the start");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_verifies_and_a_forged_transition_of_it_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    let opened = read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await.remove(0);
+    let asked = |id: &str| reqwest::get(format!("http://{}/api/alerts/{id}/verify", running.address));
+    let id = opened.alert.to_string();
+    let verified: Verification = asked(&id).await.unwrap().json().await.unwrap();
+    assert!(!verified.differs() && verified.transitions.len() == 1, "{verified:?}");
+    let checks = [&verified.transitions[0].arithmetic, &verified.transitions[0].evidence].map(Vec::len);
+    assert_eq!(checks, [5, 3], "{verified:?}");
+
+    let mut forged = opened.clone();
+    forged.sequence = 2;
+    forged.evidence = vec![MentionKey::of("nobody said this")];
+    append(&context, &ALERTS, NewRecord::keyed(id.clone(), encode(&forged))).await;
+    let verified: Verification = asked(&id).await.unwrap().json().await.unwrap();
+    assert!(verified.differs(), "{verified:?}");
+    assert_eq!(asked("00ff").await.unwrap().status(), 404);
+    assert_eq!(asked("harbor").await.unwrap().status(), 400);
+    running.stop().await;
 }
 
 #[tokio::test]

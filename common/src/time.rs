@@ -17,7 +17,8 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// From milliseconds since 1970-01-01 UTC, kept within the years that RFC 3339 can write.
     pub fn from_millis(millis: i64) -> Self {
-        let limits = jiff::Timestamp::MIN.as_millisecond()..=jiff::Timestamp::MAX.as_millisecond();
+        // Whole seconds: jiff takes no milliseconds of its last one.
+        let limits = jiff::Timestamp::MIN.as_second() * 1_000..=jiff::Timestamp::MAX.as_second() * 1_000;
         Self(millis.clamp(*limits.start(), *limits.end()))
     }
 
@@ -110,6 +111,14 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_and_the_last_instant_can_be_written_and_read() {
+        for millis in [i64::MIN, i64::MAX] {
+            let instant = Timestamp::from_millis(millis);
+            assert_eq!(instant.to_string().parse::<Timestamp>().unwrap(), instant);
+        }
+    }
 
     #[test]
     fn written_with_exactly_three_decimals() {

@@ -6,6 +6,7 @@
 //! What a service does belongs to its crate.
 
 mod alerts;
+mod backtest;
 mod backup;
 mod client;
 mod dead_letters;
@@ -77,11 +78,13 @@ enum Command {
     /// List, show and drive again the messages that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Try out a route, say why somebody was or was not told, send messages again
-    #[command(subcommand)]
-    Alerts(alerts::AlertsCommand),
     /// Say what the judge makes of a text, about whom, and why
     Explain(explain::ExplainCommand),
+    /// Say when a rule would have fired, in force or changed, and with what
+    Backtest(backtest::BacktestCommand),
+    /// Try out a route, say why somebody was or was not told, send messages again, verify an alert
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// Judge labelled texts, to measure how well the judge does
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -138,6 +141,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
         Command::Alerts(command) => return alerts::alerts(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
+        Command::Backtest(command) => backtest::backtest(command, &line.settings).await,
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),
         Command::Status(command) => return status::status(command, &line.settings).await,

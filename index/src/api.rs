@@ -12,7 +12,9 @@ use axum::{Json, Router};
 use earshot_common::broker::Broker;
 use earshot_common::definitions::Definition;
 use earshot_common::erasures::Erased;
-use earshot_common::events::{AlertEvent, Author, Enriched, EntityTag, Sentiment, SourceRef, Transition};
+use earshot_common::events::{
+    AlertEvent, Author, Enriched, EntityTag, Evidence, ReachUnit, Sentiment, SourceRef, Transition,
+};
 use earshot_common::http::Refusal;
 use earshot_common::keys::{MentionKey, Secret};
 use earshot_common::query::Query as Search;
@@ -120,6 +122,12 @@ pub(crate) struct Hit {
     entities: Vec<EntityTag>,
     sentiment: Sentiment,
     reach: Option<u64>,
+    reach_unit: Option<ReachUnit>,
+    outlet: Option<String>,
+    risk: Vec<String>,
+    intent: Vec<String>,
+    desks: Vec<String>,
+    evidence: Vec<Evidence>,
     highlights: Vec<Highlight>,
 }
 
@@ -127,6 +135,7 @@ impl Hit {
     pub(crate) fn of(enriched: Enriched, query: &Search) -> Self {
         let highlights = highlights(query, enriched.mention.title.as_deref(), &enriched.mention.text);
         let event_time = enriched.mention.event_time();
+        let reach_unit = enriched.audience().map(|(_, unit)| unit);
         let mention = enriched.mention;
         Self {
             id: mention.id,
@@ -141,6 +150,12 @@ impl Hit {
             entities: enriched.entities,
             sentiment: enriched.sentiment,
             reach: enriched.reach,
+            reach_unit,
+            outlet: enriched.outlet,
+            risk: enriched.risk,
+            intent: enriched.intent,
+            desks: enriched.desks,
+            evidence: enriched.evidence,
             highlights,
         }
     }

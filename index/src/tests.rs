@@ -345,6 +345,8 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             seasonality: Seasonality::HourOfWeek,
             little_data: false,
             threshold: 30,
+            variation: None,
+            asked: None,
         }),
         evidence: vec![MentionKey::of("gone"), MentionKey::of(evidence)],
         silent_sources: Vec::new(),

@@ -1,13 +1,15 @@
 //! What must hold in the log when all is done, computed from the input and from an undisturbed fold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
-use earshot_alerts::{HistoryDue, Past, State};
+use earshot_alerts::{Finding, HistoryDue, Past, State, Verification};
 use earshot_common::broker::{Broker, Record};
 use earshot_common::events::{AlertEvent, Channel, SignalRecord, decode, encode};
 use earshot_common::topics::{ALERTS, SIGNALS};
 use serde_json::{Value, json};
+
+use crate::watch::Watch;
 
 /// What an undisturbed fold of `signals` decides.
 #[derive(Debug, Default)]
@@ -122,6 +124,21 @@ pub fn numbered_and_single(written: &[AlertEvent]) -> anyhow::Result<()> {
             let key = (event.rule.as_str(), event.subject.as_str());
             let alert = single.entry(key).or_insert_with(|| event.alert.to_string());
             ensure!(*alert == event.alert.to_string(), "{key:?} has the alerts {alert} and {}", event.alert);
+        }
+    }
+    Ok(())
+}
+
+/// The running system verifies each of these alerts, and every number could be found again.
+pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> anyhow::Result<()> {
+    let ids: BTreeSet<String> = written.iter().map(|event| event.alert.to_string()).collect();
+    for id in ids {
+        let answer = alerts.until(&format!("/api/alerts/{id}/verify"), |_| true).await?;
+        let verified: Verification = serde_json::from_value(answer).context("read a verification")?;
+        for transition in &verified.transitions {
+            let checks = transition.arithmetic.iter().chain(&transition.evidence);
+            let fault = checks.into_iter().find(|check| !matches!(check.found, Finding::Agrees(_)));
+            ensure!(fault.is_none(), "{id}, transition {}: {fault:?}", transition.sequence);
         }
     }
     Ok(())

@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, DecidedWith, EachArithmetic, Measure,
-    Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition,
+    AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
+    Measure, Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
 use super::watch::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cause {
     /// Its offset.
     pub(crate) offset: u64,
@@ -26,7 +27,7 @@ pub(crate) struct Cause {
 }
 
 /// An alert that is not over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenAlert {
     pub(crate) key: AlertKey,
     /// Of the last transition.
@@ -44,7 +45,7 @@ pub(crate) struct OpenAlert {
 }
 
 /// What an open alert remembers to know when it rises and when it is over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Course {
     /// Of a count rule.
     Count {
@@ -265,6 +266,12 @@ pub(crate) fn count_arithmetic(
         seasonality: baseline.map_or(Seasonality::None, |baseline| baseline.seasonality),
         little_data: baseline.is_none(),
         threshold: threshold.count.unwrap_or_default(),
+        variation: baseline.map(|baseline| baseline.variation),
+        asked: Some(CountAsked {
+            probability_below: condition.probability_below,
+            authors_at_least: condition.authors_at_least,
+            little_data_at_least: condition.little_data_at_least,
+        }),
     }
 }
 
@@ -279,6 +286,7 @@ pub(crate) fn each_arithmetic(
         polarity: subject.polarity,
         polarity_at_most: condition.sentiment_at_most,
         reach: signal.reach,
+        reach_unit: signal.reach_unit,
         reach_at_least: condition.reach_at_least,
         matched,
     }

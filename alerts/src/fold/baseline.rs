@@ -8,10 +8,11 @@
 //! the like buckets, they are how things are now.
 
 use earshot_common::definitions::Window;
-use earshot_common::events::Seasonality;
+use earshot_common::events::{CountArithmetic, Seasonality, Variation};
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::model::{Expectation, Prior, Sums, expect};
+use super::model::{Expectation, Prior, Sums, expect, variation};
 
 /// Enough of the same hour of the week.
 const LIKE_HOURS_OF_WEEK: usize = 3;
@@ -29,7 +30,7 @@ const DAY_PRIOR: Prior = Prior { dispersion: 0.015, days: 5.0, buckets_a_day: 1.
 const HOUR_PRIOR: Prior = Prior { dispersion: 0.15, days: 5.0, buckets_a_day: 24.0 };
 
 /// An observed bucket before the one in question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PastBucket {
     /// Its first instant.
     pub(crate) start: Timestamp,
@@ -42,7 +43,7 @@ pub(crate) struct PastBucket {
 }
 
 /// What is to be expected, and from what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Baseline {
     /// Mean and dispersion.
     pub(crate) expectation: Expectation,
@@ -50,14 +51,16 @@ pub(crate) struct Baseline {
     pub(crate) seasonality: Seasonality,
     /// Their counts, oldest first.
     pub(crate) counts: Vec<u32>,
+    /// How the counts of all groups varied.
+    pub(crate) variation: Variation,
 }
 
 /// The baseline of a bucket with this slot, from the observed ones before it, oldest first. `None` is too
 /// little data.
 pub(crate) fn baseline(window: Window, slot: u8, past: &[PastBucket]) -> Option<Baseline> {
-    let (seasonality, prior) = match window {
-        Window::Hour => (hour_seasonality(slot, past)?, &HOUR_PRIOR),
-        Window::Day => (day_seasonality(slot, past)?, &DAY_PRIOR),
+    let seasonality = match window {
+        Window::Hour => hour_seasonality(slot, past)?,
+        Window::Day => day_seasonality(slot, past)?,
     };
     let own_group = group(seasonality, slot);
     let like = || past.iter().filter(|bucket| group(seasonality, bucket.slot) == own_group);
@@ -69,11 +72,31 @@ pub(crate) fn baseline(window: Window, slot: u8, past: &[PastBucket]) -> Option<
     for bucket in past.iter().filter(counts_in) {
         groups[group(seasonality, bucket.slot)].add(bucket.count);
     }
+    let variation = variation(&groups);
     Some(Baseline {
-        expectation: expect(&groups[own_group], &groups, prior),
+        expectation: expect(&groups[own_group], &variation, prior(window)),
         seasonality,
         counts: like().filter(counts_in).map(|bucket| bucket.count).collect(),
+        variation,
     })
+}
+
+/// The expectation of a window again, from what its alert carries alone. `None` where the record has too little
+/// data for a model, or is of a version that did not carry how the counts varied.
+pub(crate) fn expectation_again(window: Window, arithmetic: &CountArithmetic) -> Option<Expectation> {
+    let mut like = Sums::default();
+    for count in &arithmetic.baseline {
+        like.add(*count);
+    }
+    let variation = arithmetic.variation.as_ref().filter(|_| like.buckets > 0)?;
+    Some(expect(&like, variation, prior(window)))
+}
+
+fn prior(window: Window) -> &'static Prior {
+    match window {
+        Window::Hour => &HOUR_PRIOR,
+        Window::Day => &DAY_PRIOR,
+    }
 }
 
 fn hour_seasonality(slot: u8, past: &[PastBucket]) -> Option<Seasonality> {

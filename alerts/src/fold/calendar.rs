@@ -7,6 +7,22 @@ use earshot_common::definitions::Window;
 use earshot_common::time::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// A zone by its name, as snapshots hold it.
+pub(crate) mod zone_name {
+    use jiff::tz::TimeZone;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub(crate) fn serialize<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
+        zone.iana_name().unwrap_or("UTC").serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        TimeZone::get(&name).map_err(de::Error::custom)
+    }
+}
 
 /// Milliseconds of an hour.
 pub(crate) const HOUR_MS: i64 = 3_600_000;
@@ -14,7 +30,7 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A clock hour or a calendar day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     /// Its first instant.
     pub(crate) start: Timestamp,
@@ -56,6 +72,22 @@ pub(crate) fn interval(window: Window, bucket: &Bucket) -> String {
         Window::Day => "P1D",
     };
     format!("{}/{duration}", bucket.start.to_jiff())
+}
+
+/// The first instant after the window that starts there.
+pub(crate) fn bucket_end(window: Window, zone: &TimeZone, start: Timestamp) -> Timestamp {
+    bucket_of(window, zone, start).end
+}
+
+/// Reads what [`interval`] writes: which window, and when it starts.
+pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
+    let (start, duration) = interval.split_once('/')?;
+    let window = match duration {
+        "PT1H" => Window::Hour,
+        "P1D" => Window::Day,
+        _ => return None,
+    };
+    Some((window, start.parse().ok()?))
 }
 
 /// The usual length of a window in milliseconds.

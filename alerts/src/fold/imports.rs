@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::events::{PartitionProgress, RawPosition};
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Imports that have ended, and how far their signals are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Imports {
     /// Ended, but not all of their mentions are judged yet: where they end in `mentions.raw`.
     pending: BTreeMap<String, Vec<RawPosition>>,
@@ -57,6 +58,11 @@ impl Imports {
             self.asked = Some((offset, appended));
         }
         !done.is_empty()
+    }
+
+    /// The imports whose mentions are all judged.
+    pub(crate) fn complete_ones(&self) -> &BTreeSet<String> {
+        &self.complete
     }
 
     /// Whether an import has ended whose mentions are not all judged.

@@ -7,9 +7,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use earshot_common::keys::MentionKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::calendar::DAY_MS;
 
 /// A bound on memory: past it the oldest are forgotten first.
 const MOST: usize = 1_000_000;
+
+/// A day may fire until two days after its end.
+const COUNTED_FOR_MS: i64 = 4 * DAY_MS;
 
 /// What a mention is to somebody who may have seen it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +29,46 @@ pub(crate) enum Novelty {
 }
 
 /// The mentions of the last days, by 64 bits of their keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Form", into = "Form")]
 pub(crate) struct Memory {
     lasts_ms: i64,
     revisions: HashMap<u64, i64>,
     by_age: BTreeSet<(Timestamp, u64)>,
 }
 
+/// A memory as snapshots hold it: the oldest first, each with when it was taken in, its key and its revision.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    lasts_ms: i64,
+    taken: Vec<(i64, u64, i64)>,
+}
+
+impl From<Memory> for Form {
+    fn from(memory: Memory) -> Self {
+        let revision = |short: &u64| memory.revisions.get(short).copied().unwrap_or_default();
+        let entry = |(taken, short): &(Timestamp, u64)| (taken.as_millis(), *short, revision(short));
+        Self { lasts_ms: memory.lasts_ms, taken: memory.by_age.iter().map(entry).collect() }
+    }
+}
+
+impl From<Form> for Memory {
+    fn from(form: Form) -> Self {
+        let mut memory = Self::lasting(form.lasts_ms);
+        for (taken, short, revision) in form.taken {
+            memory.revisions.insert(short, revision);
+            memory.by_age.insert((Timestamp::from_millis(taken), short));
+        }
+        memory
+    }
+}
+
 impl Memory {
+    /// The memory of what was counted: longer than any window may fire, so that none counts a mention twice.
+    pub(crate) fn of_counted() -> Self {
+        Self::lasting(COUNTED_FOR_MS)
+    }
+
     /// An empty memory that keeps a mention for this long.
     pub(crate) fn lasting(lasts_ms: i64) -> Self {
         Self { lasts_ms, revisions: HashMap::new(), by_age: BTreeSet::new() }

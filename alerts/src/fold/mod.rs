@@ -8,6 +8,7 @@
 
 mod alert;
 mod baseline;
+mod buckets;
 mod calendar;
 mod evidence;
 mod imports;
@@ -28,16 +29,25 @@ use earshot_common::events::{
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert, Routes};
 use imports::Imports;
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
+pub(crate) use baseline::expectation_again;
+pub(crate) use calendar::{bucket_end, window_of};
 pub use imports::HistoryDue;
+pub(crate) use memory::{Memory, Novelty};
+pub(crate) use series::MOST_AUTHORS;
+pub(crate) use watch::alert_key;
+
+/// How far back a baseline looks, and a day or two more, so that its first bucket is whole.
+pub(crate) const BASELINE_MS: i64 = series::LOOK_BACK_MS + 2 * calendar::DAY_MS;
 
 /// How far a partition of `mentions.raw` is folded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Folded {
     /// What is below this offset was folded.
     next: u64,
@@ -59,7 +69,7 @@ impl Folded {
 }
 
 /// What the fold knows after the records so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// Whether this is the fold over the past: it opens alerts that nobody is told of.
     historic: bool,
@@ -126,6 +136,21 @@ impl State {
         self.imports.is_pending() || self.history_due().is_some()
     }
 
+    /// Up to when all is done, where enrichment has told it.
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        self.clock
+    }
+
+    /// When a subject was listened to live.
+    pub(crate) fn listened(&self, subject: &str) -> &[Range<Timestamp>] {
+        self.subjects.get(subject).map_or(&[], Watched::spans)
+    }
+
+    /// The imports whose mentions are all judged.
+    pub(crate) fn complete_imports(&self) -> &BTreeSet<String> {
+        self.imports.complete_ones()
+    }
+
     /// Mentions of a subject that were counted live, as far back as baselines look.
     pub fn counted(&self, subject: &str) -> u64 {
         self.subjects.get(subject).map_or(0, Watched::counted)
@@ -188,12 +213,12 @@ impl State {
             }
             events = self.pass_to(clock);
         }
-        self.complete_imports();
+        self.note_complete_imports();
         events
     }
 
     /// Closes the buckets that are over, and the alerts.
-    fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
+    pub(crate) fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
         self.clock = Some(clock);
         let mut over = Vec::new();
         for (id, watched) in &mut self.subjects {
@@ -214,13 +239,13 @@ impl State {
             SourceStatus::Finished => {
                 self.failing.remove(&health.source);
                 self.imports.finished(&health.source, &health.raw);
-                self.complete_imports();
+                self.note_complete_imports();
             }
         }
         Vec::new()
     }
 
-    fn complete_imports(&mut self) {
+    fn note_complete_imports(&mut self) {
         if self.imports.complete(&self.progress, self.cause.offset, self.cause.appended) {
             for watched in self.subjects.values_mut() {
                 for watch in &mut watched.rules {
@@ -426,8 +451,16 @@ impl State {
         state
     }
 
-    /// Takes in a mention of the past. They come in the order of event time.
+    /// Takes in a mention of the past. They come in the order of event time. In a back-test some were live: then
+    /// little data is judged as it was, for it is no file that begins there.
     pub(crate) fn past_mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+        if signal.origin == Origin::Live {
+            for subject in signal.concerned() {
+                if let Some(watched) = self.subjects.get_mut(&subject.id) {
+                    watched.judge_as_live();
+                }
+            }
+        }
         let clock = quarter_hour(signal.event_time);
         let mut events = if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() };
         events.extend(self.mention(signal));

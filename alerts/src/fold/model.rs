@@ -10,6 +10,8 @@
 //!
 //! What belongs here: arithmetic on counts. Which buckets are alike is [`super::baseline`]'s to say.
 
+use earshot_common::events::Variation;
+use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
 /// Probabilities are never written as zero, which would claim more than a model can.
@@ -18,7 +20,7 @@ const LEAST_PROBABILITY: f64 = 1e-300;
 const NEGLIGIBLE: f64 = 1e-17;
 
 /// What is to be expected of a bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Expectation {
     /// The mean count.
     pub(crate) mean: f64,
@@ -62,24 +64,21 @@ impl Sums {
     }
 }
 
-/// The expectation of a bucket like these; `groups` are all groups of like buckets, for the dispersion.
+/// The expectation of a bucket like these; `variation` is that of all groups of like buckets.
 ///
 /// Half a mention is added to the sum, so that a history of zeros is not the certainty of zero. The mean is an
 /// estimate itself, with the variance `(m + phi m²) / n`; written as a share of the squared mean it joins the
 /// dispersion, so that a short history asks for more before it is surprised.
-pub(crate) fn expect(like: &Sums, groups: &[Sums], prior: &Prior) -> Expectation {
+pub(crate) fn expect(like: &Sums, variation: &Variation, prior: &Prior) -> Expectation {
     let n = f64::from(like.buckets);
     let mean = (like.total as f64 + 0.5) / n;
-    let phi = dispersion(groups, prior);
+    let phi = dispersion(variation, prior);
     Expectation { mean, dispersion: phi + (phi + 1.0 / mean.max(0.5)) / n }
 }
 
-/// The moment estimate of the dispersion, pooled over groups with means of their own, not below zero and drawn
-/// towards the prior.
-///
-/// In a group of n buckets the sum of squared deviations is expected to be `(n - 1)(m + phi m²)`; summed over
-/// the groups and solved for phi.
-fn dispersion(groups: &[Sums], prior: &Prior) -> f64 {
+/// How counts vary in groups with means of their own. In a group of n buckets the sum of squared deviations is
+/// expected to be `(n - 1)(m + phi m²)`.
+pub(crate) fn variation(groups: &[Sums]) -> Variation {
     let (mut excess, mut scale, mut freedom) = (0.0, 0.0, 0.0);
     for group in groups.iter().filter(|group| group.buckets > 1) {
         let (n, mean) = (f64::from(group.buckets), group.mean());
@@ -88,6 +87,13 @@ fn dispersion(groups: &[Sums], prior: &Prior) -> f64 {
         scale += (n - 1.0) * mean * mean;
         freedom += n - 1.0;
     }
+    Variation { excess, scale, freedom }
+}
+
+/// The moment estimate of the dispersion: what was expected of the deviations, summed over the groups and solved for
+/// phi; not below zero and drawn towards the prior.
+fn dispersion(variation: &Variation, prior: &Prior) -> f64 {
+    let Variation { excess, scale, freedom } = *variation;
     if scale == 0.0 {
         return prior.dispersion;
     }
@@ -222,6 +228,10 @@ mod tests {
         sums
     }
 
+    fn dispersion(groups: &[Sums], prior: &Prior) -> f64 {
+        super::dispersion(&variation(groups), prior)
+    }
+
     const NO_PRIOR: Prior = Prior { dispersion: 0.5, days: 0.0, buckets_a_day: 1.0 };
 
     #[test]
@@ -247,7 +257,7 @@ mod tests {
     fn a_history_of_zeros_is_not_the_certainty_of_zero() {
         let prior = Prior { dispersion: 0.1, days: 5.0, buckets_a_day: 24.0 };
         let zeros = sums(&[0, 0, 0, 0, 0]);
-        let expectation = expect(&zeros, &[zeros], &prior);
+        let expectation = expect(&zeros, &variation(&[zeros]), &prior);
         assert!((expectation.mean - 0.1).abs() < 1e-12);
         assert!(expectation.critical_count(0.001) > 2);
     }

@@ -1,6 +1,6 @@
 //! The counts of one subject by hour or by day, and which of them were wholly observed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::definitions::Window;
@@ -8,7 +8,9 @@ use earshot_common::events::Signal;
 use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
+use super::buckets::{Buckets, Counted};
 use super::calendar::{Bucket, DAY_MS, bucket_of, length_ms};
 use super::evidence::{Evidence, Witness};
 
@@ -17,35 +19,25 @@ pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
 const FRESH_WINDOWS: i64 = 2;
 /// Distinct authors are counted exactly up to here.
-const MOST_AUTHORS: usize = 1_000;
+pub(crate) const MOST_AUTHORS: usize = 1_000;
 
 /// Counts by bucket start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Series {
     window: Window,
+    #[serde(with = "super::calendar::zone_name")]
     zone: TimeZone,
-    buckets: BTreeMap<Timestamp, Counted>,
+    buckets: Buckets,
     /// Of the buckets that may still fire.
     details: BTreeMap<Timestamp, Details>,
-    /// The bucket that closes next begins here.
-    open_from: Option<Timestamp>,
-}
-
-/// One bucket and what was counted in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Counted {
-    /// When and which hour of the week or day of the week.
-    pub(crate) bucket: Bucket,
-    /// Mentions.
-    pub(crate) count: u32,
-    /// Whether it is over and we listened from its beginning to its end.
-    pub(crate) observed: bool,
+    /// The bucket that closes next, once one has closed.
+    open: Option<Bucket>,
 }
 
 /// What only a bucket that may still fire needs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Details {
-    authors: HashSet<AuthorKey>,
+    authors: BTreeSet<AuthorKey>,
     unknown_author: bool,
     evidence: Evidence,
 }
@@ -53,7 +45,7 @@ struct Details {
 impl Series {
     /// Nothing counted, nothing observed.
     pub(crate) fn new(window: Window, zone: TimeZone) -> Self {
-        Self { window, zone, buckets: BTreeMap::new(), details: BTreeMap::new(), open_from: None }
+        Self { window, zone, buckets: Buckets::default(), details: BTreeMap::new(), open: None }
     }
 
     /// Counts a mention in its bucket. `now` says which buckets are too old to matter.
@@ -65,7 +57,7 @@ impl Series {
         let fresh_from = self.fresh_from(now);
         let counted = self.bucket_mut(at);
         counted.count += 1;
-        let Bucket { start, end, .. } = counted.bucket;
+        let Bucket { start, end, .. } = counted.bucket();
         if end < fresh_from {
             return;
         }
@@ -80,20 +72,17 @@ impl Series {
 
     /// The bucket of an instant, without a look at the zone where a mention was counted near it.
     pub(crate) fn bucket(&self, at: Timestamp) -> Bucket {
-        match self.buckets.range(..=at).next_back() {
-            Some((_, counted)) if at < counted.bucket.end => counted.bucket,
-            _ => bucket_of(self.window, &self.zone, at),
-        }
+        self.buckets.holding(at).unwrap_or_else(|| bucket_of(self.window, &self.zone, at))
     }
 
     /// Mentions in the bucket that starts there.
     pub(crate) fn count_at(&self, start: Timestamp) -> u32 {
-        self.buckets.get(&start).map_or(0, |counted| counted.count)
+        self.buckets.get(start).map_or(0, |counted| counted.count)
     }
 
     /// Mentions in all buckets.
     pub(crate) fn counted(&self) -> u64 {
-        self.buckets.values().map(|counted| u64::from(counted.count)).sum()
+        self.buckets.iter().map(|counted| u64::from(counted.count)).sum()
     }
 
     /// Distinct authors in the bucket that starts there. All whose author is unknown are one.
@@ -105,7 +94,7 @@ impl Series {
 
     /// Whether the bucket that starts there was wholly observed.
     pub(crate) fn is_observed(&self, start: Timestamp) -> bool {
-        self.buckets.get(&start).is_some_and(|counted| counted.observed)
+        self.buckets.get(start).is_some_and(|counted| counted.observed)
     }
 
     /// The evidence of the bucket that starts there.
@@ -120,35 +109,36 @@ impl Series {
 
     /// The start of the next bucket to close: changes exactly when a bucket was closed.
     pub(crate) fn closed_until(&self) -> Option<Timestamp> {
-        self.open_from
+        self.open.map(|open| open.start)
     }
 
     /// The observed buckets that start in the range, in order.
     pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = &Counted> {
-        self.buckets.range(range).map(|(_, counted)| counted).filter(|counted| counted.observed)
+        self.buckets.range(range).filter(|counted| counted.observed)
     }
 
     /// Closes the buckets that are over at `clock`; those that lie wholly within a span were observed.
     pub(crate) fn close(&mut self, spans: &[Range<Timestamp>], clock: Timestamp) {
         let Some(first) = spans.first() else { return };
         // What is past the look-back need not be closed one by one.
-        let from = self.open_from.unwrap_or(first.start).max(clock.plus_millis(-LOOK_BACK_MS));
-        let mut bucket = self.bucket(from);
+        let oldest = clock.plus_millis(-LOOK_BACK_MS);
+        let mut bucket = match self.open {
+            Some(open) if open.start >= oldest => open,
+            _ => self.bucket(first.start.max(oldest)),
+        };
         while bucket.end <= clock {
             if spans.iter().any(|span| span.start <= bucket.start && bucket.end <= span.end) {
                 self.bucket_mut(bucket.start).observed = true;
             }
             bucket = self.bucket(bucket.end);
-            self.open_from = Some(bucket.start);
+            self.open = Some(bucket);
         }
     }
 
     /// Forgets details that can no longer matter, and counts past the look-back.
     pub(crate) fn prune(&mut self, now: Timestamp) {
         let oldest = now.plus_millis(-LOOK_BACK_MS - 2 * DAY_MS);
-        while self.buckets.first_key_value().is_some_and(|(start, _)| *start < oldest) {
-            self.buckets.pop_first();
-        }
+        self.buckets.forget_before(oldest);
         let stale = self.fresh_from(now).plus_millis(-2 * length_ms(self.window));
         while self.details.first_key_value().is_some_and(|(start, _)| *start < stale) {
             self.details.pop_first();
@@ -161,6 +151,6 @@ impl Series {
 
     fn bucket_mut(&mut self, at: Timestamp) -> &mut Counted {
         let bucket = self.bucket(at);
-        self.buckets.entry(bucket.start).or_insert(Counted { bucket, count: 0, observed: false })
+        self.buckets.entry(bucket)
     }
 }

@@ -10,6 +10,7 @@ use earshot_common::definitions::{Condition, CountCondition, EachCondition, Rule
 use earshot_common::events::{Arithmetic, History, HistoryBucket, Signal, SubjectSignal, Transition};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, count_arithmetic, each_arithmetic};
 use super::baseline::{Baseline, PastBucket, baseline};
@@ -18,8 +19,6 @@ use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
 use super::series::{LOOK_BACK_MS, Series};
 
-/// Mentions are remembered for longer than the longest window, so that no window counts one twice.
-const COUNTED_FOR_MS: i64 = 2 * DAY_MS;
 /// A mention that matched a rule does not match it again after an edit within this time.
 const MATCHED_FOR_MS: i64 = 30 * DAY_MS;
 /// A window whose count is more likely than this is calm.
@@ -28,7 +27,7 @@ const CALM_PROBABILITY: f64 = 0.05;
 const LONGEST_MS: i64 = 7 * DAY_MS;
 
 /// A subject, its counts and its rules.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     pub(crate) subject: Subject,
     pub(crate) rules: Vec<Watch>,
@@ -41,7 +40,7 @@ pub(crate) struct Watched {
 }
 
 /// A rule on this subject.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watch {
     pub(crate) rule: Rule,
     /// Offset of the rule's version in `watchlist`.
@@ -61,7 +60,7 @@ pub(crate) struct Watch {
 type ThresholdKey = (Timestamp, Option<Timestamp>, u64);
 
 /// From which count on a bucket is surprising.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Threshold {
     /// The count; `None` where nothing can fire.
     pub(crate) count: Option<u32>,
@@ -80,7 +79,7 @@ impl Watched {
             spans,
             hours: Series::new(Window::Hour, zone.clone()),
             days: Series::new(Window::Day, zone),
-            memory: Memory::lasting(COUNTED_FOR_MS),
+            memory: Memory::of_counted(),
         }
     }
 
@@ -172,14 +171,19 @@ impl Watched {
             }
         }
 
+        // A threshold costs more than all else here, and few buckets have the authors.
+        if authors < condition.authors_at_least {
+            return None;
+        }
         let threshold = self.threshold(rule, condition, &bucket);
-        if threshold.count.is_none_or(|count| observed < count) || authors < condition.authors_at_least {
+        if threshold.count.is_none_or(|count| observed < count) {
             return None;
         }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
         let evidence = self.series(condition.window).evidence_at(bucket.start);
         let watch = &mut self.rules[rule];
-        let key = alert_key(self.historic, &watch.rule, &self.subject.id, &bucket.start.to_string());
+        let (rule, words) = (&watch.rule.id, watch.rule.to_string());
+        let key = alert_key(self.historic, rule, &words, &self.subject.id, &bucket.start.to_string());
         match watch.open.as_mut() {
             Some(open) => {
                 open.announce(bucket, arithmetic);
@@ -226,6 +230,21 @@ impl Watched {
             None => None,
         };
         Threshold { count, baseline }
+    }
+
+    /// When it was listened to.
+    pub(crate) fn spans(&self) -> &[Range<Timestamp>] {
+        &self.spans
+    }
+
+    /// From here on it is judged as it is live, where it was not.
+    pub(crate) fn judge_as_live(&mut self) {
+        if self.historic {
+            self.historic = false;
+            for watch in &mut self.rules {
+                watch.generation += 1;
+            }
+        }
     }
 
     /// Listening to this subject begins, once.
@@ -340,13 +359,14 @@ impl Watched {
         let (mut run, mut buckets) = (nothing, Vec::new());
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
         for counted in self.series(condition.window).observed(always) {
-            if run.end != counted.bucket.start {
-                run.start = counted.bucket.start;
+            let bucket = counted.bucket();
+            if run.end != bucket.start {
+                run.start = bucket.start;
                 buckets.clear();
             }
-            run.end = counted.bucket.end;
+            run.end = bucket.end;
             if counted.count > 0 {
-                let (start, count) = (counted.bucket.start, counted.count);
+                let (start, count) = (bucket.start, counted.count);
                 buckets.push(HistoryBucket { start, count, burst: watch.in_burst(start) });
             }
         }
@@ -391,7 +411,8 @@ impl Watch {
         }
         let witness = Witness::of(signal, subject);
         let Some(open) = self.open.as_mut() else {
-            let key = alert_key(historic, &self.rule, &subject.id, &signal.mention.to_string());
+            let (rule, words) = (&self.rule.id, self.rule.to_string());
+            let key = alert_key(historic, rule, &words, &subject.id, &signal.mention.to_string());
             let mut evidence = Evidence::default();
             evidence.add(witness, &signal.source);
             let arithmetic = each_arithmetic(condition, signal, subject, 1);
@@ -419,7 +440,7 @@ impl Watch {
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
         for counted in series.observed(range.clone()) {
-            let Bucket { start, slot, .. } = counted.bucket;
+            let Bucket { start, slot, .. } = counted.bucket();
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }
         past.sort_by_key(|past| past.start);
@@ -445,7 +466,7 @@ fn is_calm(condition: &CountCondition, threshold: &Threshold, observed: u32) -> 
 /// The same rule, subject and situation are the same alert, whenever and however often they are decided. A rule
 /// that asks for something else is another. Those of the past have keys of their own, so that an import cannot
 /// stand in the way of a live alert.
-fn alert_key(historic: bool, rule: &Rule, subject: &str, situation: &str) -> AlertKey {
+pub(crate) fn alert_key(historic: bool, rule: &str, words: &str, subject: &str, situation: &str) -> AlertKey {
     let instance = if historic { "historic" } else { "live" };
-    AlertKey::of(&[instance, &rule.id, &rule.to_string(), subject, situation])
+    AlertKey::of(&[instance, rule, words, subject, situation])
 }

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Definition, Route, Rule, Search, Source, Subject};
 use crate::events::{DefinitionVersion, SchemaVersion};
 
 /// The newest version of each definition. A fold over the topic `watchlist`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Watchlist {
     entries: BTreeMap<String, DefinitionVersion>,
     /// The searches in force as subjects of the decision side.

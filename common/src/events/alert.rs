@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SchemaVersion;
+use super::{ReachUnit, SchemaVersion};
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
 
@@ -105,6 +105,35 @@ pub struct CountArithmetic {
     pub little_data: bool,
     /// The count that the rule asked for in this window.
     pub threshold: u32,
+    /// How the counts varied that the dispersion follows from; `None` where there is too little data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variation: Option<Variation>,
+    /// The rule's own numbers, from which the threshold follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<CountAsked>,
+}
+
+/// How counts varied around the means of their groups, summed over all groups of like buckets: enough to compute
+/// the dispersion again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
+    /// The sum of the squared deviations, beyond what Poisson counts would have.
+    pub excess: f64,
+    /// What that sum would be at a dispersion of one.
+    pub scale: f64,
+    /// Buckets that could vary: all but one of each group.
+    pub freedom: f64,
+}
+
+/// What a rule about counts asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CountAsked {
+    /// A count whose probability is below this.
+    pub probability_below: f64,
+    /// Distinct authors, at least.
+    pub authors_at_least: u32,
+    /// Where there is too little data for a model: mentions, at least.
+    pub little_data_at_least: u32,
 }
 
 /// What a count counts.
@@ -140,6 +169,9 @@ pub struct EachArithmetic {
     pub polarity_at_most: f32,
     /// Accounts that could have seen it. Only a known reach can satisfy a rule that asks for one.
     pub reach: Option<u64>,
+    /// What the reach counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach_unit: Option<ReachUnit>,
     /// The rule asked for this or more.
     pub reach_at_least: u64,
     /// Mentions that satisfied the rule since the alert opened.

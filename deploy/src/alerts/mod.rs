@@ -1,6 +1,7 @@
 //! `earshot alerts`: what a person asks of the alerts of the running system.
 
 mod telling;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,6 +16,8 @@ pub(crate) enum AlertsCommand {
     Why(telling::WhyCommand),
     /// Send once more what was meant for a webhook, with the ids that it had
     Replay(telling::ReplayCommand),
+    /// Compute the numbers of an alert again and count its evidence; fails where one is another
+    Verify(verify::VerifyCommand),
 }
 
 pub(crate) async fn alerts(command: AlertsCommand, settings: &Path) -> anyhow::Result<ExitCode> {
@@ -22,5 +25,6 @@ pub(crate) async fn alerts(command: AlertsCommand, settings: &Path) -> anyhow::R
         AlertsCommand::Test(command) => telling::test(command, settings).await,
         AlertsCommand::Why(command) => telling::why(command, settings).await,
         AlertsCommand::Replay(command) => telling::replay(command, settings).await,
+        AlertsCommand::Verify(command) => verify::verify(command, settings).await,
     }
 }

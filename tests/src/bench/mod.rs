@@ -37,6 +37,8 @@ use report::{Input, Machine, Measure, Report};
 use stages::Stage;
 use steady::Steady;
 
+pub use usage::{own_cpu_s, own_memory_bytes};
+
 /// Measures Earshot on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]

@@ -36,6 +36,16 @@ impl Process {
     }
 }
 
+/// Seconds of processor time of this process since its start.
+pub fn own_cpu_s() -> anyhow::Result<f64> {
+    Process::own().cpu_s()
+}
+
+/// Bytes of memory of this process that are its own.
+pub fn own_memory_bytes() -> anyhow::Result<u64> {
+    Process::own().private_bytes()
+}
+
 /// The most private memory that was seen, in bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {

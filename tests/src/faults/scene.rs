@@ -100,7 +100,9 @@ impl Scene {
         }
         Watch::new(&self.cluster.address("alerts")).until_decided().await?;
         let broker = self.cluster.broker().await?;
-        until_told(&oracle::webhooks(&oracle::alerts(&broker).await?), &self.people).await?;
+        let decided = oracle::alerts(&broker).await?;
+        until_told(&oracle::webhooks(&decided), &self.people).await?;
+        oracle::every_alert_verifies(&Watch::new(&self.cluster.address("alerts")), &decided).await?;
         self.cluster.stop(STOP).await?;
 
         let folded = Undisturbed::fold(&broker).await?;

@@ -1,5 +1,6 @@
 //! The fold as a time-line: at nine push this, want that.
 
+mod backtest;
 mod counts;
 mod definitions;
 mod each;
@@ -7,6 +8,7 @@ mod past;
 mod replay;
 mod searches;
 mod situations;
+mod verify;
 
 use std::fmt::Write;
 
@@ -117,7 +119,9 @@ impl Post {
             event_time,
             subjects: self.subjects.iter().map(subject).collect(),
             polarity: Some(self.polarity),
+            risk: Vec::new(),
             reach: self.reach,
+            reach_unit: None,
             matched: self.matched.iter().map(|id| (*id).to_owned()).collect(),
             source: self.source.to_owned(),
             raw: RawPosition { partition: 0, offset: raw_offset },

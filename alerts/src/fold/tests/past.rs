@@ -23,7 +23,7 @@ const AIRLINES: [(&str, [u32; 8]); 6] = [
 /// How a day's mentions spread over its hours, from midnight: quiet at night, most in the afternoon.
 const HOURS: [u32; 24] = [2, 1, 1, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 5, 5, 4, 4, 3, 2];
 
-fn airlines() -> Watchlist {
+pub(super) fn airlines() -> Watchlist {
     let mut text = String::from(
         "[[rule]]\nid = \"day\"\nwhen = \"count of mentions against expectation\"\nwindow = \"1d\"\nsubjects = [",
     );
@@ -48,6 +48,14 @@ fn airlines() -> Watchlist {
 /// Mentions of the figures, each day's by two thirds as many authors.
 fn crisis() -> Past {
     let mut past = Past::default();
+    for signal in crisis_signals() {
+        past.take(&signal);
+    }
+    past
+}
+
+pub(super) fn crisis_signals() -> Vec<Signal> {
+    let mut signals = Vec::new();
     let weight: u32 = HOURS.iter().sum();
     for (subject, days) in AIRLINES {
         for (day, count) in (0i64..).zip(days) {
@@ -57,11 +65,11 @@ fn crisis() -> Past {
                 post.author = Some(format!("{subject}-{}", number % (count * 2 / 3)));
                 post.origin = Origin::History;
                 post.source = "import:tweets";
-                past.take(&post.signal(midnight.plus_millis(instant_of(number, count, weight)), 0));
+                signals.push(post.signal(midnight.plus_millis(instant_of(number, count, weight)), 0));
             }
         }
     }
-    past
+    signals
 }
 
 /// When in its day the n-th of so many mentions comes.
@@ -78,7 +86,7 @@ fn instant_of(number: u32, count: u32, weight: u32) -> i64 {
     unreachable!("the share is less than the whole")
 }
 
-fn due(watchlist: &Watchlist) -> HistoryDue {
+pub(super) fn due(watchlist: &Watchlist) -> HistoryDue {
     let wanted =
         watchlist.rules().flat_map(|(_, rule)| rule.subjects.iter().map(|s| (rule.id.clone(), s.clone())));
     HistoryDue {

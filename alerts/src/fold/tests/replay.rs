@@ -68,14 +68,14 @@ fn mentions_of_the_past_do_not_count_live() {
 
 /// What may happen next on the line.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Burst { mentions: u32, authors: u32 },
     Strong { name: u8, revision: i64 },
     Pass { minutes: i64 },
     Again { back: usize },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (1..60u32, 1..30u32).prop_map(|(mentions, authors)| Step::Burst { mentions, authors }),
         (0..5u8, 1..4i64).prop_map(|(name, revision)| Step::Strong { name, revision }),
@@ -86,7 +86,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A log that such steps leave, with re-deliveries where `again` says so.
-fn log_of(steps: &[Step], again: bool) -> Timeline {
+pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
     let rules = format!(
         "{HARBOR}\n[[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 10\n"
     );
@@ -131,11 +131,49 @@ fn bytes(events: &[AlertEvent], with_offsets: bool) -> Vec<Vec<u8>> {
     events.iter().map(encode).collect()
 }
 
+fn snapshot(state: &State) -> Vec<u8> {
+    rmp_serde::to_vec_named(state).unwrap()
+}
+
+#[test]
+fn a_snapshot_holds_every_kind_of_definition() {
+    let definitions = r#"
+        [[subject]]
+        id = "chief"
+        kind = "executive"
+        name = "Ann Chief"
+        aliases = [{ text = "Chief", case = "exact", ambiguous = true }, "A. Chief"]
+        zone = "Europe/Berlin"
+        [[search]]
+        id = "app"
+        query = "app AND (down OR slow)"
+        [[rule]]
+        id = "app-hour"
+        when = "count of mentions against expectation"
+        searches = ["app"]
+        probability_below = 0.00031415926535897933
+        [[rule]]
+        id = "strong"
+        when = "each mention"
+        subjects = ["chief"]
+        filter = "lang:en"
+        [[source]]
+        id = "blog"
+        kind = "feed"
+        url = "https://blog.harbor.example/feed"
+    "#;
+    let timeline = Timeline::new(&format!("{HARBOR}{definitions}"));
+    let read: State = rmp_serde::from_slice(&snapshot(&timeline.state)).unwrap();
+    assert!(snapshot(&read) == snapshot(&timeline.state));
+    let definitions = |state: &State| state.watchlist().versions().cloned().collect::<Vec<_>>();
+    assert_eq!(definitions(&read), definitions(&timeline.state));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn a_replay_from_anywhere_decides_the_same_to_the_last_bit(steps in steps(), cut in 0.0..1.0f64) {
+    fn a_replay_from_a_snapshot_anywhere_decides_the_same_to_the_last_bit(steps in steps(), cut in 0.0..1.0f64) {
         let timeline = log_of(&steps, true);
         let cut = (timeline.log.len() as f64 * cut) as usize;
         let mut state = State::new();
@@ -143,11 +181,12 @@ proptest! {
         for (offset, appended, record) in &timeline.log[..cut] {
             replayed.extend(state.apply(*offset, *appended, record));
         }
-        let mut state = state.clone();
+        let mut state: State = rmp_serde::from_slice(&snapshot(&state)).unwrap();
         for (offset, appended, record) in &timeline.log[cut..] {
             replayed.extend(state.apply(*offset, *appended, record));
         }
         prop_assert_eq!(bytes(&replayed, true), bytes(&timeline.events, true));
+        prop_assert!(snapshot(&state) == snapshot(&timeline.state), "the states differ");
     }
 
     #[test]

@@ -1,0 +1,126 @@
+//! The back-test says of a rule in force what really happened, and of another version what would have.
+
+use earshot_common::events::{SourceHealth, SourceStatus};
+
+use super::*;
+use crate::proof::{Backtest, BacktestRequest, Existing, Gathered, Plan};
+
+impl Timeline {
+    /// A back-test of the rule `volume` since a time, with these definitions in place of those in force.
+    fn backtest(&self, since: &str, changed: &str) -> Backtest {
+        let request = BacktestRequest {
+            rule: "volume".to_owned(),
+            definitions: parse_file("changed.toml", changed).unwrap(),
+            since: at(since),
+        };
+        let plan = Plan::of(request, self.state.watchlist()).unwrap();
+        let mut raised = Vec::new();
+        for event in &self.events {
+            Existing::take(&mut raised, event);
+        }
+        let mut gathered = Gathered::new(plan, raised);
+        for (offset, appended, record) in &self.log {
+            gathered.take(*offset, *appended, record.clone());
+        }
+        gathered.fold()
+    }
+}
+
+/// Three ordinary days, a burst of forty, a small one of ten.
+fn two_bursts() -> Timeline {
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    timeline.push("2026-01-08T00:00", 40, 40);
+    timeline.progress("2026-01-08T03:00");
+    timeline.push("2026-01-08T03:00", 12, 12);
+    timeline.progress("2026-01-08T06:00");
+    timeline
+}
+
+#[test]
+fn of_the_rule_in_force_it_says_what_was_decided_live() {
+    let timeline = two_bursts();
+    let backtest = timeline.backtest("2026-01-08T00:00", "");
+    let opened = timeline.events.iter().find(|event| event.transition == Transition::Opened).unwrap();
+    let resolved = timeline.events.iter().find(|event| event.transition == Transition::Resolved).unwrap();
+    let announced = timeline.events.iter().rfind(|event| event.transition != Transition::Resolved).unwrap();
+    assert_eq!(backtest.fired.len(), 1, "{:?}", backtest.fired);
+    let fired = &backtest.fired[0];
+    assert_eq!((fired.opened, fired.until), (opened.opened, Some(resolved.until)));
+    assert_eq!((&fired.arithmetic, fired.severity), (&announced.arithmetic, 6));
+    assert_eq!(fired.alert, Some(opened.alert));
+    assert_eq!((backtest.in_force, backtest.not_fired), (None, Vec::new()));
+    assert_eq!(backtest.subjects[0].mentions, 52);
+    assert_eq!(backtest.subjects[0].observed[0].from, at("2026-01-05T00:00"));
+    assert_eq!(backtest.until, at("2026-01-08T06:00"));
+}
+
+#[test]
+fn of_another_version_it_says_what_it_would_add_and_what_it_would_miss() {
+    let timeline = two_bursts();
+    let version = |threshold: &str| HARBOR.replace("probability_below = 0.001", threshold);
+    let easier = timeline.backtest("2026-01-08T00:00", &version("probability_below = 0.05"));
+    let exist: Vec<bool> = easier.fired.iter().map(|fired| fired.alert.is_some()).collect();
+    assert_eq!(exist, [true, false], "the small burst too: {:?}", easier.fired);
+    assert_eq!(easier.fired_in_force.len(), 1);
+    assert!(easier.in_force.unwrap().contains("probability below 0.001"));
+    let harder = timeline.backtest(
+        "2026-01-08T00:00",
+        &version("probability_below = 0.001\nauthors_at_least = 50").replace("authors_at_least = 10\n", ""),
+    );
+    assert_eq!(harder.fired, []);
+    assert_eq!(harder.not_fired.len(), 1, "the alert that exists");
+    // What opened before the span is not told.
+    assert_eq!(timeline.backtest("2026-01-08T01:00", "").fired, []);
+}
+
+#[test]
+fn imports_and_the_live_stream_are_one_history() {
+    let mut timeline = Timeline::new(HARBOR);
+    let mut past = Post::new("any");
+    past.origin = Origin::History;
+    past.source = "file";
+    for hour in 0..72 {
+        for number in 0..4 {
+            past.name = format!("past-{hour}-{number}");
+            past.author = Some(past.name.clone());
+            timeline.post_at(at("2026-01-05T00:00").plus_millis(hour * HOUR_MS + number * 1_000), &past);
+        }
+    }
+    let finished = SourceHealth {
+        v: SchemaVersion::default(),
+        source: "file".to_owned(),
+        state: SourceStatus::Finished,
+        reason: None,
+        raw: vec![RawPosition { partition: 0, offset: timeline.raw_next }],
+        at: at("2026-01-08T00:00"),
+    };
+    timeline.append(at("2026-01-08T00:00"), SignalRecord::SourceHealth(finished));
+    timeline.progress("2026-01-08T00:00");
+    timeline.push("2026-01-08T00:00", 18, 18);
+    timeline.progress("2026-01-08T01:00");
+    let backtest = timeline.backtest("2026-01-05T00:00", "");
+    let observed = &backtest.subjects[0].observed;
+    assert_eq!((observed[0].from, observed[0].until), (at("2026-01-05T00:00"), None));
+    assert_eq!(backtest.fired.len(), 1, "eighteen after three days of four an hour: {:?}", backtest.fired);
+    let Arithmetic::Count(count) = &backtest.fired[0].arithmetic else { panic!("it is a count") };
+    assert_eq!(count.baseline, [4, 4, 4], "from the import");
+}
+
+#[test]
+fn what_history_cannot_say_is_refused_with_what_to_do() {
+    let timeline = Timeline::new(HARBOR);
+    let refused = |rule: &str, changed: &str| {
+        let definitions = parse_file("changed.toml", changed).unwrap();
+        let request = BacktestRequest { rule: rule.to_owned(), definitions, since: at("2026-01-01T00:00") };
+        Plan::of(request, timeline.state.watchlist()).unwrap_err()
+    };
+    assert_eq!(refused("volumes", ""), "there is no rule `volumes`; there are: volume");
+    let filtered =
+        "[[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nfilter = \"app\"\n";
+    let message = refused("strong", filtered);
+    assert!(message.contains("only what the filter in force matched"), "{message}");
+    let elsewhere = filtered.replace("harbor", "haven").replace("filter = \"app\"\n", "");
+    let message = refused("strong", &elsewhere);
+    assert!(message.contains("there is no subject of that id; there are: harbor"), "{message}");
+}

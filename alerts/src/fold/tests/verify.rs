@@ -1,0 +1,181 @@
+//! Every alert that the fold decides verifies, and one that was tampered with does not.
+
+use std::collections::BTreeMap;
+
+use earshot_common::events::{CountArithmetic, EachArithmetic};
+use earshot_common::keys::AlertKey;
+use proptest::prelude::*;
+
+use super::past::{airlines, crisis_signals, due};
+use super::replay::{log_of, steps};
+use super::*;
+use crate::fold::HistoryDue;
+use crate::history::Past;
+use crate::proof::{Check, Finding, Place, Recount, Verification, verify};
+
+type Log = [(u64, Timestamp, SignalRecord)];
+/// The number that differs, and what was done to the record.
+type Tamper = (&'static str, fn(&mut AlertEvent));
+
+/// Verifies the transitions of one alert by a log.
+fn verified(transitions: &[AlertEvent], log: &Log) -> Verification {
+    let mut recount = Recount::of(transitions).unwrap();
+    for (offset, appended, record) in log {
+        recount.take(Place { offset: *offset, appended: *appended }, record);
+    }
+    verify(transitions, &recount).unwrap()
+}
+
+fn by_alert(events: &[AlertEvent]) -> BTreeMap<AlertKey, Vec<AlertEvent>> {
+    let mut alerts: BTreeMap<AlertKey, Vec<AlertEvent>> = BTreeMap::new();
+    for event in events {
+        alerts.entry(event.alert).or_default().push(event.clone());
+    }
+    alerts
+}
+
+/// Every number of a verification that is not as told.
+fn faults(verification: &Verification) -> Vec<Check> {
+    let transitions = verification.transitions.iter();
+    let checks = transitions.flat_map(|transition| transition.arithmetic.iter().chain(&transition.evidence));
+    checks.filter(|check| !matches!(check.found, Finding::Agrees(_))).cloned().collect()
+}
+
+/// A burst of forty after three ordinary days, that is over an hour later.
+fn burst() -> Timeline {
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    timeline.push("2026-01-08T00:00", 40, 40);
+    timeline.progress("2026-01-08T03:00");
+    timeline
+}
+
+/// A strong mention, and another.
+fn strong() -> Timeline {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n[[rule]]\nid = \"strong\"\n\
+         when = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 1000\n",
+    );
+    timeline.progress("2026-01-05T08:00");
+    for name in ["a", "b"] {
+        timeline.post("2026-01-05T09:00", &Post::new(name).about("harbor", -0.8).reach(5_000));
+    }
+    timeline
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_alert_of_a_random_log_verifies(steps in steps()) {
+        let timeline = log_of(&steps, true);
+        for transitions in by_alert(&timeline.events).values() {
+            let verification = verified(transitions, &timeline.log);
+            prop_assert_eq!(faults(&verification), Vec::new(), "{:?}", verification);
+        }
+    }
+}
+
+#[test]
+fn alerts_of_the_past_verify() {
+    let (watchlist, mut log, mut past) = (airlines(), Vec::new(), Past::default());
+    let definitions = watchlist.versions().cloned().map(SignalRecord::Definition);
+    let signals = crisis_signals().into_iter().map(|signal| SignalRecord::Signal(Box::new(signal)));
+    for (offset, record) in (0..).zip(definitions.chain(signals)) {
+        if let SignalRecord::Signal(signal) = &record {
+            past.take(signal);
+        }
+        log.push((offset, at("2026-01-01T00:00"), record));
+    }
+    let due = HistoryDue { offset: log.len() as u64, ..due(&watchlist) };
+    let alerts = by_alert(&past.fold(&watchlist, &due).events);
+    assert!(alerts.len() > 3, "{}", alerts.len());
+    for transitions in alerts.values() {
+        assert_eq!(faults(&verified(transitions, &log)), []);
+    }
+}
+
+#[test]
+fn a_record_that_was_tampered_with_differs_where_it_was() {
+    let timeline = burst();
+    let tampers: [Tamper; 9] = [
+        ("id, from rule, subject and situation", |event| event.rule = "another".to_owned()),
+        ("id, from rule, subject and situation", |event| event.definition.rule.push('0')),
+        ("evidence in `signals`", |event| event.evidence[3] = MentionKey::of("never seen")),
+        ("the most negative mention", |event| event.evidence.swap(0, 1)),
+        ("number of the transition", |event| event.sequence = 2),
+        ("expected", |event| count_of(event).baseline[0] += 1),
+        ("probability", |event| count_of(event).probability = Some(1e-9)),
+        ("distinct authors", |event| count_of(event).authors += 1),
+        ("mentions in the window", |event| count_of(event).observed -= 1),
+    ];
+    for (what, tamper) in tampers {
+        let mut transitions = timeline.events.clone();
+        tamper(&mut transitions[0]);
+        let verification = verified(&transitions, &timeline.log);
+        let faults = faults(&verification);
+        assert!(
+            verification.differs() && faults.iter().any(|check| check.what == what),
+            "{what}: {faults:?}"
+        );
+    }
+    let of_the_rise: [Tamper; 2] = [
+        ("threshold", |event| count_of(event).threshold -= 1),
+        ("dispersion", |event| count_of(event).variation.as_mut().unwrap().freedom += 100.0),
+    ];
+    for (what, tamper) in of_the_rise {
+        let mut transitions = timeline.events.clone();
+        tamper(&mut transitions[1]);
+        assert!(
+            faults(&verified(&transitions, &timeline.log)).iter().any(|check| check.what == what),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_tampered_record_about_single_mentions_differs_too() {
+    let timeline = strong();
+    assert_eq!(faults(&verified(&timeline.events, &timeline.log)), []);
+    let tampers: [Tamper; 4] = [
+        ("polarity of the mention", |event| each_of(event).polarity = -0.9),
+        ("polarity, at most what the rule asks for", |event| each_of(event).polarity = 0.5),
+        ("reach, at least what the rule asks for", |event| each_of(event).reach = None),
+        ("matches since the opening, at least", |event| each_of(event).matched = 7),
+    ];
+    for (what, tamper) in tampers {
+        let mut transitions = timeline.events.clone();
+        tamper(&mut transitions[1]);
+        let faults = faults(&verified(&transitions, &timeline.log));
+        assert!(faults.iter().any(|check| check.what == what), "{what}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_mention_that_is_gone_from_the_log_differs_and_a_log_that_begins_later_cannot_say() {
+    let timeline = burst();
+    let without: Vec<_> = timeline.log[..timeline.log.len() - 3].to_vec();
+    assert!(verified(&timeline.events[..2], &without[..without.len() - 30]).differs());
+    let later: Vec<_> = timeline.log[timeline.log.len() - 20..].to_vec();
+    let verification = verified(&timeline.events, &later);
+    assert!(!verification.differs());
+    let Finding::NotPossible(why) = &verification.transitions[0].evidence[0].found else {
+        panic!("it is gone")
+    };
+    assert!(why.contains("`signals` begins at 2026-01-08T00:00:21.000Z"), "{why}");
+    assert!(!verification.transitions[0].arithmetic.is_empty(), "the record alone can be verified");
+}
+
+fn count_of(event: &mut AlertEvent) -> &mut CountArithmetic {
+    match &mut event.arithmetic {
+        Arithmetic::Count(count) => count,
+        Arithmetic::Each(_) => panic!("it is a count"),
+    }
+}
+
+fn each_of(event: &mut AlertEvent) -> &mut EachArithmetic {
+    match &mut event.arithmetic {
+        Arithmetic::Each(each) => each,
+        Arithmetic::Count(_) => panic!("it is a single mention"),
+    }
+}

@@ -1,0 +1,158 @@
+//! What follows from the record of a transition alone: that the alert's name is that of its rule, subject and
+//! window, that its expectation follows from the counts it carries, and that what was observed is what the rule
+//! asked for.
+
+use earshot_common::definitions::Window;
+use earshot_common::events::{
+    AlertEvent, Arithmetic, CountArithmetic, CountAsked, EachArithmetic, Transition,
+};
+use earshot_common::time::Timestamp;
+
+use super::verify::Check;
+use crate::fold::{alert_key, expectation_again, window_of};
+
+/// Floating-point numbers that were written and read again may differ by this share.
+const ROUNDING: f64 = 1e-9;
+const OLDER_RECORD: &str = "a record of this version does not carry what it follows from";
+
+/// Computes the numbers of a transition again.
+pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if event.transition == Transition::Opened {
+        checks.push(name(event));
+    }
+    match &event.arithmetic {
+        Arithmetic::Count(count) => checks.extend(count_checks(event, count)),
+        Arithmetic::Each(each) => checks.extend(each_checks(event, each)),
+    }
+    checks
+}
+
+/// Whether a transition says that the rule is satisfied, and not that it no longer is.
+pub(crate) fn raises(transition: Transition) -> bool {
+    match transition {
+        Transition::Opened | Transition::Rising => true,
+        Transition::Resolved => false,
+    }
+}
+
+/// An alert's id is the hash of what makes it this alert.
+fn name(event: &AlertEvent) -> Check {
+    let situation = match &event.arithmetic {
+        Arithmetic::Count(count) => window_of(&count.window).map(|(_, start)| start.to_string()),
+        Arithmetic::Each(_) => event.evidence.first().map(ToString::to_string),
+    };
+    let what = "id, from rule, subject and situation";
+    match situation {
+        Some(situation) => {
+            let (rule, words) = (&event.rule, &event.definition.rule);
+            let key = alert_key(event.historic, rule, words, &event.subject, &situation);
+            Check::of(what, event.alert, key)
+        }
+        None => Check::that(what, event.alert, false, "no situation in the record"),
+    }
+}
+
+fn count_checks(event: &AlertEvent, count: &CountArithmetic) -> Vec<Check> {
+    let Some((window, start)) = window_of(&count.window) else {
+        return vec![Check::that("window", &count.window, false, "no interval of an hour or a day")];
+    };
+    let mut checks = Vec::new();
+    if event.transition == Transition::Opened {
+        checks.push(Check::that(
+            "opened within the window",
+            event.opened,
+            (start..event.until).contains(&event.opened),
+            format!("{start} to {}", event.until),
+        ));
+    }
+    checks.push(Check::of("little data", count.little_data, count.baseline.is_empty()));
+    checks.extend(expectation_checks(window, count));
+    checks.extend(asked_checks(event, window, count));
+    checks
+}
+
+/// Mean, dispersion and probability again, from the counts before.
+fn expectation_checks(window: Window, count: &CountArithmetic) -> Vec<Check> {
+    let (Some(expected), Some(dispersion), Some(probability)) =
+        (count.expected, count.dispersion, count.probability)
+    else {
+        let numbers = [count.expected, count.dispersion, count.probability];
+        let none = numbers.iter().all(Option::is_none);
+        return vec![Check::that("expectation", "none", none && count.little_data, "too little data")];
+    };
+    let Some(again) = expectation_again(window, count) else {
+        return vec![Check::not_possible("expected", expected, OLDER_RECORD)];
+    };
+    vec![
+        number("expected", expected, again.mean),
+        number("dispersion", dispersion, again.dispersion),
+        number("probability", probability, again.probability_of_at_least(count.observed)),
+    ]
+}
+
+/// What the rule asked for, and whether it was there.
+fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> Vec<Check> {
+    let Some(asked) = &count.asked else {
+        return vec![Check::not_possible("threshold", count.threshold, OLDER_RECORD)];
+    };
+    let mut checks = Vec::new();
+    if let Some(threshold) = threshold(window, count, asked) {
+        checks.push(Check::of("threshold", count.threshold, threshold));
+    }
+    if raises(event.transition) {
+        let (observed, threshold) = (count.observed, count.threshold);
+        let enough = observed >= threshold && threshold > 0;
+        let found = format!("a threshold of {threshold}");
+        checks.push(Check::that("observed, at least the threshold", observed, enough, found));
+        let (authors, least) = (count.authors, asked.authors_at_least);
+        let found = format!("{least} asked for");
+        checks.push(Check::that("authors, at least those asked for", authors, authors >= least, found));
+    }
+    checks
+}
+
+/// The count that the rule asked for; `None` where a floor may or may not have been in force: a day without a model
+/// waits, and so does the past.
+fn threshold(window: Window, count: &CountArithmetic, asked: &CountAsked) -> Option<u32> {
+    if count.baseline.is_empty() {
+        return (count.threshold > 0).then_some(asked.little_data_at_least);
+    }
+    let expectation = expectation_again(window, count)?;
+    Some(expectation.critical_count(asked.probability_below))
+}
+
+fn each_checks(event: &AlertEvent, each: &EachArithmetic) -> Vec<Check> {
+    let reach = each.reach.map_or("unknown".to_owned(), |reach| reach.to_string());
+    let mut checks = vec![
+        Check::that(
+            "polarity, at most what the rule asks for",
+            each.polarity,
+            each.polarity <= each.polarity_at_most,
+            format!("{} asked for", each.polarity_at_most),
+        ),
+        Check::that(
+            "reach, at least what the rule asks for",
+            reach,
+            each.reach.is_some_and(|reach| reach >= each.reach_at_least),
+            format!("{} asked for", each.reach_at_least),
+        ),
+    ];
+    if event.transition == Transition::Opened {
+        checks.push(Check::of("matches at the opening", each.matched, 1));
+    }
+    checks
+}
+
+fn number(what: &str, told: f64, found: f64) -> Check {
+    let agrees = (told - found).abs() <= ROUNDING * told.abs().max(found.abs());
+    Check::that(what, told, agrees, found)
+}
+
+/// When the window of a count began, or the opening of an alert about single mentions.
+pub(crate) fn begins(event: &AlertEvent) -> Timestamp {
+    match &event.arithmetic {
+        Arithmetic::Count(count) => window_of(&count.window).map_or(event.opened, |(_, start)| start),
+        Arithmetic::Each(_) => event.opened,
+    }
+}
