@@ -1,5 +1,6 @@
 //! The service over the embedded log: from a record in a topic to an answer over HTTP.
 
+mod commands;
 mod dead_letters;
 mod erasures;
 
@@ -354,6 +355,9 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
         },
         notify: Vec::new(),
         decided: opened,
+        word: None,
+        acknowledged: None,
+        muted_until: None,
     }
 }
 

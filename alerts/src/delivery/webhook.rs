@@ -34,7 +34,7 @@ impl fmt::Debug for Webhook {
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     headline: &'a str,
     link: Option<&'a str>,
     #[serde(flatten)]
@@ -94,12 +94,8 @@ impl Webhook {
     }
 }
 
-fn kind(transition: Transition) -> &'static str {
-    match transition {
-        Transition::Opened => "alert.opened",
-        Transition::Rising => "alert.rising",
-        Transition::Resolved => "alert.resolved",
-    }
+fn kind(transition: Transition) -> String {
+    format!("alert.{}", transition.name())
 }
 
 /// What the receiver's answer means.

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, DecidedWith, EachArithmetic, Measure,
-    Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition,
+    Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
+use super::people::People;
 use super::watch::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
@@ -25,18 +26,25 @@ pub(crate) struct Cause {
     pub(crate) transitions: u32,
 }
 
-/// An alert that is not over.
+/// An alert that is not over, or was not long ago.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenAlert {
     pub(crate) key: AlertKey,
     /// Of the last transition.
     pub(crate) sequence: u32,
     pub(crate) opened: Timestamp,
+    /// When it opened by the log's clock.
+    pub(crate) opened_in_log: Timestamp,
+    /// When it opened, or last opened again.
+    pub(crate) raised: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) arithmetic: Arithmetic,
     pub(crate) evidence: Evidence,
     pub(crate) lexicon: String,
     pub(crate) course: Course,
+    pub(crate) people: People,
+    /// Whether anybody is to be told of it: it is of now, and no other alert of its situation speaks for it.
+    pub(crate) speaks: bool,
     /// The alert of the same situation that speaks for this one.
     pub(crate) parent: Option<AlertKey>,
     /// Alerts are numbered as they open, so that the first of a situation can be told.
@@ -109,14 +117,27 @@ impl OpenAlert {
             key,
             sequence: 0,
             opened: signal.event_time,
+            opened_in_log: Timestamp::default(),
+            raised: signal.event_time,
             until,
             arithmetic,
             evidence,
             lexicon: signal.lexicon.clone(),
             course,
+            people: People::default(),
+            speaks: false,
             parent: None,
             place: 0,
         }
+    }
+
+    /// Goes on as the alert of the same situation that was over: with its name, its number and what people said.
+    pub(crate) fn go_on_as(&mut self, over: Self) {
+        self.key = over.key;
+        self.sequence = over.sequence;
+        self.opened = over.opened;
+        self.opened_in_log = over.opened_in_log;
+        self.people = over.people;
     }
 
     /// Takes in a count that is worth saying.
@@ -192,6 +213,9 @@ impl OpenAlert {
             },
             notify: decided_by.tell.map(|route| notifications(self, route)).unwrap_or_default(),
             decided: cause.appended,
+            word: decided_by.word.clone(),
+            acknowledged: self.people.acknowledged.clone(),
+            muted_until: self.people.muted_until,
         }
     }
 }
@@ -205,6 +229,8 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) failing: &'a BTreeSet<String>,
     /// The route to tell, where this transition is told to anybody.
     pub(crate) tell: Option<&'a Route>,
+    /// The person's word that caused it.
+    pub(crate) word: Option<Word>,
 }
 
 /// A message to each address of the route. The key is the same at every attempt.

@@ -13,6 +13,7 @@ mod evidence;
 mod imports;
 mod memory;
 mod model;
+mod people;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -23,18 +24,22 @@ use std::ops::Range;
 
 use earshot_common::definitions::{Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, History, Origin, PartitionProgress, SchemaVersion, Signal, SignalRecord,
-    SourceHealth, SourceStatus, SubjectSignal, Transition,
+    AlertEvent, COMMANDS_AFTER_END_MS, Command, CommandKind, DefinitionVersion, History, Origin,
+    PartitionProgress, SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal,
+    Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
 use alert::{DecidedBy, OpenAlert};
+use calendar::HOUR_MS;
 use imports::Imports;
+use people::{Commands, mute_end, word};
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
 pub use imports::HistoryDue;
+pub(crate) use people::Feedback;
 
 /// How far a partition of `mentions.raw` is folded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +82,27 @@ pub struct State {
     failing: BTreeSet<String>,
     imports: Imports,
     opened: u64,
+    /// Alerts that are over and still take words of people, and may go on.
+    over: BTreeMap<AlertKey, Over>,
+    commands: Commands,
+    /// Rules that are muted for a subject, and until when.
+    muted: BTreeMap<(String, String), Timestamp>,
+    /// What people said of the alerts of each rule.
+    feedback: BTreeMap<String, Feedback>,
+    /// When the log's clock next ends or begins something; computed again after whatever may change it.
+    next_timer: Option<Timestamp>,
     cause: Cause,
+}
+
+/// An alert that is over, and what it was decided by.
+#[derive(Clone, Debug)]
+struct Over {
+    alert: OpenAlert,
+    rule: Rule,
+    version: u64,
+    subject: String,
+    /// When it was over by the log's clock.
+    since: Timestamp,
 }
 
 impl State {
@@ -89,15 +114,21 @@ impl State {
     /// Folds one record and answers the transitions that it causes, in order.
     pub fn apply(&mut self, offset: u64, appended: Timestamp, record: &SignalRecord) -> Vec<AlertEvent> {
         self.cause = Cause { offset, appended, transitions: 0 };
-        match record {
+        let mut events = self.timers();
+        events.extend(match record {
             SignalRecord::Signal(signal) => self.signal(signal),
             SignalRecord::Progress(progress) => self.progress(&progress.partitions),
             SignalRecord::SourceHealth(health) => self.source_health(health),
             SignalRecord::Definition(version) => self.define(version),
             SignalRecord::History(history) => self.history(history),
-            // A command is a person's word beside the alert, and a delivery is the sender's: neither decides.
-            SignalRecord::Command(_) | SignalRecord::Delivery(_) => Vec::new(),
+            SignalRecord::Command(command) => self.command(command).into_iter().collect(),
+            // The sender's account of its messages decides nothing.
+            SignalRecord::Delivery(_) => Vec::new(),
+        });
+        if !events.is_empty() {
+            self.set_timer();
         }
+        events
     }
 
     /// The definitions in force: those that were read back from the log.
@@ -113,6 +144,11 @@ impl State {
     /// The severity of each alert that is open.
     pub fn open_severities(&self) -> impl Iterator<Item = u8> {
         self.subjects.values().flat_map(Watched::open).map(|watch| watch.rule.severity)
+    }
+
+    /// What people said of the alerts of each rule.
+    pub(crate) fn feedback(&self) -> &BTreeMap<String, Feedback> {
+        &self.feedback
     }
 
     /// The historic fold that must run now, if any: an import is complete, and the history of some rule and
@@ -329,32 +365,182 @@ impl State {
         events
     }
 
-    /// The record of a transition that the open alert has made. An alert that opens finds its place in its
-    /// situation first, which decides whether anybody is told; one that is over is no longer open.
-    fn transition(&mut self, subject: &str, rule: usize, transition: Transition) -> Option<AlertEvent> {
-        let mut quiet = true;
-        if transition == Transition::Opened {
-            let situation = self.situation(subject, rule)?;
-            quiet = self.historic || situation.is_told;
-            self.opened += 1;
-            let place = self.opened;
-            let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
-            open.place = place;
-            open.parent = situation.parent;
+    /// What a person said about an alert that is open, or was not long ago. Each word is taken once.
+    fn command(&mut self, command: &Command) -> Option<AlertEvent> {
+        if !self.commands.is_new(&command.id, self.cause.appended) {
+            return None;
         }
+        if let Some((subject, rule)) = self.open_as(command.alert) {
+            let watch = &mut self.subjects.get_mut(&subject)?.rules[rule];
+            let (id, mut alert) = (watch.rule.id.clone(), watch.open.take()?);
+            let transition = self.take_word(command, &id, &subject, &mut alert);
+            self.subjects.get_mut(&subject)?.rules[rule].open = Some(alert);
+            return self.record(&subject, rule, transition, None, Some(word(command)));
+        }
+        let mut over = self.over.remove(&command.alert)?;
+        let transition = self.take_word(command, &over.rule.id, &over.subject, &mut over.alert);
+        let decided_by = DecidedBy {
+            rule: &over.rule,
+            version: over.version,
+            subject: &over.subject,
+            historic: self.historic,
+            failing: &self.failing,
+            tell: None,
+            word: Some(word(command)),
+        };
+        let event = over.alert.transition(transition, &decided_by, &mut self.cause);
+        self.over.insert(command.alert, over);
+        Some(event)
+    }
+
+    /// What a word comes to for the alert, and beside it for the rule.
+    fn take_word(
+        &mut self,
+        command: &Command,
+        rule: &str,
+        subject: &str,
+        alert: &mut OpenAlert,
+    ) -> Transition {
+        let now = self.cause.appended;
+        match command.what {
+            CommandKind::MuteRule => {
+                self.muted.retain(|_, until| *until > now);
+                self.muted.insert((rule.to_owned(), subject.to_owned()), mute_end(command, now));
+            }
+            CommandKind::Useful | CommandKind::Noise => {
+                let before = alert.people.rate(command);
+                self.feedback.entry(rule.to_owned()).or_default().count(command.what, before);
+            }
+            CommandKind::Acknowledge | CommandKind::Mute | CommandKind::Note => {}
+        }
+        alert.people.take(command, alert.opened_in_log, now)
+    }
+
+    /// Where the alert of this key is open.
+    fn open_as(&self, key: AlertKey) -> Option<(String, usize)> {
+        for (id, watched) in &self.subjects {
+            for (rule, watch) in watched.rules.iter().enumerate() {
+                if watch.open.as_ref().is_some_and(|open| open.key == key) {
+                    return Some((id.clone(), rule));
+                }
+            }
+        }
+        None
+    }
+
+    /// What the log's clock ends: what people said for a time. Whoever was not to be told is told then.
+    fn timers(&mut self) -> Vec<AlertEvent> {
+        let now = self.cause.appended;
+        if self.next_timer.is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        let mut ended = Vec::new();
+        for (id, watched) in &mut self.subjects {
+            for (rule, watch) in watched.rules.iter_mut().enumerate() {
+                let Some(open) = watch.open.as_mut() else { continue };
+                while let Some(transition) = open.people.end(now) {
+                    ended.push((id.clone(), rule, transition));
+                }
+            }
+        }
+        let mut events = Vec::new();
+        for (subject, rule, transition) in ended {
+            let tell = self.route_now(&subject, rule);
+            events.extend(self.record(&subject, rule, transition, tell, None));
+        }
+        self.set_timer();
+        events
+    }
+
+    fn set_timer(&mut self) {
+        let open = self.subjects.values().flat_map(Watched::open).filter_map(|watch| watch.open.as_ref());
+        self.next_timer = open.filter_map(|open| open.people.next_end()).min();
+    }
+
+    /// A transition that the open alert has made. One that opens finds its place in its situation first.
+    fn transition(&mut self, subject: &str, rule: usize, transition: Transition) -> Option<AlertEvent> {
+        match transition {
+            Transition::Opened => self.open(subject, rule),
+            _ => self.record(subject, rule, transition, None, None),
+        }
+    }
+
+    /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
+    /// decides whether anybody is told.
+    fn open(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
+        let over = self.goes_on(subject, rule).and_then(|key| self.over.remove(&key));
+        let transition = if over.is_some() { Transition::Reopened } else { Transition::Opened };
+        let situation = self.situation(subject, rule)?;
+        self.opened += 1;
+        let (place, now) = (self.opened, self.cause.appended);
+        let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
+        open.opened_in_log = now;
+        open.place = place;
+        open.parent = situation.parent;
+        open.speaks = !self.historic && !situation.is_told;
+        if let Some(over) = over {
+            open.go_on_as(over.alert);
+            while open.people.end(now).is_some() {}
+        }
+        let tell = self.route_now(subject, rule);
+        self.record(subject, rule, transition, tell, None)
+    }
+
+    /// The alert that was over so short a time before this one opened that it is the same situation. Those of the
+    /// past are left as they were found.
+    fn goes_on(&self, subject: &str, rule: usize) -> Option<AlertKey> {
+        let watch = &self.subjects.get(subject)?.rules[rule];
+        let opened = watch.open.as_ref()?.opened;
+        let within_ms = i64::from(watch.rule.reopen_within_hours) * HOUR_MS;
+        let same = |over: &&Over| {
+            over.subject == subject
+                && over.rule.id == watch.rule.id
+                && over.rule.asks_for_the_same(&watch.rule)
+                && opened <= over.alert.until.plus_millis(within_ms)
+        };
+        let over = self.over.values().filter(same).max_by_key(|over| over.alert.place);
+        over.filter(|_| !self.historic).map(|over| over.alert.key)
+    }
+
+    /// The route that is to be told of an open alert now: none while people do not want it told, or have it in hand.
+    fn route_now(&self, subject: &str, rule: usize) -> Option<String> {
+        let watch = &self.subjects.get(subject)?.rules[rule];
+        let open = watch.open.as_ref()?;
+        let muted = self.muted.get(&(watch.rule.id.clone(), subject.to_owned()));
+        let quiet = !open.speaks
+            || open.people.acknowledged.is_some()
+            || open.people.muted_until.is_some()
+            || muted.is_some_and(|until| *until > self.cause.appended);
+        watch.rule.route.clone().filter(|_| !quiet)
+    }
+
+    /// The record of a transition of the open alert. One that is over is no longer open, but not forgotten.
+    fn record(
+        &mut self,
+        subject: &str,
+        rule: usize,
+        transition: Transition,
+        tell: Option<String>,
+        word: Option<Word>,
+    ) -> Option<AlertEvent> {
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let mut open = watch.open.take()?;
-        let route = watch.rule.route.as_ref().filter(|_| !quiet);
         let decided_by = DecidedBy {
             rule: &watch.rule,
             version: watch.version,
             subject,
             historic: self.historic,
             failing: &self.failing,
-            tell: route.and_then(|route| self.watchlist.route(route)),
+            tell: tell.and_then(|route| self.watchlist.route(&route)),
+            word,
         };
         let event = open.transition(transition, &decided_by, &mut self.cause);
-        if transition != Transition::Resolved {
+        if transition == Transition::Resolved {
+            let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
+            self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
+            self.over
+                .insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
+        } else {
             watch.open = Some(open);
         }
         Some(event)

@@ -250,7 +250,7 @@ impl Watched {
     pub(crate) fn is_over(&mut self, rule: usize, clock: Timestamp, failing: &BTreeSet<String>) -> bool {
         let Some(open) = &self.rules[rule].open else { return false };
         let silent = !open.evidence.sources_among(failing).is_empty();
-        let expired = !self.historic && open.opened.plus_millis(LONGEST_MS) <= clock;
+        let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
         match (self.rules[rule].rule.condition.clone(), &open.course) {
             (Condition::Each(condition), Course::Each { last_match, .. }) => {
                 let quiet_ms = i64::from(condition.quiet_after_hours) * HOUR_MS;

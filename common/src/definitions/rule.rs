@@ -24,6 +24,8 @@ pub struct Rule {
     pub severity: u8,
     /// Id of the route; without one the alert is shown and nobody is told.
     pub route: Option<String>,
+    /// What begins within this time after an alert was over is the same alert again.
+    pub reopen_within_hours: u32,
 }
 
 /// What has to happen.
@@ -76,6 +78,18 @@ impl Window {
         match self {
             Self::Hour => 0.0001,
             Self::Day => 0.001,
+        }
+    }
+}
+
+impl Condition {
+    /// Unless the rule says otherwise: six hours, or two days where days are counted and one where mentions are
+    /// judged singly.
+    fn reopen_within_hours(&self) -> u32 {
+        match self {
+            Self::Each(_) => 24,
+            Self::Count(CountCondition { window: Window::Hour, .. }) => 6,
+            Self::Count(CountCondition { window: Window::Day, .. }) => 48,
         }
     }
 }
@@ -150,6 +164,8 @@ pub(super) struct RuleForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     route: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    reopen_within_hours: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sentiment_at_most: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reach_at_least: Option<u64>,
@@ -221,6 +237,7 @@ impl From<RuleForm> for Rule {
             subjects: form.subjects,
             searches: form.searches,
             filter: form.filter,
+            reopen_within_hours: form.reopen_within_hours.unwrap_or_else(|| condition.reopen_within_hours()),
             condition,
             severity: form.severity,
             route: form.route,
@@ -238,6 +255,8 @@ impl From<Rule> for RuleForm {
             filter: rule.filter,
             severity: rule.severity,
             route: rule.route,
+            reopen_within_hours: Some(rule.reopen_within_hours)
+                .filter(|hours| *hours != rule.condition.reopen_within_hours()),
             sentiment_at_most: None,
             reach_at_least: None,
             quiet_after_hours: None,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SchemaVersion;
+use super::{CommandKind, SchemaVersion};
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
 
@@ -47,6 +47,47 @@ pub struct AlertEvent {
     pub notify: Vec<Notification>,
     /// Append time of the record that caused it.
     pub decided: Timestamp,
+    /// The person's word that caused it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
+    /// Who has it in hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
+    /// Until when nobody is told anything of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted_until: Option<Timestamp>,
+}
+
+/// A person's word about an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// The id of the command.
+    pub command: String,
+    /// What it asked for.
+    pub what: CommandKind,
+    /// Who said so.
+    pub by: String,
+    /// In their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it ends to hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Somebody has an alert in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who.
+    pub by: String,
+    /// Since when, by the log's clock.
+    pub since: Timestamp,
+    /// Until when; without it until the alert is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Milliseconds from the opening to the first acknowledgement of the alert, in that one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assessed_after_ms: Option<i64>,
 }
 
 /// A place in `signals`, and which of the transitions that it caused.
@@ -68,6 +109,55 @@ pub enum Transition {
     Rising,
     /// It is over.
     Resolved,
+    /// It was over, and began again soon enough to be the same situation.
+    Reopened,
+    /// Somebody has it in hand.
+    Acknowledged,
+    /// Nobody has it in hand any more: the time of the one who had it ran out.
+    Lapsed,
+    /// A person wanted it, and somebody else has it already.
+    Declined,
+    /// A person wants nobody to be told more of it.
+    Muted,
+    /// People are told of it again.
+    Unmuted,
+    /// A person added a note.
+    Noted,
+    /// A person said whether it was worth the attention.
+    Rated,
+}
+
+impl Transition {
+    /// Whether the alert is open after it; `None` where it says nothing of that.
+    pub fn leaves_open(self) -> Option<bool> {
+        match self {
+            Self::Opened | Self::Reopened | Self::Rising => Some(true),
+            Self::Resolved => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether its numbers are those that raised the alert.
+    pub fn raises(self) -> bool {
+        matches!(self, Self::Opened | Self::Reopened | Self::Rising)
+    }
+
+    /// Its name, as records and metrics write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Rising => "rising",
+            Self::Resolved => "resolved",
+            Self::Reopened => "reopened",
+            Self::Acknowledged => "acknowledged",
+            Self::Lapsed => "lapsed",
+            Self::Declined => "declined",
+            Self::Muted => "muted",
+            Self::Unmuted => "unmuted",
+            Self::Noted => "noted",
+            Self::Rated => "rated",
+        }
+    }
 }
 
 /// The numbers behind an alert, by the primitive of its rule.

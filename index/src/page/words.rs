@@ -1,7 +1,8 @@
 //! Numbers, times and alerts in words for people.
 
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Polarity, Seasonality, Transition,
+    Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, EachArithmetic, Polarity,
+    Seasonality, Transition, Word,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -57,10 +58,45 @@ pub(crate) fn severity(severity: u8) -> &'static str {
 /// What happened to an alert.
 pub(crate) fn transition(transition: Transition) -> &'static str {
     match transition {
-        Transition::Opened => "opened",
         Transition::Rising => "grew",
-        Transition::Resolved => "resolved",
+        Transition::Reopened => "opened again",
+        Transition::Acknowledged => "taken in hand",
+        Transition::Lapsed => "in nobody's hand any more",
+        Transition::Declined => "in somebody's hand already",
+        Transition::Noted => "note",
+        Transition::Rated => "feedback",
+        other => other.name(),
     }
+}
+
+/// A transition in a sentence: what a person said, else the numbers.
+pub(crate) fn step(event: &AlertEvent, zone: &TimeZone) -> String {
+    match &event.word {
+        Some(said) => word(said, zone),
+        None => sentence(event, zone),
+    }
+}
+
+fn word(word: &Word, zone: &TimeZone) -> String {
+    let until = word.until.map_or_else(String::new, |until| format!(" until {}", moment(until, zone)));
+    let what = match word.what {
+        CommandKind::Acknowledge => format!("{} takes it in hand{until}", word.by),
+        CommandKind::Mute => format!("{} wants nobody to be told more of it{until}", word.by),
+        CommandKind::MuteRule => format!("{} wants nobody to be told of this rule here{until}", word.by),
+        CommandKind::Note => word.by.clone(),
+        CommandKind::Useful => format!("{}: it was worth the attention", word.by),
+        CommandKind::Noise => format!("{}: it was noise", word.by),
+    };
+    match &word.note {
+        Some(note) => format!("{what}: {note}"),
+        None => format!("{what}."),
+    }
+}
+
+/// Who has an alert in hand.
+pub(crate) fn in_hand(held: &Acknowledgement, zone: &TimeZone) -> String {
+    let until = held.until.map_or_else(String::new, |until| format!(", until {}", moment(until, zone)));
+    format!("{} has it in hand since {}{until}.", held.by, moment(held.since, zone))
 }
 
 /// An alert in one sentence.

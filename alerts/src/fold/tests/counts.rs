@@ -180,7 +180,7 @@ fn a_silent_source_keeps_an_alert_open_and_is_named() {
     timeline.said();
     timeline.progress_at(days_later(at("2026-01-08T06:01"), 7));
     let said = timeline.said();
-    assert!(said.starts_with("resolved volume/harbor #3") && said.contains("silent: hn"), "{said}");
+    assert!(said.starts_with("resolved volume/harbor #5") && said.contains("silent: hn"), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod past;
 mod replay;
 mod searches;
 mod situations;
+mod timelines;
 
 use std::fmt::Write;
 
@@ -220,11 +221,7 @@ fn at(time: &str) -> Timestamp {
 fn describe(events: &[AlertEvent]) -> String {
     let mut text = String::new();
     for event in events {
-        let transition = match event.transition {
-            Transition::Opened => "opened",
-            Transition::Rising => "rising",
-            Transition::Resolved => "resolved",
-        };
+        let transition = event.transition.name();
         let numbers = match &event.arithmetic {
             Arithmetic::Count(count) => {
                 let expected =

@@ -1,6 +1,6 @@
 //! What comes twice counts once, and a replay decides the same.
 
-use earshot_common::events::encode;
+use earshot_common::events::{Command, CommandKind, encode};
 use proptest::prelude::*;
 
 use super::*;
@@ -72,14 +72,23 @@ enum Step {
     Burst { mentions: u32, authors: u32 },
     Strong { name: u8, revision: i64 },
     Pass { minutes: i64 },
+    Say { what: CommandKind, by: u8, minutes: i64 },
     Again { back: usize },
 }
+
+const WORDS: &[CommandKind] =
+    &[CommandKind::Acknowledge, CommandKind::Mute, CommandKind::MuteRule, CommandKind::Noise];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (1..60u32, 1..30u32).prop_map(|(mentions, authors)| Step::Burst { mentions, authors }),
         (0..5u8, 1..4i64).prop_map(|(name, revision)| Step::Strong { name, revision }),
         (1..900i64).prop_map(|minutes| Step::Pass { minutes }),
+        (prop::sample::select(WORDS), 0..3u8, 1..600i64).prop_map(|(what, by, minutes)| Step::Say {
+            what,
+            by,
+            minutes
+        }),
         (1..50usize).prop_map(|back| Step::Again { back }),
     ];
     proptest::collection::vec(step, 1..30)
@@ -104,6 +113,19 @@ fn log_of(steps: &[Step], again: bool) -> Timeline {
             Step::Pass { minutes } => {
                 now = now.plus_millis(minutes * 60_000);
                 timeline.progress_at(now);
+            }
+            Step::Say { what, by, minutes } => {
+                let Some(alert) = timeline.events.last().map(|event| event.alert) else { continue };
+                let command = Command {
+                    v: SchemaVersion::default(),
+                    id: format!("command-{}-{by}", timeline.events.len()),
+                    alert,
+                    what: *what,
+                    by: by.to_string(),
+                    note: None,
+                    until: Some(now.plus_millis(minutes * 60_000)),
+                };
+                timeline.append(now, SignalRecord::Command(command));
             }
             Step::Again { back } if again => {
                 let mut signals = timeline
