@@ -112,7 +112,7 @@ impl fmt::Debug for WebhookSettings {
 pub fn check(settings: &AlertsSettings, watchlist: &Watchlist) -> Vec<String> {
     let routes: Vec<&Route> = watchlist
         .rules()
-        .filter_map(|(_, rule)| rule.route.as_deref())
+        .flat_map(|(_, rule)| rule.routes())
         .collect::<BTreeSet<&str>>()
         .into_iter()
         .filter_map(|route| watchlist.route(route))

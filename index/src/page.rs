@@ -514,6 +514,7 @@ fn facts(enriched: &Enriched, zone: &TimeZone) -> Vec<(&'static str, String)> {
 #[template(path = "alert.html")]
 struct AlertPage {
     card: AlertCard,
+    raise: Option<String>,
     until: String,
     explanation: Vec<String>,
     baseline: Vec<String>,
@@ -591,6 +592,9 @@ async fn alert_page(app: &App, id: &str, problem: Option<String>) -> Result<Resp
         sentence: words::step(event, &zone),
     });
     let mut standing: Vec<String> = now.acknowledged.iter().map(|held| words::in_hand(held, &zone)).collect();
+    if let Some(until) = now.held_until {
+        standing.push(format!("It is told when quiet hours are over, {}.", words::moment(until, &zone)));
+    }
     if let Some(until) = now.muted_until {
         standing.push(format!("Nobody is told more of it until {}.", words::moment(until, &zone)));
     }
@@ -606,6 +610,7 @@ async fn alert_page(app: &App, id: &str, problem: Option<String>) -> Result<Resp
     }
     let page = AlertPage {
         card: AlertCard::new(&alert, &watchlist),
+        raise: words::raise(now),
         until: words::moment(now.until, &zone),
         explanation: words::explanation(&raised.arithmetic),
         baseline,

@@ -14,7 +14,7 @@ use earshot_common::broker::{NewRecord, Record};
 use earshot_common::definitions::{Definition, parse_file};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, CountArithmetic, DecidedWith, Lane, Measure, SchemaVersion,
-    Seasonality, Transition, encode,
+    Seasonality, SeverityRaise, Transition, encode,
 };
 use earshot_common::keys::{AlertKey, MentionKey};
 use earshot_common::service::{self, Context};
@@ -358,6 +358,8 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
         word: None,
         acknowledged: None,
         muted_until: None,
+        held_until: None,
+        raise: SeverityRaise::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, DecidedWith, EachArithmetic, Measure,
-    Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition, Word,
+    Notification, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -43,12 +43,38 @@ pub(crate) struct OpenAlert {
     pub(crate) lexicon: String,
     pub(crate) course: Course,
     pub(crate) people: People,
+    /// The highest that it had so far.
+    pub(crate) severity: u8,
+    pub(crate) raise: SeverityRaise,
+    /// When people were told, since nobody has or had it in hand.
+    pub(crate) told: Option<Told>,
+    /// Until when its message waits.
+    pub(crate) held_until: Option<Timestamp>,
     /// Whether anybody is to be told of it: it is of now, and no other alert of its situation speaks for it.
     pub(crate) speaks: bool,
     /// The alert of the same situation that speaks for this one.
     pub(crate) parent: Option<AlertKey>,
     /// Alerts are numbered as they open, so that the first of a situation can be told.
     pub(crate) place: u64,
+}
+
+/// That people were told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The severity that they know of.
+    pub(crate) severity: u8,
+    /// Since when, by the log's clock: the steps of an escalation count from here.
+    pub(crate) since: Timestamp,
+    /// Steps of the escalation that were taken.
+    pub(crate) steps: usize,
+}
+
+/// How far an alert about counts is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Rising,
+    Peak,
+    Fading,
 }
 
 /// What an open alert remembers to know when it rises and when it is over.
@@ -62,6 +88,10 @@ pub(crate) enum Course {
         current: Bucket,
         /// The highest count that was announced.
         announced: u32,
+        phase: Phase,
+        /// The highest count of a window that has closed, and when that window began.
+        highest: u32,
+        highest_at: Timestamp,
         /// Windows up to here were looked at after they closed.
         checked: Timestamp,
     },
@@ -87,6 +117,9 @@ impl OpenAlert {
             opening: window,
             current: window,
             announced: arithmetic.observed,
+            phase: Phase::Rising,
+            highest: arithmetic.observed,
+            highest_at: window.start,
             checked: window.start,
         };
         let arithmetic = Arithmetic::Count(arithmetic);
@@ -125,6 +158,10 @@ impl OpenAlert {
             lexicon: signal.lexicon.clone(),
             course,
             people: People::default(),
+            severity: 0,
+            raise: SeverityRaise::default(),
+            told: None,
+            held_until: None,
             speaks: false,
             parent: None,
             place: 0,
@@ -142,12 +179,75 @@ impl OpenAlert {
 
     /// Takes in a count that is worth saying.
     pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic) {
-        if let Course::Count { current, announced, .. } = &mut self.course {
+        if let Course::Count { current, announced, phase, .. } = &mut self.course {
             *current = window;
             *announced = arithmetic.observed.max(*announced);
+            *phase = Phase::Rising;
         }
         self.until = window.end;
         self.arithmetic = Arithmetic::Count(arithmetic);
+    }
+
+    /// Whether a count is worth saying: twice what was announced, or, after the height, a quarter more than that;
+    /// or so many that the alert is more severe.
+    pub(crate) fn is_rise(&self, observed: u32) -> bool {
+        let Course::Count { announced, phase, .. } = self.course else { return false };
+        let (observed, announced) = (u64::from(observed), u64::from(announced));
+        let higher = match phase {
+            Phase::Rising => observed >= announced * 2,
+            Phase::Peak | Phase::Fading => observed * 4 > announced * 5,
+        };
+        higher || self.raise_at(observed).total() > self.raise.total()
+    }
+
+    /// The severity's raise where it has this size.
+    fn raise_at(&self, size: u64) -> SeverityRaise {
+        SeverityRaise::of(size, self.asked(), self.evidence.widest_reach())
+    }
+
+    /// What the rule asks for.
+    fn asked(&self) -> u64 {
+        match &self.arithmetic {
+            Arithmetic::Count(count) => count.threshold.into(),
+            Arithmetic::Each(_) => 1,
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match &self.arithmetic {
+            Arithmetic::Count(count) => count.observed.into(),
+            Arithmetic::Each(each) => each.matched.into(),
+        }
+    }
+
+    /// Sets the severity by the rule, the size and the reach; it does not fall while the alert is open. Answers
+    /// whether it rose.
+    pub(crate) fn weigh(&mut self, rule: &Rule) -> bool {
+        let raise = self.raise_at(self.size());
+        if raise.total() > self.raise.total() {
+            self.raise = raise;
+        }
+        let severity = (rule.severity + self.raise.total()).min(rule.severity_at_most);
+        let rose = severity > self.severity;
+        self.severity = self.severity.max(severity);
+        rose
+    }
+
+    /// Takes in the final count of a window that has closed and is not calm. Answers the phase that begins with it.
+    pub(crate) fn closed(&mut self, start: Timestamp, observed: u32) -> Option<Transition> {
+        let Course::Count { phase, highest, highest_at, .. } = &mut self.course else { return None };
+        if observed >= *highest {
+            (*highest, *highest_at) = (observed, start);
+            return None;
+        }
+        let next = match phase {
+            _ if start <= *highest_at => return None,
+            Phase::Rising | Phase::Peak if observed.saturating_mul(2) <= *highest => Phase::Fading,
+            Phase::Rising => Phase::Peak,
+            Phase::Peak | Phase::Fading => return None,
+        };
+        *phase = next;
+        Some(if next == Phase::Peak { Transition::Peak } else { Transition::Fading })
     }
 
     /// Notes that the windows up to here were looked at, and were not calm as far as anybody can tell.
@@ -177,7 +277,7 @@ impl OpenAlert {
         if doubled {
             *announced = matched;
         }
-        doubled
+        doubled || self.raise_at(matched.into()).total() > self.raise.total()
     }
 
     /// The next transition's record.
@@ -198,7 +298,7 @@ impl OpenAlert {
             transition,
             rule: decided_by.rule.id.clone(),
             subject: decided_by.subject.to_owned(),
-            severity: decided_by.rule.severity,
+            severity: self.severity,
             historic: decided_by.historic,
             parent: self.parent,
             opened: self.opened,
@@ -216,6 +316,8 @@ impl OpenAlert {
             word: decided_by.word.clone(),
             acknowledged: self.people.acknowledged.clone(),
             muted_until: self.people.muted_until,
+            held_until: self.held_until,
+            raise: self.raise,
         }
     }
 }

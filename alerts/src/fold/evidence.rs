@@ -19,6 +19,8 @@ pub(crate) struct Evidence {
     strongest: Vec<Witness>,
     latest: Vec<Witness>,
     sources: BTreeSet<String>,
+    /// The widest reach that is known of any of them.
+    widest: u64,
 }
 
 /// One mention, as far as evidence needs it.
@@ -28,6 +30,7 @@ pub(crate) struct Witness {
     story: Option<StoryKey>,
     polarity: f32,
     event_time: Timestamp,
+    reach: u64,
 }
 
 impl Witness {
@@ -38,6 +41,7 @@ impl Witness {
             story: signal.story,
             polarity: subject.polarity,
             event_time: signal.event_time,
+            reach: signal.reach.unwrap_or_default(),
         }
     }
 
@@ -63,9 +67,15 @@ impl Evidence {
     pub(crate) fn add(&mut self, witness: Witness, source: &str) {
         keep(&mut self.strongest, witness, Witness::by_strength);
         keep(&mut self.latest, witness, Witness::by_time);
+        self.widest = self.widest.max(witness.reach);
         if self.sources.len() < MOST_SOURCES && !self.sources.contains(source) {
             self.sources.insert(source.to_owned());
         }
+    }
+
+    /// Accounts that could have seen the mention of the widest reach, as far as is known.
+    pub(crate) fn widest_reach(&self) -> u64 {
+        self.widest
     }
 
     /// Those of the sources behind it that are among these.
@@ -116,6 +126,7 @@ mod tests {
             story: None,
             polarity,
             event_time: Timestamp::from_millis(millis),
+            reach: 0,
         }
     }
 

@@ -15,6 +15,7 @@ mod memory;
 mod model;
 mod people;
 mod series;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -35,6 +36,7 @@ use alert::{DecidedBy, OpenAlert};
 use calendar::HOUR_MS;
 use imports::Imports;
 use people::{Commands, mute_end, word};
+use telling::Call;
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
@@ -143,7 +145,11 @@ impl State {
 
     /// The severity of each alert that is open.
     pub fn open_severities(&self) -> impl Iterator<Item = u8> {
-        self.subjects.values().flat_map(Watched::open).map(|watch| watch.rule.severity)
+        self.subjects
+            .values()
+            .flat_map(Watched::open)
+            .filter_map(|watch| watch.open.as_ref())
+            .map(|open| open.severity)
     }
 
     /// What people said of the alerts of each rule.
@@ -228,19 +234,23 @@ impl State {
         events
     }
 
-    /// Closes the buckets that are over, and the alerts.
+    /// Closes the buckets that are over, and with them moves the alerts on.
     fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
         self.clock = Some(clock);
-        let mut over = Vec::new();
+        let mut passed = Vec::new();
         for (id, watched) in &mut self.subjects {
             watched.close(clock);
             for rule in 0..watched.rules.len() {
-                if watched.is_over(rule, clock, &self.failing) {
-                    over.push((id.clone(), rule));
+                if let Some(transition) = watched.pass_to(rule, clock, &self.failing) {
+                    passed.push((id.clone(), rule, transition));
                 }
             }
         }
-        over.into_iter().filter_map(|(id, rule)| self.transition(&id, rule, Transition::Resolved)).collect()
+        let mut events = Vec::new();
+        for (id, rule, transition) in passed {
+            events.extend(self.transition(&id, rule, transition));
+        }
+        events
     }
 
     fn source_health(&mut self, health: &SourceHealth) -> Vec<AlertEvent> {
@@ -428,41 +438,27 @@ impl State {
         None
     }
 
-    /// What the log's clock ends: what people said for a time. Whoever was not to be told is told then.
-    fn timers(&mut self) -> Vec<AlertEvent> {
-        let now = self.cause.appended;
-        if self.next_timer.is_none_or(|due| now < due) {
-            return Vec::new();
-        }
-        let mut ended = Vec::new();
-        for (id, watched) in &mut self.subjects {
-            for (rule, watch) in watched.rules.iter_mut().enumerate() {
-                let Some(open) = watch.open.as_mut() else { continue };
-                while let Some(transition) = open.people.end(now) {
-                    ended.push((id.clone(), rule, transition));
-                }
-            }
-        }
-        let mut events = Vec::new();
-        for (subject, rule, transition) in ended {
-            let tell = self.route_now(&subject, rule);
-            events.extend(self.record(&subject, rule, transition, tell, None));
-        }
-        self.set_timer();
-        events
-    }
-
-    fn set_timer(&mut self) {
-        let open = self.subjects.values().flat_map(Watched::open).filter_map(|watch| watch.open.as_ref());
-        self.next_timer = open.filter_map(|open| open.people.next_end()).min();
-    }
-
-    /// A transition that the open alert has made. One that opens finds its place in its situation first.
+    /// A transition that the open alert has made. One that opens finds its place in its situation first; one that is
+    /// more severe than people know is told again.
     fn transition(&mut self, subject: &str, rule: usize, transition: Transition) -> Option<AlertEvent> {
         match transition {
             Transition::Opened => self.open(subject, rule),
+            Transition::Rising => self.rise(subject, rule),
             _ => self.record(subject, rule, transition, None, None),
         }
+    }
+
+    fn rise(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        let more_severe = watch.open.as_mut()?.weigh(&watch.rule);
+        let mut tell = None;
+        if more_severe {
+            let speaks = !self.historic && !self.situation(subject, rule)?.is_told;
+            let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
+            open.speaks = open.speaks || speaks;
+            tell = self.call(subject, rule, Call::MoreSevere);
+        }
+        self.record(subject, rule, Transition::Rising, tell, None)
     }
 
     /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
@@ -470,19 +466,22 @@ impl State {
     fn open(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
         let over = self.goes_on(subject, rule).and_then(|key| self.over.remove(&key));
         let transition = if over.is_some() { Transition::Reopened } else { Transition::Opened };
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        watch.open.as_mut()?.weigh(&watch.rule);
         let situation = self.situation(subject, rule)?;
+        let cools_down = transition == Transition::Opened && self.cools_down(subject, rule);
         self.opened += 1;
         let (place, now) = (self.opened, self.cause.appended);
         let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
         open.opened_in_log = now;
         open.place = place;
         open.parent = situation.parent;
-        open.speaks = !self.historic && !situation.is_told;
+        open.speaks = !self.historic && !situation.is_told && !cools_down;
         if let Some(over) = over {
             open.go_on_as(over.alert);
             while open.people.end(now).is_some() {}
         }
-        let tell = self.route_now(subject, rule);
+        let tell = self.call(subject, rule, Call::First);
         self.record(subject, rule, transition, tell, None)
     }
 
@@ -500,18 +499,6 @@ impl State {
         };
         let over = self.over.values().filter(same).max_by_key(|over| over.alert.place);
         over.filter(|_| !self.historic).map(|over| over.alert.key)
-    }
-
-    /// The route that is to be told of an open alert now: none while people do not want it told, or have it in hand.
-    fn route_now(&self, subject: &str, rule: usize) -> Option<String> {
-        let watch = &self.subjects.get(subject)?.rules[rule];
-        let open = watch.open.as_ref()?;
-        let muted = self.muted.get(&(watch.rule.id.clone(), subject.to_owned()));
-        let quiet = !open.speaks
-            || open.people.acknowledged.is_some()
-            || open.people.muted_until.is_some()
-            || muted.is_some_and(|until| *until > self.cause.appended);
-        watch.rule.route.clone().filter(|_| !quiet)
     }
 
     /// The record of a transition of the open alert. One that is over is no longer open, but not forgotten.
@@ -551,20 +538,19 @@ impl State {
     fn situation(&self, subject: &str, rule: usize) -> Option<Situation> {
         let watched = self.subjects.get(subject)?;
         let opening = &watched.rules[rule];
-        let evidence = &opening.open.as_ref()?.evidence;
+        let alert = opening.open.as_ref()?;
         let mut others: Vec<&Watch> =
             watched.open().filter(|watch| watch.rule.id != opening.rule.id).collect();
         if others.is_empty() {
             let company = watched.subject.company.as_ref().and_then(|company| self.subjects.get(company));
             others = company.into_iter().flat_map(Watched::open).collect();
             let first = first_open(&others);
-            if !first.is_some_and(|first| evidence.mostly_within(&first.evidence)) {
+            if !first.is_some_and(|first| alert.evidence.mostly_within(&first.evidence)) {
                 others.clear();
             }
         }
-        let tells = |other: &&Watch| {
-            other.rule.severity >= opening.rule.severity && other.rule.route == opening.rule.route
-        };
+        let severe = |other: &Watch| other.open.as_ref().is_some_and(|open| open.severity >= alert.severity);
+        let tells = |other: &&Watch| severe(other) && other.rule.route == opening.rule.route;
         Some(Situation {
             parent: first_open(&others).map(|first| first.parent.unwrap_or(first.key)),
             is_told: others.iter().any(tells),

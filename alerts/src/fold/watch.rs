@@ -11,7 +11,7 @@ use earshot_common::events::{Arithmetic, History, HistoryBucket, Signal, Subject
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
-use super::alert::{Course, OpenAlert, count_arithmetic, each_arithmetic};
+use super::alert::{Course, OpenAlert, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Baseline, PastBucket, baseline};
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::evidence::{Evidence, Witness};
@@ -47,6 +47,8 @@ pub(crate) struct Watch {
     /// Offset of the rule's version in `watchlist`.
     pub(crate) version: u64,
     pub(crate) open: Option<OpenAlert>,
+    /// When people were last told of an alert of it.
+    pub(crate) told: Option<Told>,
     /// Whether its history is in the log, or there is none to come.
     pub(crate) covered: bool,
     past: Vec<PastBucket>,
@@ -159,14 +161,12 @@ impl Watched {
             None if !may_fire => return None,
             None => {}
             Some(open) => {
-                let Course::Count { current, announced, .. } = &open.course else { return None };
+                let Course::Count { current, .. } = &open.course else { return None };
                 if bucket.start < current.start {
                     return None;
                 }
-                let announced_here = bucket.start == current.start;
-                let doubled = observed >= announced.saturating_mul(2);
                 open.evidence.add(Witness::of(signal, subject), &signal.source);
-                if announced_here && !doubled {
+                if !open.is_rise(observed) {
                     return None;
                 }
             }
@@ -246,43 +246,60 @@ impl Watched {
         }
     }
 
-    /// Whether the rule's open alert is over at `clock`; then it says until when it held.
-    pub(crate) fn is_over(&mut self, rule: usize, clock: Timestamp, failing: &BTreeSet<String>) -> bool {
-        let Some(open) = &self.rules[rule].open else { return false };
+    /// What the clock makes of the rule's open alert: the phase that begins, or that it is over, and then until when
+    /// it held.
+    pub(crate) fn pass_to(
+        &mut self,
+        rule: usize,
+        clock: Timestamp,
+        failing: &BTreeSet<String>,
+    ) -> Option<Transition> {
+        let open = self.rules[rule].open.as_ref()?;
         let silent = !open.evidence.sources_among(failing).is_empty();
         let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
         match (self.rules[rule].rule.condition.clone(), &open.course) {
             (Condition::Each(condition), Course::Each { last_match, .. }) => {
                 let quiet_ms = i64::from(condition.quiet_after_hours) * HOUR_MS;
-                last_match.plus_millis(quiet_ms) <= clock && (!silent || expired)
+                let over = last_match.plus_millis(quiet_ms) <= clock && (!silent || expired);
+                over.then_some(Transition::Resolved)
             }
             (Condition::Count(condition), Course::Count { .. }) => {
-                self.calm_at(rule, &condition, clock, silent)
-                    || (expired
-                        && self.end_burst(rule, bucket_of(condition.window, &self.zone(), clock).start))
+                let phase = self.closed_windows(rule, &condition, clock, silent);
+                if phase != Some(Transition::Resolved) && expired {
+                    return self.end_burst(rule, bucket_of(condition.window, &self.zone(), clock).start);
+                }
+                phase
             }
-            _ => true,
+            _ => Some(Transition::Resolved),
         }
     }
 
-    /// Looks at each window that has closed, and takes its final count. The first calm one ends the alert, unless a
-    /// source behind the alert is silent: then nobody knows whether it is calm.
-    fn calm_at(&mut self, rule: usize, condition: &CountCondition, clock: Timestamp, silent: bool) -> bool {
+    /// Looks at each window that has closed, and takes its final count. The first calm one ends the alert, and the
+    /// last that begins a phase is said; unless a source behind the alert is silent: then nobody knows whether it is
+    /// calm.
+    fn closed_windows(
+        &mut self,
+        rule: usize,
+        condition: &CountCondition,
+        clock: Timestamp,
+        silent: bool,
+    ) -> Option<Transition> {
+        let mut phase = None;
         loop {
             let Some(Course::Count { checked, .. }) = self.rules[rule].open.as_ref().map(|open| &open.course)
             else {
-                return false;
+                return phase;
             };
             let bucket = self.series(condition.window).bucket(*checked);
             if bucket.end > clock {
-                return false;
+                return phase;
             }
             let series = self.series(condition.window);
             let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
             let threshold = self.threshold(rule, condition, &bucket);
             let calm = is_calm(condition, threshold, observed);
             let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
-            let Some(open) = self.rules[rule].open.as_mut() else { return false };
+            let open = self.rules[rule].open.as_mut()?;
             if !calm || !silent {
                 open.arithmetic = Arithmetic::Count(arithmetic);
             }
@@ -290,11 +307,14 @@ impl Watched {
                 return self.end_burst(rule, bucket.start);
             }
             open.checked_up_to(bucket.end);
+            if !silent {
+                phase = open.closed(bucket.start, observed).or(phase);
+            }
         }
     }
 
-    /// Marks the windows from the opening to here as a burst. Answers true: the alert is over.
-    fn end_burst(&mut self, rule: usize, end: Timestamp) -> bool {
+    /// Marks the windows from the opening to here as a burst: the alert is over.
+    fn end_burst(&mut self, rule: usize, end: Timestamp) -> Option<Transition> {
         let watch = &mut self.rules[rule];
         if let Some(open) = watch.open.as_mut()
             && let Course::Count { opening, .. } = &open.course
@@ -304,7 +324,7 @@ impl Watched {
             watch.bursts.retain(|burst| burst.end >= end.plus_millis(-LOOK_BACK_MS));
             watch.generation += 1;
         }
-        true
+        Some(Transition::Resolved)
     }
 
     /// What the past was, as the historic fold found it.
@@ -364,6 +384,7 @@ impl Watch {
             rule,
             version,
             open: None,
+            told: None,
             covered: false,
             past: Vec::new(),
             bursts: Vec::new(),

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::rule::RuleForm;
 use super::search::standing_query;
-use super::{Condition, Definition, Route, Rule, Search, Source, Subject};
+use super::{Condition, Definition, MOST_SEVERE, Route, Rule, Search, Source, Subject};
 
 /// What is wrong with a watchlist file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,8 +139,17 @@ fn check_rule(rule: &Rule) -> Result<(), String> {
         }
         (None, _) => {}
     }
-    if !(1..=10).contains(&rule.severity) {
-        return named(format!("`severity = {}` must be between 1 and 10", rule.severity));
+    if !(1..=MOST_SEVERE).contains(&rule.severity) {
+        return named(format!("`severity = {}` must be between 1 and {MOST_SEVERE}", rule.severity));
+    }
+    if !(rule.severity..=MOST_SEVERE).contains(&rule.severity_at_most) {
+        return named(format!(
+            "`severity_at_most = {}` must be between `severity = {}` and {MOST_SEVERE}",
+            rule.severity_at_most, rule.severity
+        ));
+    }
+    if let Err(what) = rule.telling.check() {
+        return named(what);
     }
     match &rule.condition {
         Condition::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
@@ -286,6 +295,23 @@ mod tests {
         refused(
             "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"a\"]\nwindow = \"1h\"\n",
             expect!["harbor.toml:1: rule `r`: `window` does not belong to its `when`"],
+        );
+        let rule = "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"a\"]\n";
+        refused(
+            &format!("{rule}severity = 6\nseverity_at_most = 5\n"),
+            expect!["harbor.toml:1: rule `r`: `severity_at_most = 5` must be between `severity = 6` and 10"],
+        );
+        refused(
+            &format!("{rule}quiet_hours = {{ from = \"22\", to = \"07:00\" }}\n"),
+            expect!["harbor.toml:5: `22` is not a time of day such as `22:00`"],
+        );
+        refused(
+            &format!(
+                "{rule}escalate = [{{ after_minutes = 9, route = \"x\" }}, {{ after_minutes = 9, route = \"y\" }}]\n"
+            ),
+            expect![
+                "harbor.toml:1: rule `r`: `escalate` calls `y` after 9 minutes, which must be more than 9: each step later than the one before"
+            ],
         );
         refused(
             "[[rule]]\nid = \"r\"\nwhen = \"sometimes\"\nsubjects = [\"a\"]\n",

@@ -6,6 +6,7 @@ mod file;
 mod follow;
 mod rule;
 mod search;
+mod telling;
 mod watchlist;
 
 use std::fmt;
@@ -15,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 pub use file::{FileError, check, parse_file};
 pub use follow::follow;
-pub use rule::{Condition, CountCondition, EachCondition, FILTER_PREFIX, Rule, Window};
+pub use rule::{Condition, CountCondition, EachCondition, FILTER_PREFIX, MOST_SEVERE, Rule, Window};
 pub use search::{Search, standing_query};
+pub use telling::{Day, EscalationStep, Hours, Shift, TOLD_AT_ANY_HOUR, Telling, TimeOfDay};
 pub use watchlist::{Watchlist, WatchlistError, difference};
 
 /// One thing that people defined.

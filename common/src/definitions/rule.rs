@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Search;
+use super::{EscalationStep, Hours, Search, Shift, Telling};
 
 /// When subjects raise an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,12 +20,16 @@ pub struct Rule {
     pub filter: Option<String>,
     /// What has to happen.
     pub condition: Condition,
-    /// 1 to 10.
+    /// 1 to 10: that of an ordinary case. Size and reach raise it.
     pub severity: u8,
+    /// It is not raised above this.
+    pub severity_at_most: u8,
     /// Id of the route; without one the alert is shown and nobody is told.
     pub route: Option<String>,
     /// What begins within this time after an alert was over is the same alert again.
     pub reopen_within_hours: u32,
+    /// When and whom its alerts are told, beside the route.
+    pub telling: Telling,
 }
 
 /// What has to happen.
@@ -105,6 +109,11 @@ impl Rule {
         self.subjects.iter().cloned().chain(self.searches.iter().map(|search| Search::subject_id(search)))
     }
 
+    /// Every route that it may tell.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.route.as_deref().into_iter().chain(self.telling.routes())
+    }
+
     /// What a signal names the rule's filter by among the queries that matched.
     pub fn filter_id(&self) -> String {
         format!("{FILTER_PREFIX}{}", self.id)
@@ -115,6 +124,9 @@ impl Rule {
         self.condition == other.condition && self.filter == other.filter
     }
 }
+
+/// The highest severity.
+pub const MOST_SEVERE: u8 = 10;
 
 /// How the names of filters begin among the queries that matched; no search's id can.
 pub const FILTER_PREFIX: &str = "rule:";
@@ -164,7 +176,19 @@ pub(super) struct RuleForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     route: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    severity_at_most: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reopen_within_hours: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    on_duty: Vec<Shift>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quiet_hours: Option<Hours>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    escalate: Vec<EscalationStep>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    cool_down_hours: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sentiment_at_most: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -191,6 +215,10 @@ enum When {
 
 fn default_severity() -> u8 {
     5
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl RuleForm {
@@ -240,7 +268,15 @@ impl From<RuleForm> for Rule {
             reopen_within_hours: form.reopen_within_hours.unwrap_or_else(|| condition.reopen_within_hours()),
             condition,
             severity: form.severity,
+            severity_at_most: form.severity_at_most.unwrap_or(MOST_SEVERE),
             route: form.route,
+            telling: Telling {
+                zone: form.zone,
+                on_duty: form.on_duty,
+                quiet_hours: form.quiet_hours,
+                escalate: form.escalate,
+                cool_down_hours: form.cool_down_hours,
+            },
         }
     }
 }
@@ -254,7 +290,13 @@ impl From<Rule> for RuleForm {
             searches: rule.searches,
             filter: rule.filter,
             severity: rule.severity,
+            severity_at_most: Some(rule.severity_at_most).filter(|most| *most != MOST_SEVERE),
             route: rule.route,
+            zone: rule.telling.zone,
+            on_duty: rule.telling.on_duty,
+            quiet_hours: rule.telling.quiet_hours,
+            escalate: rule.telling.escalate,
+            cool_down_hours: rule.telling.cool_down_hours,
             reopen_within_hours: Some(rule.reopen_within_hours)
                 .filter(|hours| *hours != rule.condition.reopen_within_hours()),
             sentiment_at_most: None,

@@ -150,6 +150,12 @@ impl Watchlist {
                     if let Some(route) = &rule.route {
                         self.require(definition, "route", route, "route")?;
                     }
+                    for shift in &rule.telling.on_duty {
+                        self.require(definition, "on_duty", &shift.route, "route")?;
+                    }
+                    for step in &rule.telling.escalate {
+                        self.require(definition, "escalate", &step.route, "route")?;
+                    }
                 }
                 Definition::Search(_) | Definition::Route(_) | Definition::Source(_) => {}
             }

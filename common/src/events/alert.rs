@@ -56,6 +56,40 @@ pub struct AlertEvent {
     /// Until when nobody is told anything of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted_until: Option<Timestamp>,
+    /// Until when its message waits for the end of quiet hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// By how much the severity is above the rule's, and why.
+    #[serde(default, skip_serializing_if = "SeverityRaise::is_none")]
+    pub raise: SeverityRaise,
+}
+
+/// By how much an alert is more severe than its rule says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityRaise {
+    /// For its size: one from five times what the rule asks for, two from twenty-five times.
+    pub by_size: u8,
+    /// For who speaks: one where a mention behind it could have been seen by 100,000 accounts.
+    pub by_reach: u8,
+}
+
+impl SeverityRaise {
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The raise of an alert of this size, of which its rule asks for so much, with so wide a reach.
+    pub fn of(size: u64, asked: u64, reach: u64) -> Self {
+        let times = |factor: u64| u8::from(asked > 0 && size >= asked.saturating_mul(factor));
+        let by_size = times(5) + times(25);
+        Self { by_size, by_reach: u8::from(reach >= 100_000) }
+    }
+
+    /// How much it is in all.
+    pub fn total(self) -> u8 {
+        self.by_size + self.by_reach
+    }
 }
 
 /// A person's word about an alert.
@@ -125,13 +159,21 @@ pub enum Transition {
     Noted,
     /// A person said whether it was worth the attention.
     Rated,
+    /// It stands at its height: a window has closed below the highest one.
+    Peak,
+    /// A window has closed at half of the highest one or less, and not yet calm.
+    Fading,
+    /// Nobody took it in hand in time: the next in the order is called.
+    Escalated,
+    /// Its message waited for the end of quiet hours.
+    Told,
 }
 
 impl Transition {
     /// Whether the alert is open after it; `None` where it says nothing of that.
     pub fn leaves_open(self) -> Option<bool> {
         match self {
-            Self::Opened | Self::Reopened | Self::Rising => Some(true),
+            Self::Opened | Self::Reopened | Self::Rising | Self::Peak | Self::Fading => Some(true),
             Self::Resolved => Some(false),
             _ => None,
         }
@@ -156,6 +198,10 @@ impl Transition {
             Self::Unmuted => "unmuted",
             Self::Noted => "noted",
             Self::Rated => "rated",
+            Self::Peak => "peak",
+            Self::Fading => "fading",
+            Self::Escalated => "escalated",
+            Self::Told => "told",
         }
     }
 }

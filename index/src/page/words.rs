@@ -65,6 +65,9 @@ pub(crate) fn transition(transition: Transition) -> &'static str {
         Transition::Declined => "in somebody's hand already",
         Transition::Noted => "note",
         Transition::Rated => "feedback",
+        Transition::Peak => "stands at its height",
+        Transition::Escalated => "the next was called",
+        Transition::Told => "told when quiet hours were over",
         other => other.name(),
     }
 }
@@ -91,6 +94,19 @@ fn word(word: &Word, zone: &TimeZone) -> String {
         Some(note) => format!("{what}: {note}"),
         None => format!("{what}."),
     }
+}
+
+/// Why an alert is more severe than its rule says, where it is.
+pub(crate) fn raise(event: &AlertEvent) -> Option<String> {
+    let reasons: Vec<&str> = [
+        (event.raise.by_size == 1, "it has five times the size that the rule asks for"),
+        (event.raise.by_size > 1, "it has twenty-five times the size that the rule asks for"),
+        (event.raise.by_reach > 0, "a mention behind it could have been seen by 100,000 accounts or more"),
+    ]
+    .into_iter()
+    .filter_map(|(holds, reason)| holds.then_some(reason))
+    .collect();
+    (!reasons.is_empty()).then(|| format!("More severe than usual, since {}.", reasons.join(" and ")))
 }
 
 /// Who has an alert in hand.

@@ -6,7 +6,8 @@
 //! quiet DAYS at N          N mentions in each hour of so many days before, which is what is usual then
 //! 00:10 push 40 by 30      40 mentions, a second apart, by 30 authors
 //! 00:20 progress           enrichment is done up to here
-//! 00:20 want opened        what was decided since the last `want`: transitions with ` to ROUTE` where told, or `nothing`
+//! 00:20 want opened        what was decided since the last `want`: transitions with ` at SEVERITY` where that is above
+//!                          the rule's and ` to ROUTE` where told, or `nothing`
 //! ```
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
@@ -51,10 +52,8 @@ impl Case {
             ["push", mentions, "by", authors] => {
                 self.timeline.push(&time.to_string(), mentions.parse().unwrap(), authors.parse().unwrap());
             }
-            ["strong", name] => {
-                let post = Post::new(name).about("harbor", -0.9).reach(5_000);
-                self.timeline.post_at(time, &post);
-            }
+            ["strong", name] => self.strong(time, name, 5_000),
+            ["strong", name, "reaching", reach] => self.strong(time, name, reach.parse().unwrap()),
             ["progress"] => self.timeline.progress_at(time),
             [state @ ("failing" | "healthy"), source] => self.health(time, state, source),
             [who, "says", what] => self.command(time, who, what, None),
@@ -65,6 +64,11 @@ impl Case {
             }
             _ => panic!("not a line of a time-line: {line}"),
         }
+    }
+
+    fn strong(&mut self, time: Timestamp, name: &str, reach: u64) {
+        let post = Post::new(name).about("harbor", -0.9).reach(reach);
+        self.timeline.post_at(time, &post);
     }
 
     fn health(&mut self, time: Timestamp, state: &str, source: &str) {
@@ -120,6 +124,9 @@ fn said(event: &AlertEvent) -> String {
     }
     if let Some(held) = event.acknowledged.as_ref().filter(|_| event.transition == Transition::Declined) {
         write!(text, " as {} has it", held.by).unwrap();
+    }
+    if !event.raise.is_none() && event.word.is_none() {
+        write!(text, " at {}", event.severity).unwrap();
     }
     for notify in &event.notify {
         write!(text, " to {}", notify.route).unwrap();
@@ -299,4 +306,170 @@ fn the_time_to_the_first_assessment_is_in_its_record_alone() {
     let after = |event: &AlertEvent| event.acknowledged.as_ref().and_then(|held| held.assessed_after_ms);
     let after: Vec<Option<i64>> = case.timeline.events.iter().map(after).collect();
     assert_eq!(after, [None, Some(7 * 60_000), None, None], "opened, acknowledged, lapsed, acknowledged");
+}
+
+#[test]
+fn a_burst_rises_stands_at_its_height_fades_and_is_over() {
+    check(
+        VOLUME,
+        "quiet 3 at 4
+         00:00 push 50 by 30
+         01:00 progress
+         01:00 want opened to team, rising
+         01:00 push 40 by 30
+         02:00 progress
+         02:00 want peak
+         02:00 push 20 by 20
+         03:00 progress
+         03:00 want fading
+         03:00 push 4 by 4
+         04:00 progress
+         04:00 want resolved",
+    );
+}
+
+#[test]
+fn after_its_height_a_burst_rises_again_only_well_above_it() {
+    check(
+        VOLUME,
+        "quiet 3 at 4
+         00:00 push 50 by 30
+         01:00 push 45 by 30
+         02:00 progress
+         02:00 want opened to team, rising, peak
+         02:00 push 45 by 30
+         03:00 progress
+         03:00 want nothing
+         03:00 push 70 by 30
+         03:00 want rising
+         05:00 progress
+         05:00 want resolved",
+    );
+}
+
+#[test]
+fn size_and_reach_make_an_alert_more_severe_and_that_is_told() {
+    check(
+        VOLUME,
+        "quiet 3 at 4
+         00:00 push 100 by 30
+         00:30 want opened to team, rising, rising, rising at 6 to team
+         00:40 strong a reaching 200000
+         00:40 want rising at 7 to team
+         00:41 push 500 by 30
+         00:59 want rising at 7, rising at 7, rising at 8 to team",
+    );
+}
+
+#[test]
+fn severity_is_not_raised_above_what_the_rule_allows() {
+    check(
+        &format!("{STRONG}\nseverity = 5\nseverity_at_most = 5"),
+        "09:00 strong a reaching 500000
+         09:00 want opened at 5 to team",
+    );
+}
+
+#[test]
+fn the_next_in_the_order_is_called_while_nobody_has_it_in_hand() {
+    let steps =
+        "escalate = [{ after_minutes = 15, route = \"deputy\" }, { after_minutes = 30, route = \"night\" }]";
+    check(
+        &format!("{STRONG}\n{steps}"),
+        "09:00 strong a
+         09:14 progress
+         09:14 want opened to team
+         09:15 progress
+         09:15 want escalated to deputy
+         09:29 ann says acknowledge until 10:00
+         09:45 progress
+         09:45 want acknowledged by ann
+         10:00 progress
+         10:00 want lapsed to team
+         10:15 progress
+         10:30 progress
+         10:30 want escalated to deputy, escalated to night
+         11:30 progress
+         11:30 want nothing",
+    );
+}
+
+#[test]
+fn whoever_is_on_duty_is_told() {
+    let duty = "on_duty = [{ route = \"night\", from = \"18:00\", to = \"08:00\" }]\nreopen_within_hours = 0";
+    check(
+        &format!("{STRONG}\n{duty}"),
+        "09:00 strong a
+         09:00 want opened to team
+         16:00 progress
+         16:00 want resolved
+         19:00 strong b
+         19:00 want opened to night",
+    );
+}
+
+#[test]
+fn in_quiet_hours_an_alert_waits_unless_it_is_severe() {
+    let quiet = "zone = \"Europe/Berlin\"\nquiet_hours = { from = \"22:00\", to = \"07:00\" }";
+    check(
+        &format!("{STRONG}\n{quiet}"),
+        "21:30 strong a
+         21:30 want opened
+         1+05:59 progress
+         1+05:59 want resolved",
+    );
+    let lasting = STRONG.replace("quiet_after_hours = 6", "quiet_after_hours = 24");
+    check(
+        &format!("{lasting}\n{quiet}"),
+        "21:30 strong a
+         21:30 want opened
+         1+05:59 progress
+         1+05:59 want nothing
+         1+06:00 progress
+         1+06:00 want told to team",
+    );
+    check(
+        &format!("{STRONG}\n{quiet}\nseverity = 7"),
+        "23:00 strong a
+         23:00 want opened to team",
+    );
+}
+
+#[test]
+fn after_an_alert_was_told_the_next_is_not_until_the_rule_has_cooled_down() {
+    check(
+        &format!("{STRONG}\nreopen_within_hours = 0\ncool_down_hours = 12"),
+        "06:00 strong a
+         12:00 progress
+         12:00 want opened to team, resolved
+         13:00 strong b
+         13:00 want opened
+         19:00 progress
+         19:00 want resolved
+         20:00 strong c
+         20:00 want opened to team",
+    );
+    check(
+        &format!("{STRONG}\nreopen_within_hours = 0\ncool_down_hours = 12"),
+        "06:00 strong a
+         12:00 progress
+         12:00 want opened to team, resolved
+         13:00 strong b reaching 200000
+         13:00 want opened at 6 to team",
+    );
+}
+
+#[test]
+fn an_outage_of_the_source_in_the_middle_keeps_an_alert_where_it_is() {
+    check(
+        VOLUME,
+        "quiet 3 at 4
+         00:00 push 50 by 30
+         01:00 failing hn
+         05:00 progress
+         05:00 want opened to team, rising
+         05:10 healthy hn
+         06:00 progress
+         06:00 want resolved",
+    );
 }
