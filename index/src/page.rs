@@ -601,7 +601,7 @@ async fn alert_page(app: &App, id: &str, problem: Option<String>) -> Result<Resp
     let raised = alert.raised();
     let baseline = match &raised.arithmetic {
         Arithmetic::Count(count) => count.baseline.iter().map(|n| words::number((*n).into())).collect(),
-        Arithmetic::Each(_) => Vec::new(),
+        _ => Vec::new(),
     };
     let (from, to) = (now.opened.to_string(), now.until.to_string());
     let mut changes = vec![("subject", Some(now.subject.as_str()))];

@@ -1,6 +1,8 @@
 //! What a message says, in words for somebody who reads it on a phone. No mention text: that is read in the
 //! console, which knows what was deleted meanwhile.
 
+use std::fmt;
+
 use askama::Template;
 use earshot_common::definitions::Watchlist;
 use earshot_common::events::{AlertEvent, Arithmetic, Channel, CountArithmetic, EachArithmetic, Seasonality};
@@ -53,6 +55,9 @@ impl Message {
                 (count_headline(name, count), count_sentences(count, event.until, &zone))
             }
             Arithmetic::Each(each) => (each_headline(name, each), each_sentences(each, event.opened, &zone)),
+            Arithmetic::Tone(tone) => plain(name, tone),
+            Arithmetic::Absence(absence) => plain(name, absence),
+            Arithmetic::Novelty(novelty) => plain(name, novelty),
         };
         let link =
             console_url.map(|console| format!("{}/alerts/{}", console.trim_end_matches('/'), event.alert));
@@ -84,11 +89,11 @@ fn urgency(severity: u8) -> &'static str {
 }
 
 fn count_headline(name: &str, count: &CountArithmetic) -> String {
-    let observed = grouped(u64::from(count.observed));
+    let observed = format!("{} {}", grouped(u64::from(count.observed)), count.measure.in_words());
     let window = if is_day(count) { "a day" } else { "an hour" };
     match count.expected {
-        Some(expected) => format!("{name}: {observed} mentions in {window}, {} expected", about(expected)),
-        None => format!("{name}: {observed} mentions in {window}, too little history to say what is usual"),
+        Some(expected) => format!("{name}: {observed} in {window}, {} expected", about(expected)),
+        None => format!("{name}: {observed} in {window}, too little history to say what is usual"),
     }
 }
 
@@ -104,8 +109,9 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
         )
     };
     let mut sentences = vec![format!(
-        "{} mentions by {} different authors {period} ({}), and the count may still grow.",
+        "{} {} by {} different authors {period} ({}), and the count may still grow.",
         grouped(u64::from(count.observed)),
+        count.measure.in_words(),
         grouped(u64::from(count.authors)),
         zone.iana_name().unwrap_or("UTC"),
     )];
@@ -155,6 +161,11 @@ fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> 
         ));
     }
     sentences
+}
+
+/// Numbers that say themselves.
+fn plain(name: &str, numbers: &impl fmt::Display) -> (String, Vec<String>) {
+    (format!("{name}: {numbers}"), vec![format!("{}.", capitalised(&numbers.to_string()))])
 }
 
 fn likeness(seasonality: Seasonality) -> &'static str {

@@ -1,11 +1,11 @@
 //! An alert that is open, and the record of each of its transitions.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, DecidedWith, EachArithmetic, Measure,
-    Notification, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal, Transition, Word,
+    AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, DecidedWith, EachArithmetic, Notification,
+    SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -46,6 +46,8 @@ pub(crate) struct OpenAlert {
     /// The highest that it had so far.
     pub(crate) severity: u8,
     pub(crate) raise: SeverityRaise,
+    /// What the rule asks for: its size is a multiple of that. Zero where it has no size.
+    asked: u64,
     /// When people were told, since nobody has or had it in hand.
     pub(crate) told: Option<Told>,
     /// Until when its message waits.
@@ -95,7 +97,11 @@ pub(crate) enum Course {
         /// Windows up to here were looked at after they closed.
         checked: Timestamp,
     },
-    /// Of a rule about each mention.
+    /// Of a rule about the tone: the window that opened it.
+    Tone { opening: Bucket },
+    /// Of a rule about silence.
+    Absence,
+    /// Of a rule about each mention, or about what is new.
     Each {
         /// The number of matches that was announced last.
         announced: u32,
@@ -104,62 +110,53 @@ pub(crate) enum Course {
     },
 }
 
-impl OpenAlert {
-    /// An alert of a count rule, opened by this window.
-    pub(crate) fn of_count(
-        key: AlertKey,
-        signal: &Signal,
-        window: Bucket,
-        arithmetic: CountArithmetic,
-        evidence: Evidence,
-    ) -> Self {
-        let course = Course::Count {
+/// What an alert opens with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) key: AlertKey,
+    /// When it opened, in event time.
+    pub(crate) at: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) lexicon: String,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) evidence: Evidence,
+    /// What the rule asks for; zero where the alert has no size.
+    pub(crate) asked: u64,
+}
+
+impl Course {
+    /// Of a count rule, opened by this window with this count.
+    pub(crate) fn of_count(window: Bucket, observed: u32) -> Self {
+        Self::Count {
             opening: window,
             current: window,
-            announced: arithmetic.observed,
+            announced: observed,
             phase: Phase::Rising,
-            highest: arithmetic.observed,
+            highest: observed,
             highest_at: window.start,
             checked: window.start,
-        };
-        let arithmetic = Arithmetic::Count(arithmetic);
-        Self::new(key, signal, window.end, arithmetic, evidence, course)
+        }
     }
+}
 
-    /// An alert of a rule about each mention, opened by this one.
-    pub(crate) fn of_each(
-        key: AlertKey,
-        signal: &Signal,
-        arithmetic: EachArithmetic,
-        evidence: Evidence,
-        now: Timestamp,
-    ) -> Self {
-        let course = Course::Each { announced: 1, last_match: now };
-        Self::new(key, signal, signal.event_time, Arithmetic::Each(arithmetic), evidence, course)
-    }
-
-    fn new(
-        key: AlertKey,
-        signal: &Signal,
-        until: Timestamp,
-        arithmetic: Arithmetic,
-        evidence: Evidence,
-        course: Course,
-    ) -> Self {
+impl OpenAlert {
+    /// An alert as it opens.
+    pub(crate) fn new(opening: Opening, course: Course) -> Self {
         Self {
-            key,
+            key: opening.key,
             sequence: 0,
-            opened: signal.event_time,
+            opened: opening.at,
             opened_in_log: Timestamp::default(),
-            raised: signal.event_time,
-            until,
-            arithmetic,
-            evidence,
-            lexicon: signal.lexicon.clone(),
+            raised: opening.at,
+            until: opening.until,
+            arithmetic: opening.arithmetic,
+            evidence: opening.evidence,
+            lexicon: opening.lexicon,
             course,
             people: People::default(),
             severity: 0,
             raise: SeverityRaise::default(),
+            asked: opening.asked,
             told: None,
             held_until: None,
             speaks: false,
@@ -178,13 +175,14 @@ impl OpenAlert {
     }
 
     /// Takes in a count that is worth saying.
-    pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic) {
+    pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic, asked: u64) {
         if let Course::Count { current, announced, phase, .. } = &mut self.course {
             *current = window;
             *announced = arithmetic.observed.max(*announced);
             *phase = Phase::Rising;
         }
         self.until = window.end;
+        self.asked = asked;
         self.arithmetic = Arithmetic::Count(arithmetic);
     }
 
@@ -202,21 +200,15 @@ impl OpenAlert {
 
     /// The severity's raise where it has this size.
     fn raise_at(&self, size: u64) -> SeverityRaise {
-        SeverityRaise::of(size, self.asked(), self.evidence.widest_reach())
-    }
-
-    /// What the rule asks for.
-    fn asked(&self) -> u64 {
-        match &self.arithmetic {
-            Arithmetic::Count(count) => count.threshold.into(),
-            Arithmetic::Each(_) => 1,
-        }
+        SeverityRaise::of(size, self.asked, self.evidence.widest_reach())
     }
 
     fn size(&self) -> u64 {
         match &self.arithmetic {
             Arithmetic::Count(count) => count.observed.into(),
             Arithmetic::Each(each) => each.matched.into(),
+            Arithmetic::Novelty(novelty) => novelty.mentions.into(),
+            Arithmetic::Tone(_) | Arithmetic::Absence(_) => 0,
         }
     }
 
@@ -258,26 +250,34 @@ impl OpenAlert {
         self.until = self.until.max(end);
     }
 
-    /// Mentions that matched since the opening.
+    /// Mentions, or new values, that matched since the opening.
     pub(crate) fn matched(&self) -> u32 {
         match &self.arithmetic {
             Arithmetic::Each(each) => each.matched,
-            Arithmetic::Count(_) => 0,
+            Arithmetic::Novelty(novelty) => novelty.matched,
+            Arithmetic::Count(_) | Arithmetic::Tone(_) | Arithmetic::Absence(_) => 0,
         }
     }
 
-    /// Takes in another match. Answers whether there are twice as many as were announced.
-    pub(crate) fn join(&mut self, signal: &Signal, arithmetic: EachArithmetic, now: Timestamp) -> bool {
-        let matched = arithmetic.matched;
-        self.until = self.until.max(signal.event_time);
-        self.arithmetic = Arithmetic::Each(arithmetic);
-        let Course::Each { announced, last_match } = &mut self.course else { return false };
-        *last_match = now;
+    /// Takes in another match. Answers whether there are twice as many as were announced, or the alert is more severe.
+    pub(crate) fn join(&mut self, signal: &Signal, arithmetic: Arithmetic, now: Timestamp) -> bool {
+        self.arithmetic = arithmetic;
+        self.goes_on(signal, now);
+        let matched = self.matched();
+        let Course::Each { announced, .. } = &mut self.course else { return false };
         let doubled = matched >= announced.saturating_mul(2);
         if doubled {
             *announced = matched;
         }
-        doubled || self.raise_at(matched.into()).total() > self.raise.total()
+        doubled || self.raise_at(self.size()).total() > self.raise.total()
+    }
+
+    /// Notes that it is not over yet.
+    pub(crate) fn goes_on(&mut self, signal: &Signal, now: Timestamp) {
+        self.until = self.until.max(signal.event_time);
+        if let Course::Each { last_match, .. } = &mut self.course {
+            *last_match = now;
+        }
     }
 
     /// The next transition's record.
@@ -328,7 +328,7 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) version: u64,
     pub(crate) subject: &'a str,
     pub(crate) historic: bool,
-    pub(crate) failing: &'a BTreeSet<String>,
+    pub(crate) failing: &'a BTreeMap<String, Timestamp>,
     /// The route to tell, where this transition is told to anybody.
     pub(crate) tell: Option<&'a Route>,
     /// The person's word that caused it.
@@ -364,7 +364,7 @@ pub(crate) fn count_arithmetic(
 ) -> CountArithmetic {
     let baseline = threshold.baseline.as_ref();
     CountArithmetic {
-        measure: Measure::Mentions,
+        measure: condition.measure,
         window: interval(condition.window, bucket),
         observed,
         expected: baseline.map(|baseline| baseline.expectation.mean),

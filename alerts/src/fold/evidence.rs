@@ -1,9 +1,9 @@
 //! Which mentions stand for an alert: the strongest and the latest, not all.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use earshot_common::events::{Signal, SubjectSignal};
+use earshot_common::events::{Polarity, Signal, SubjectSignal};
 use earshot_common::keys::{MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
 
@@ -45,6 +45,16 @@ impl Witness {
         }
     }
 
+    /// Whether it is negative.
+    pub(crate) fn is_negative(&self) -> bool {
+        Polarity::of(self.polarity) == Polarity::Negative
+    }
+
+    /// A short key of its story; without one of the mention itself.
+    pub(crate) fn story(&self) -> u64 {
+        self.story.map_or_else(|| self.mention.short(), |story| story.short())
+    }
+
     fn by_strength(&self, other: &Self) -> Ordering {
         self.polarity.total_cmp(&other.polarity).then_with(|| self.by_time(other))
     }
@@ -79,8 +89,8 @@ impl Evidence {
     }
 
     /// Those of the sources behind it that are among these.
-    pub(crate) fn sources_among(&self, failing: &BTreeSet<String>) -> Vec<String> {
-        self.sources.intersection(failing).cloned().collect()
+    pub(crate) fn sources_among(&self, failing: &BTreeMap<String, Timestamp>) -> Vec<String> {
+        self.sources.iter().filter(|source| failing.contains_key(*source)).cloned().collect()
     }
 
     /// The mentions, each once: the strongest first, then the latest.

@@ -9,15 +9,18 @@
 mod alert;
 mod baseline;
 mod calendar;
+mod closing;
 mod evidence;
 mod imports;
 mod memory;
 mod model;
+mod novel;
 mod people;
 mod series;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod tone;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +84,8 @@ pub struct State {
     clock: Option<Timestamp>,
     /// The latest event time so far.
     newest: Timestamp,
-    failing: BTreeSet<String>,
+    /// The sources that do not answer, and since when.
+    failing: BTreeMap<String, Timestamp>,
     imports: Imports,
     opened: u64,
     /// Alerts that are over and still take words of people, and may go on.
@@ -255,7 +259,7 @@ impl State {
 
     fn source_health(&mut self, health: &SourceHealth) -> Vec<AlertEvent> {
         match health.state {
-            SourceStatus::Failing => drop(self.failing.insert(health.source.clone())),
+            SourceStatus::Failing => drop(self.failing.entry(health.source.clone()).or_insert(health.at)),
             SourceStatus::Healthy => drop(self.failing.remove(&health.source)),
             SourceStatus::Finished => {
                 self.failing.remove(&health.source);
@@ -349,7 +353,7 @@ impl State {
 
     fn attach(&mut self, subject: &str, version: u64, rule: &Rule) {
         if let Some(watched) = self.subjects.get_mut(subject)
-            && watched.attach(version, rule)
+            && watched.attach(version, rule, self.clock)
         {
             self.imports.defined(self.cause.offset, self.cause.appended);
         }
@@ -584,7 +588,7 @@ impl State {
             let spans = spans.get(&subject.id).cloned().unwrap_or_default();
             let mut watched = Watched::new(subject.clone(), true, spans);
             for (version, rule) in watchlist.rules().filter(|(_, rule)| rule.watches(&subject.id)) {
-                watched.attach(version, rule);
+                watched.attach(version, rule, None);
             }
             state.subjects.insert(subject.id.clone(), watched);
         }

@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::rule::RuleForm;
+use super::rule_form::RuleForm;
 use super::search::standing_query;
-use super::{Condition, Definition, MOST_SEVERE, Route, Rule, Search, Source, Subject};
+use super::{Definition, Route, Rule, Search, Source, Subject};
 
 /// What is wrong with a watchlist file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +52,7 @@ pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> 
         found.push((table.span().start, Ok(Definition::Search(table.into_inner()))));
     }
     for table in tables.rule {
-        found.push((table.span().start, rule_of(table.into_inner()).map(Definition::Rule)));
+        found.push((table.span().start, Rule::try_from(table.into_inner()).map(Definition::Rule)));
     }
     for table in tables.route {
         found.push((table.span().start, Ok(Definition::Route(table.into_inner()))));
@@ -111,55 +111,9 @@ fn check_search(search: &Search) -> Result<(), String> {
     check_zone(&search.zone).or_else(named)
 }
 
-fn rule_of(form: RuleForm) -> Result<Rule, String> {
-    match form.misplaced_fields().first() {
-        Some(field) => Err(format!("rule `{}`: `{field}` does not belong to its `when`", form.id)),
-        None => Ok(Rule::from(form)),
-    }
-}
-
 fn check_rule(rule: &Rule) -> Result<(), String> {
     check_id("rule", &rule.id)?;
-    let named = |what: String| Err(format!("rule `{}`: {what}", rule.id));
-    if rule.subjects.is_empty() && rule.searches.is_empty() {
-        return named("`subjects` and `searches` are empty: name at least one".to_owned());
-    }
-    match (&rule.filter, &rule.condition) {
-        (Some(_), Condition::Count(_)) => {
-            return named(
-                "`filter` belongs to `when = \"each mention\"`; to count what a query matches, define a search such as \
-                 `entity:ID AND …` and name it under `searches`"
-                    .to_owned(),
-            );
-        }
-        (Some(filter), Condition::Each(_)) => {
-            if let Err(error) = standing_query(filter) {
-                return named(format!("`filter`: {error}"));
-            }
-        }
-        (None, _) => {}
-    }
-    if !(1..=MOST_SEVERE).contains(&rule.severity) {
-        return named(format!("`severity = {}` must be between 1 and {MOST_SEVERE}", rule.severity));
-    }
-    if !(rule.severity..=MOST_SEVERE).contains(&rule.severity_at_most) {
-        return named(format!(
-            "`severity_at_most = {}` must be between `severity = {}` and {MOST_SEVERE}",
-            rule.severity_at_most, rule.severity
-        ));
-    }
-    if let Err(what) = rule.telling.check() {
-        return named(what);
-    }
-    match &rule.condition {
-        Condition::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
-            named(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
-        }
-        Condition::Count(count) if !(count.probability_below > 0.0 && count.probability_below < 1.0) => {
-            named(format!("`probability_below = {}` must be between 0 and 1", count.probability_below))
-        }
-        _ => Ok(()),
-    }
+    rule.check().map_err(|what| format!("rule `{}`: {what}", rule.id))
 }
 
 fn check_route(route: &Route) -> Result<(), String> {
@@ -259,14 +213,104 @@ mod tests {
             ],
         );
         refused(
-            "[[rule]]\nid = \"r\"\nwhen = \"count of mentions against expectation\"\nsubjects = [\"a\"]\nfilter = \"b\"\n",
+            "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\n",
+            expect!["harbor.toml:1: rule `r`: `subjects` and `searches` are empty: name at least one"],
+        );
+    }
+
+    #[test]
+    fn a_preset_is_a_primitive_with_settings_and_what_is_said_beside_it_stands() {
+        for (preset, wanted) in [
+            (
+                "volume spike",
+                expect![
+                    "count of mentions in an hour against expectation, probability below 0.0001, authors at least 5"
+                ],
+            ),
+            (
+                "volume spike\"\nmeasure = \"stories\"\nwindow = \"1d\"\nfilter = \"lang:en",
+                expect![
+                    "count of stories in a day against expectation, probability below 0.001, authors at least 5, where lang:en"
+                ],
+            ),
+            (
+                "sentiment drop",
+                expect![
+                    "share of negatives in an hour against expectation, probability below 0.0001, mentions at least 10, authors at least 5"
+                ],
+            ),
+            (
+                "influential author",
+                expect!["each mention with sentiment at most 1 and reach at least 100000"],
+            ),
+            (
+                "risk\"\ncategory = \"legal\"\nfilter = \"lang:en",
+                expect![
+                    "each mention with sentiment at most 1 and reach at least 0, where risk:legal AND (lang:en)"
+                ],
+            ),
+            (
+                "momentum\"\nmentions_at_least = 80\nof = \"story",
+                expect![
+                    "novelty: a story that was not there within 30 days, with at least 80 mentions by 25 authors within 24 hours"
+                ],
+            ),
+            (
+                "new story",
+                expect![
+                    "novelty: a story that was not there within 30 days, with at least 3 mentions by 3 authors within 24 hours"
+                ],
+            ),
+            (
+                "coordinated posting",
+                expect![
+                    "novelty: a story that was not there within 30 days, with at least 10 mentions by 10 authors within 1 hours, at least 50 % of them new"
+                ],
+            ),
+            ("subject silent", expect!["absence of mentions for 3 hours or longer, probability below 0.001"]),
+            ("source silent", expect!["absence of a source for 60 minutes or longer"]),
+        ] {
+            let text = format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\npreset = \"{preset}\"\n");
+            let definitions = parse_file("f", &text).unwrap();
+            let [Definition::Rule(rule)] = &definitions[..] else { panic!("a rule") };
+            wanted.assert_eq(&rule.to_string());
+            let json = serde_json::to_string(&definitions).unwrap();
+            assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_rule_says_one_thing() {
+        let rule = |rest: &str| format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\n{rest}\n");
+        refused(
+            &rule(""),
+            expect!["harbor.toml:1: rule `r`: neither `when` nor `preset` is there: give one"],
+        );
+        refused(
+            &rule("when = \"novelty\"\npreset = \"momentum\""),
+            expect!["harbor.toml:1: rule `r`: `when` and `preset` are both there: a preset says when"],
+        );
+        refused(
+            &rule("preset = \"risk\""),
             expect![[
-                r#"harbor.toml:1: rule `r`: `filter` belongs to `when = "each mention"`; to count what a query matches, define a search such as `entity:ID AND …` and name it under `searches`"#
+                r#"harbor.toml:1: rule `r`: `category` is missing: `preset = "risk"` needs one, such as `category = "legal"`"#
             ]],
         );
         refused(
-            "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\n",
-            expect!["harbor.toml:1: rule `r`: `subjects` and `searches` are empty: name at least one"],
+            &rule("preset = \"momentum\"\ncategory = \"legal\""),
+            expect![[r#"harbor.toml:1: rule `r`: `category` belongs to `preset = "risk"`"#]],
+        );
+        refused(
+            &rule("when = \"novelty\""),
+            expect!["harbor.toml:1: rule `r`: `of` is missing: say what must be new, `story` or `source`"],
+        );
+        refused(
+            &rule("preset = \"source silent\"\nfilter = \"lang:en\""),
+            expect!["harbor.toml:1: rule `r`: `filter` does not belong to its `when`"],
+        );
+        refused(
+            &rule("preset = \"volume spike\"\nwindows = 25"),
+            expect!["harbor.toml:1: rule `r`: `windows = 25` must be between 1 and 24"],
         );
     }
 

@@ -2,9 +2,11 @@
 //!
 //! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
 
+mod condition;
 mod file;
 mod follow;
 mod rule;
+mod rule_form;
 mod search;
 mod telling;
 mod watchlist;
@@ -14,9 +16,13 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use condition::{
+    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, SourceAbsenceCondition,
+    ToneCondition, Window,
+};
 pub use file::{FileError, check, parse_file};
 pub use follow::follow;
-pub use rule::{Condition, CountCondition, EachCondition, FILTER_PREFIX, MOST_SEVERE, Rule, Window};
+pub use rule::{FILTER_PREFIX, MOST_SEVERE, Rule};
 pub use search::{Search, standing_query};
 pub use telling::{Day, EscalationStep, Hours, Shift, TOLD_AT_ANY_HOUR, Telling, TimeOfDay};
 pub use watchlist::{Watchlist, WatchlistError, difference};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandKind, SchemaVersion};
+use super::{AbsenceArithmetic, CommandKind, NoveltyArithmetic, SchemaVersion, ToneArithmetic};
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
 
@@ -214,6 +214,12 @@ pub enum Arithmetic {
     Count(CountArithmetic),
     /// A single mention that is strong enough by itself.
     Each(EachArithmetic),
+    /// A tone against what was to be expected.
+    Tone(ToneArithmetic),
+    /// A silence.
+    Absence(AbsenceArithmetic),
+    /// Something that was never there.
+    Novelty(NoveltyArithmetic),
 }
 
 /// A count against what was to be expected.
@@ -244,11 +250,30 @@ pub struct CountArithmetic {
 }
 
 /// What a count counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Every mention.
+    #[default]
     Mentions,
+    /// Each story once; a mention that is too short to have a story is its own.
+    Stories,
+    /// Each author once; all whose author is unknown are one.
+    Authors,
+    /// Negative mentions.
+    Negatives,
+}
+
+impl Measure {
+    /// What is counted, in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Mentions => "mentions",
+            Self::Stories => "stories",
+            Self::Authors => "authors",
+            Self::Negatives => "negative mentions",
+        }
+    }
 }
 
 /// Which earlier buckets a count is compared with.

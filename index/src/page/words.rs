@@ -1,8 +1,10 @@
 //! Numbers, times and alerts in words for people.
 
+use std::fmt;
+
 use earshot_common::events::{
-    Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, EachArithmetic, Polarity,
-    Seasonality, Transition, Word,
+    Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, EachArithmetic, Measure, Polarity,
+    Seasonality, ToneArithmetic, Transition, Word,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -120,11 +122,22 @@ pub(crate) fn sentence(alert: &AlertEvent, zone: &TimeZone) -> String {
     match &alert.arithmetic {
         Arithmetic::Count(count) => count_sentence(count, zone),
         Arithmetic::Each(each) => each_sentence(each),
+        Arithmetic::Tone(tone) => plain(tone),
+        Arithmetic::Absence(absence) => plain(absence),
+        Arithmetic::Novelty(novelty) => plain(novelty),
     }
 }
 
+/// Numbers that say themselves, as a sentence.
+fn plain(numbers: &impl fmt::Display) -> String {
+    let text = numbers.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    format!("{}{}.", first.collect::<String>(), letters.as_str())
+}
+
 fn count_sentence(count: &CountArithmetic, zone: &TimeZone) -> String {
-    let observed = counted(count.observed.into(), "mention", "mentions");
+    let observed = measured(count);
     let when = window(&count.window, zone);
     match count.expected {
         Some(expected) if !count.little_data => {
@@ -132,6 +145,17 @@ fn count_sentence(count: &CountArithmetic, zone: &TimeZone) -> String {
         }
         _ => format!("{observed} {when}; there is too little history to say what is usual."),
     }
+}
+
+/// A count with what it counts.
+fn measured(count: &CountArithmetic) -> String {
+    let (one, many) = match count.measure {
+        Measure::Mentions => ("mention", "mentions"),
+        Measure::Stories => ("story", "stories"),
+        Measure::Authors => ("author", "authors"),
+        Measure::Negatives => ("negative mention", "negative mentions"),
+    };
+    counted(count.observed.into(), one, many)
 }
 
 fn each_sentence(each: &EachArithmetic) -> String {
@@ -171,14 +195,53 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             ),
             format!("Mentions that met both since the alert opened: {}.", number(each.matched.into())),
         ],
+        Arithmetic::Tone(tone) => tone_explanation(tone),
+        Arithmetic::Absence(absence) => absence
+            .probability
+            .map(|probability| {
+                format!(
+                    "By chance alone, such a silence has a probability of {probability:.2e} in these hours."
+                )
+            })
+            .into_iter()
+            .collect(),
+        Arithmetic::Novelty(novelty) => vec![format!(
+            "What is new: {} ({}), first heard {}.",
+            novelty.of.in_words(),
+            novelty.value,
+            novelty.first
+        )],
     }
+}
+
+fn tone_explanation(tone: &ToneArithmetic) -> Vec<String> {
+    vec![
+        format!(
+            "Compared: the {} of {} by {}.",
+            tone.measure.in_words(),
+            counted(tone.mentions.into(), "mention", "mentions"),
+            counted(tone.authors.into(), "author", "different authors")
+        ),
+        format!(
+            "It is {:.2}; in {} before, with {}, it was {:.2}.",
+            tone.observed,
+            counted(tone.baseline_windows.into(), "window", "windows"),
+            counted(tone.baseline_mentions, "mention", "mentions"),
+            tone.expected
+        ),
+        format!(
+            "A tone as bad or worse has a probability of {:.2e}, windows that differ by themselves allowed for \
+             (spread {:.3}).",
+            tone.probability, tone.spread
+        ),
+    ]
 }
 
 fn count_explanation(count: &CountArithmetic) -> Vec<String> {
     let span = if count.window.ends_with("P1D") { "days" } else { "hours" };
     let mut sentences = vec![format!(
         "Counted: {} by {}.",
-        counted(count.observed.into(), "mention", "mentions"),
+        measured(count),
         counted(count.authors.into(), "author", "different authors")
     )];
     if let Some(expected) = count.expected.filter(|_| !count.little_data) {

@@ -228,6 +228,9 @@ fn describe(events: &[AlertEvent]) -> String {
                     count.expected.map_or("little data".to_owned(), |mean| format!("{mean:.1} expected"));
                 format!("{} with {} by {} authors, {expected}", count.window, count.observed, count.authors)
             }
+            Arithmetic::Tone(tone) => tone.to_string(),
+            Arithmetic::Absence(absence) => absence.to_string(),
+            Arithmetic::Novelty(novelty) => novelty.to_string(),
             Arithmetic::Each(each) => {
                 format!("polarity {} reach {:?} matched {}", each.polarity, each.reach, each.matched)
             }

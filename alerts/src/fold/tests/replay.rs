@@ -96,9 +96,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// A log that such steps leave, with re-deliveries where `again` says so.
 fn log_of(steps: &[Step], again: bool) -> Timeline {
-    let rules = format!(
-        "{HARBOR}\n[[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 10\n"
-    );
+    let mut rules = HARBOR.to_owned();
+    for rule in [
+        "when = \"each mention\"\nreach_at_least = 10\nroute = \"comms\"\n\
+         quiet_hours = { from = \"22:00\", to = \"02:00\" }\nescalate = [{ after_minutes = 15, route = \"comms\" }]",
+        "preset = \"sentiment drop\"",
+        "preset = \"subject silent\"",
+        "when = \"novelty\"\nof = \"source\"",
+        "when = \"count against expectation\"\nmeasure = \"authors\"\nwindows = 2",
+    ] {
+        let id = rules.len();
+        writeln!(rules, "[[rule]]\nid = \"rule-{id}\"\nsubjects = [\"harbor\"]\n{rule}").unwrap();
+    }
     let mut timeline = Timeline::new(&rules);
     timeline.ordinary_days("2026-01-05T00:00", 3, 2);
     let mut now = at("2026-01-08T00:00");

@@ -5,6 +5,11 @@
 //! ```text
 //! quiet DAYS at N          N mentions in each hour of so many days before, which is what is usual then
 //! 00:10 push 40 by 30      40 mentions, a second apart, by 30 authors
+//! 00:10 push 9 by 9 toned -0.6 of merger from rss
+//!                          the same with a polarity, a story, a source; `passing` passes the rule's filter
+//! 00:10 doubtful 9         9 mentions of a namesake
+//! 06:00 late 9 of 00:30    9 mentions that were published before
+//! 00:20 again 9            the last 9 are collected again
 //! 00:20 progress           enrichment is done up to here
 //! 00:20 want opened        what was decided since the last `want`: transitions with ` at SEVERITY` where that is above
 //!                          the rule's and ` to ROUTE` where told, or `nothing`
@@ -49,9 +54,14 @@ impl Case {
         }
         let time = moment(words[0]);
         match words[1..] {
-            ["push", mentions, "by", authors] => {
-                self.timeline.push(&time.to_string(), mentions.parse().unwrap(), authors.parse().unwrap());
+            ["push", mentions, "by", authors, ref rest @ ..] => {
+                self.push(time, mentions.parse().unwrap(), authors.parse().unwrap(), rest);
             }
+            ["doubtful", mentions] => self.doubtful(time, mentions.parse().unwrap()),
+            ["late", mentions, "of", published] => {
+                self.late(time, mentions.parse().unwrap(), moment(published));
+            }
+            ["again", mentions] => self.again(time, mentions.parse().unwrap()),
             ["strong", name] => self.strong(time, name, 5_000),
             ["strong", name, "reaching", reach] => self.strong(time, name, reach.parse().unwrap()),
             ["progress"] => self.timeline.progress_at(time),
@@ -63,6 +73,58 @@ impl Case {
                 assert_eq!(self.decided(), wanted, "{line}");
             }
             _ => panic!("not a line of a time-line: {line}"),
+        }
+    }
+
+    /// Authors are other ones than those of the quiet days.
+    fn push(&mut self, time: Timestamp, mentions: u32, authors: u32, rest: &[&str]) {
+        let mut ordinary = Post::new("");
+        for pair in rest.chunks(2) {
+            match *pair {
+                ["toned", polarity] => ordinary.subjects = vec![("harbor", polarity.parse().unwrap())],
+                ["of", story] => ordinary.story = Some(story.to_owned().leak()),
+                ["from", source] => ordinary.source = source.to_owned().leak(),
+                ["passing"] => ordinary.matched = vec!["rule:rule"],
+                _ => panic!("not of a push: {pair:?}"),
+            }
+        }
+        for number in 0..mentions {
+            self.timeline.named += 1;
+            let mut post = ordinary.clone();
+            post.name = format!("post-{}", self.timeline.named);
+            post.author = Some(format!("{time}-{}", number % authors));
+            self.timeline.post_at(time.plus_millis(i64::from(number) * 1_000), &post);
+        }
+    }
+
+    fn doubtful(&mut self, time: Timestamp, mentions: u32) {
+        for number in 0..mentions {
+            let mut post = Post::new(&format!("{time}-{number}")).about("harbor", -0.9).reach(9_000);
+            post.lane = Lane::Doubtful;
+            self.timeline.post_at(time, &post);
+        }
+    }
+
+    fn late(&mut self, time: Timestamp, mentions: u32, published: Timestamp) {
+        for number in 0..mentions {
+            let post = Post::new(&format!("late-{published}-{number}"));
+            let signal = post.signal(published, self.timeline.raw_next);
+            self.timeline.raw_next += 1;
+            self.timeline.append(time, SignalRecord::Signal(Box::new(signal)));
+        }
+    }
+
+    fn again(&mut self, time: Timestamp, mentions: usize) {
+        let mut signals = Vec::new();
+        for (_, _, record) in self.timeline.log.iter().rev().take(mentions) {
+            let SignalRecord::Signal(signal) = record else { panic!("the last records are signals") };
+            signals.push(signal.clone());
+        }
+        for mut signal in signals {
+            signal.revision += 1;
+            signal.raw.offset = self.timeline.raw_next;
+            self.timeline.raw_next += 1;
+            self.timeline.append(time, SignalRecord::Signal(signal));
         }
     }
 
@@ -471,5 +533,363 @@ fn an_outage_of_the_source_in_the_middle_keeps_an_alert_where_it_is() {
          05:10 healthy hn
          06:00 progress
          06:00 want resolved",
+    );
+}
+
+const STORIES: &str =
+    "when = \"count against expectation\"\nmeasure = \"stories\"\nprobability_below = 0.001";
+
+#[test]
+fn one_syndicated_article_in_sixty_outlets_is_one_story() {
+    check(
+        STORIES,
+        "quiet 3 at 4
+         00:00 push 60 by 60 of merger
+         00:30 want nothing
+         00:30 push 20 by 20
+         00:40 want opened to team",
+    );
+}
+
+#[test]
+fn a_bot_with_one_account_is_one_author() {
+    check(
+        "when = \"count against expectation\"\nmeasure = \"authors\"\nprobability_below = 0.001",
+        "quiet 3 at 4
+         00:00 push 500 by 1
+         00:30 want nothing
+         00:30 push 20 by 20 toned 0.0
+         00:40 want opened to team",
+    );
+}
+
+#[test]
+fn negatives_are_counted_and_nothing_else() {
+    check(
+        "when = \"count against expectation\"\nmeasure = \"negatives\"\nprobability_below = 0.001",
+        "quiet 3 at 4
+         00:00 push 200 by 100 toned 0.4
+         00:10 want nothing
+         00:10 push 8 by 8 toned -0.6
+         00:10 want opened to team",
+    );
+}
+
+#[test]
+fn a_filter_narrows_what_a_count_counts() {
+    check(
+        &format!("{VOLUME}\nfilter = \"lang:de\""),
+        "quiet 3 at 4
+         00:00 push 200 by 100
+         00:10 want nothing
+         00:10 push 30 by 30 passing
+         00:10 want opened to team, rising",
+    );
+}
+
+#[test]
+fn a_rule_that_counts_for_itself_begins_when_it_is_defined_and_not_with_zeros() {
+    let text = format!("{HARBOR}\n[[rule]]\nid = \"stories\"\nsubjects = [\"harbor\"]\n{STORIES}\n");
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 12);
+    let mut rule = version_of(&text, "rule/stories");
+    rule.version = Some(50);
+    timeline.append(at("2026-01-08T00:00"), SignalRecord::Definition(rule));
+    timeline.push("2026-01-08T00:10", 12, 12);
+    assert_eq!(timeline.said(), "", "twelve an hour are usual, and zero is not known to be");
+}
+
+#[test]
+fn few_are_no_evidence_however_unlikely() {
+    check(
+        &format!("{VOLUME}\nmentions_at_least = 40"),
+        "quiet 3 at 4
+         00:00 push 39 by 30
+         00:10 want nothing
+         00:10 push 1 by 1
+         00:10 want opened to team",
+    );
+}
+
+#[test]
+fn a_rule_may_wait_until_it_is_so_in_windows_one_after_the_other() {
+    check(
+        &format!("{VOLUME}\nwindows = 3"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 40 by 30
+         01:30 want nothing
+         02:00 push 40 by 30
+         02:30 want opened to team, rising
+         05:00 progress
+         05:00 want resolved
+         12:00 push 40 by 30
+         14:00 push 40 by 30
+         14:30 want nothing",
+    );
+}
+
+#[test]
+fn outside_its_schedule_a_rule_raises_nothing() {
+    check(
+        &format!("{STRONG}\nschedule = {{ days = [\"thu\"], from = \"09:00\", to = \"17:00\" }}"),
+        "08:59 strong a
+         08:59 want nothing
+         09:00 strong b
+         09:00 want opened to team",
+    );
+}
+
+#[test]
+fn a_namesake_counts_for_nothing() {
+    check(
+        &format!("{VOLUME}\nmentions_at_least = 1"),
+        "quiet 3 at 4
+         00:00 doubtful 100
+         00:10 want nothing",
+    );
+    check(
+        STRONG,
+        "00:00 doubtful 3
+         00:10 want nothing",
+    );
+}
+
+#[test]
+fn mentions_that_are_collected_twice_count_once_for_every_measure() {
+    for measure in ["mentions", "stories", "authors"] {
+        check(
+            &format!("{VOLUME}\nmeasure = \"{measure}\""),
+            "quiet 3 at 4
+             00:00 push 17 by 17 from rss
+             00:10 again 17
+             00:20 want nothing",
+        );
+    }
+}
+
+#[test]
+fn a_backlog_of_six_hours_counts_in_its_hours_and_pages_nobody() {
+    check(
+        VOLUME,
+        "quiet 3 at 4
+         06:00 progress
+         06:01 late 30 of 00:30
+         06:01 late 30 of 01:30
+         06:02 want nothing",
+    );
+}
+
+const SHARE: &str = "when = \"share of negatives against expectation\"";
+
+#[test]
+fn a_share_of_negatives_that_is_far_from_usual_is_said_when_its_hour_has_closed() {
+    check(
+        SHARE,
+        "quiet 3 at 4
+         00:00 push 30 by 30 toned -0.6
+         00:59 want nothing
+         01:00 progress
+         01:00 want opened to team
+         01:00 push 30 by 30 toned -0.5
+         02:00 progress
+         02:00 want nothing
+         02:00 push 30 by 30 toned 0.1
+         03:00 progress
+         03:00 want resolved",
+    );
+}
+
+#[test]
+fn a_few_negatives_or_those_of_few_authors_are_no_share() {
+    check(
+        SHARE,
+        "quiet 3 at 4
+         00:00 push 9 by 9 toned -0.6
+         01:00 push 30 by 4 toned -0.6
+         02:00 progress
+         02:00 want nothing",
+    );
+}
+
+#[test]
+fn the_mean_sentiment_falls() {
+    check(
+        "when = \"mean sentiment against expectation\"",
+        "quiet 3 at 4
+         00:00 push 30 by 30 toned -0.8
+         01:00 progress
+         01:00 want opened to team
+         02:00 progress
+         02:00 want resolved",
+    );
+}
+
+const SILENT: &str = "preset = \"subject silent\"";
+
+#[test]
+fn a_subject_that_falls_silent_in_its_usual_hours_is_told_and_the_next_mention_ends_it() {
+    check(
+        SILENT,
+        "quiet 3 at 6
+         01:00 progress
+         02:00 progress
+         02:59 progress
+         02:59 want nothing
+         03:00 progress
+         03:00 want opened to team
+         05:00 progress
+         05:00 want nothing
+         05:30 push 1 by 1
+         05:30 want resolved",
+    );
+}
+
+#[test]
+fn a_subject_that_is_seldom_heard_may_be_silent_for_long() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"silent\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n",
+    );
+    // One mention a day, at noon: nights are silent, and so is a morning.
+    for day in 0..10 {
+        let midnight = days_later(at("2026-01-05T00:00"), day);
+        timeline.progress_at(midnight);
+        timeline.push(&midnight.plus_millis(12 * HOUR_MS).to_string(), 1, 1);
+    }
+    timeline.progress("2026-01-15T11:00");
+    assert_eq!(timeline.said(), "");
+}
+
+#[test]
+fn while_its_source_does_not_answer_nobody_knows_whether_a_subject_is_silent() {
+    check(
+        SILENT,
+        "quiet 3 at 6
+         00:10 failing hn
+         08:00 progress
+         08:00 want nothing",
+    );
+}
+
+#[test]
+fn a_source_that_does_not_answer_is_told_after_an_hour_and_over_when_it_does() {
+    check(
+        "preset = \"source silent\"",
+        "quiet 1 at 4
+         00:10 failing hn
+         00:20 failing other
+         01:09 progress
+         01:09 want nothing
+         01:10 progress
+         01:10 want opened to team
+         03:00 healthy hn
+         03:00 progress
+         03:00 want resolved",
+    );
+}
+
+const NEW_STORY: &str = "preset = \"new story\"";
+
+#[test]
+fn a_story_that_three_people_tell_is_news_once() {
+    check(
+        NEW_STORY,
+        "quiet 3 at 1
+         00:00 push 2 by 2 of merger
+         00:10 want nothing
+         01:00 push 1 by 1 of merger
+         01:00 want opened to team
+         02:00 push 40 by 40 of merger
+         02:10 want nothing
+         03:00 push 3 by 3 of layoffs
+         03:00 want rising",
+    );
+}
+
+#[test]
+fn a_story_that_gathers_slowly_or_was_there_before_is_no_news() {
+    check(
+        NEW_STORY,
+        "quiet 3 at 1
+         00:00 push 2 by 2 of merger
+         1+01:00 progress
+         1+01:00 push 9 by 9 of merger
+         1+01:10 want nothing",
+    );
+    // In the first two days anything may be older than our listening.
+    check(
+        NEW_STORY,
+        "quiet 1 at 1
+         00:00 push 9 by 9 of merger
+         00:10 want nothing",
+    );
+}
+
+#[test]
+fn the_first_mention_by_a_source_is_news_after_two_weeks_of_listening() {
+    check(
+        "when = \"novelty\"\nof = \"source\"",
+        "quiet 15 at 1
+         00:00 push 1 by 1 from times
+         00:00 want opened to team
+         00:10 push 1 by 1 from times
+         00:10 want nothing",
+    );
+}
+
+#[test]
+fn many_new_accounts_with_one_text_in_an_hour_are_coordinated_and_a_slow_story_is_not() {
+    let coordinated = "preset = \"coordinated posting\"";
+    check(
+        coordinated,
+        "quiet 15 at 2
+         00:00 push 10 by 10 of petition
+         00:10 want opened to team",
+    );
+    check(
+        coordinated,
+        "quiet 15 at 2
+         00:00 push 9 by 9 of petition
+         02:00 push 9 by 9 of petition
+         02:10 want nothing",
+    );
+}
+
+#[test]
+fn accounts_that_were_heard_before_are_not_new() {
+    let mut case = Case {
+        timeline: Timeline::new(
+            "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+             [[rule]]\nid = \"rule\"\nsubjects = [\"harbor\"]\npreset = \"coordinated posting\"\n",
+        ),
+        commands: 0,
+    };
+    case.happen("quiet 15 at 12");
+    for number in 0..10 {
+        // The authors of the quiet days: so many customers who pass one article on.
+        let mut post = Post::new(&format!("pass-{number}"));
+        post.author = Some(format!("author-{number}"));
+        post.story = Some("an article");
+        case.timeline.post("2026-01-08T00:10", &post);
+    }
+    case.happen("00:20 want nothing");
+}
+
+#[test]
+fn a_risk_needs_no_reach_and_an_influential_author_no_tone() {
+    check(
+        "preset = \"risk\"\ncategory = \"legal\"",
+        "09:00 push 1 by 1 toned 0.3
+         09:00 want nothing
+         09:01 push 1 by 1 toned 0.3 passing
+         09:01 want opened to team",
+    );
+    check(
+        "preset = \"influential author\"",
+        "09:00 strong a reaching 99999
+         09:00 want nothing
+         09:01 strong b reaching 100000
+         09:01 want opened at 6 to team",
     );
 }
