@@ -280,6 +280,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_document_about_rules_is_read() {
+        let document = include_str!("../../docs/rules.md");
+        let example = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let definitions = parse_file("rules.md", example).unwrap();
+        let [Definition::Rule(rule)] = &definitions[..] else { panic!("one rule") };
+        assert_eq!(rule.routes().collect::<Vec<_>>(), ["comms", "night-desk", "head-of-comms", "deputy"]);
+    }
+
+    #[test]
     fn a_rule_says_one_thing() {
         let rule = |rest: &str| format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\n{rest}\n");
         refused(
@@ -360,7 +369,7 @@ mod tests {
         refused(
             "[[rule]]\nid = \"r\"\nwhen = \"sometimes\"\nsubjects = [\"a\"]\n",
             expect![
-                "harbor.toml:3: unknown variant `sometimes`, expected `each mention` or `count of mentions against expectation`"
+                "harbor.toml:3: unknown variant `sometimes`, expected one of `each mention`, `count against expectation`, `count of mentions against expectation`, `share of negatives against expectation`, `mean sentiment against expectation`, `absence of mentions`, `absence of a source`, `novelty`"
             ],
         );
         refused(
