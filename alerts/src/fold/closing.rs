@@ -15,7 +15,7 @@ use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
 use super::series::LOOK_BACK_MS;
 use super::tone::{Tone, ToneSums, compare};
-use super::watch::{CALM_PROBABILITY, Watched};
+use super::watch::{CALM_PROBABILITY, LONGEST_MS, Watched};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -82,6 +82,7 @@ impl Watched {
             let (tone, arithmetic) = self.tone_of(rule, condition, &bucket).unzip();
             let is_bad = tone.is_some_and(|tone: Tone| tone.probability < condition.probability_below)
                 && arithmetic.as_ref().is_some_and(|found| is_evidence(condition, found));
+            let historic = self.historic;
             let Some(open) = self.rules[rule].open.as_mut() else {
                 let fires = self.series(rule, condition.window).may_fire(&bucket, clock);
                 if let Some(arithmetic) =
@@ -92,11 +93,12 @@ impl Watched {
                 }
                 continue;
             };
-            if silent {
+            let expired = !historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
+            if silent && !expired {
                 continue;
             }
             let calm = CALM_PROBABILITY.max(condition.probability_below);
-            if tone.is_none_or(|tone| tone.probability > calm) {
+            if expired || tone.is_none_or(|tone| tone.probability > calm) {
                 open.until = bucket.start;
                 if let Some(arithmetic) = arithmetic {
                     open.arithmetic = Arithmetic::Tone(arithmetic);
@@ -141,17 +143,22 @@ impl Watched {
             return None;
         }
         let authors = series.authors_at(bucket.start);
-        let watch = &mut self.rules[rule];
+        let watch = &self.rules[rule];
         let before = match watch.open.as_ref().map(|open| &open.course) {
             Some(Course::Tone { opening }) => opening.start,
             _ => bucket.start,
         };
         let range = bucket.start.plus_millis(-LOOK_BACK_MS)..before;
         let window = watch.tones.windows.get(&bucket.start).copied().unwrap_or_default();
-        let past: Vec<(Timestamp, ToneSums)> =
-            watch.tones.windows.range(range).map(|(start, sums)| (*start, *sums)).collect();
-        let past: Vec<ToneSums> =
-            past.into_iter().filter(|(start, _)| !watch.in_burst(*start)).map(|(_, sums)| sums).collect();
+        let (mut past, mut bursts) = (Vec::new(), Vec::new());
+        for (start, sums) in watch.tones.windows.range(range) {
+            let kind = if watch.in_burst(*start) { &mut bursts } else { &mut past };
+            kind.push(*sums);
+        }
+        // Where bursts are most of the windows, they are how things are now.
+        if bursts.len() > past.len() {
+            past.append(&mut bursts);
+        }
         let tone = compare(condition.measure, &window, &past)?;
         let arithmetic = ToneArithmetic {
             measure: condition.measure,

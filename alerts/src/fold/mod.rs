@@ -10,6 +10,7 @@ mod alert;
 mod baseline;
 mod calendar;
 mod closing;
+mod command;
 mod evidence;
 mod imports;
 mod memory;
@@ -28,9 +29,8 @@ use std::ops::Range;
 
 use earshot_common::definitions::{Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, COMMANDS_AFTER_END_MS, Command, CommandKind, DefinitionVersion, History, Origin,
-    PartitionProgress, SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal,
-    Transition, Word,
+    AlertEvent, COMMANDS_AFTER_END_MS, DefinitionVersion, History, Origin, PartitionProgress, SchemaVersion,
+    Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -38,7 +38,7 @@ use earshot_common::time::Timestamp;
 use alert::{DecidedBy, OpenAlert};
 use calendar::HOUR_MS;
 use imports::Imports;
-use people::{Commands, mute_end, word};
+use people::Commands;
 use telling::Call;
 use watch::{Watch, Watched};
 
@@ -377,69 +377,6 @@ impl State {
         let events = (0..rules).filter_map(|rule| self.transition(id, rule, Transition::Resolved)).collect();
         self.subjects.remove(id);
         events
-    }
-
-    /// What a person said about an alert that is open, or was not long ago. Each word is taken once.
-    fn command(&mut self, command: &Command) -> Option<AlertEvent> {
-        if !self.commands.is_new(&command.id, self.cause.appended) {
-            return None;
-        }
-        if let Some((subject, rule)) = self.open_as(command.alert) {
-            let watch = &mut self.subjects.get_mut(&subject)?.rules[rule];
-            let (id, mut alert) = (watch.rule.id.clone(), watch.open.take()?);
-            let transition = self.take_word(command, &id, &subject, &mut alert);
-            self.subjects.get_mut(&subject)?.rules[rule].open = Some(alert);
-            return self.record(&subject, rule, transition, None, Some(word(command)));
-        }
-        let mut over = self.over.remove(&command.alert)?;
-        let transition = self.take_word(command, &over.rule.id, &over.subject, &mut over.alert);
-        let decided_by = DecidedBy {
-            rule: &over.rule,
-            version: over.version,
-            subject: &over.subject,
-            historic: self.historic,
-            failing: &self.failing,
-            tell: None,
-            word: Some(word(command)),
-        };
-        let event = over.alert.transition(transition, &decided_by, &mut self.cause);
-        self.over.insert(command.alert, over);
-        Some(event)
-    }
-
-    /// What a word comes to for the alert, and beside it for the rule.
-    fn take_word(
-        &mut self,
-        command: &Command,
-        rule: &str,
-        subject: &str,
-        alert: &mut OpenAlert,
-    ) -> Transition {
-        let now = self.cause.appended;
-        match command.what {
-            CommandKind::MuteRule => {
-                self.muted.retain(|_, until| *until > now);
-                self.muted.insert((rule.to_owned(), subject.to_owned()), mute_end(command, now));
-            }
-            CommandKind::Useful | CommandKind::Noise => {
-                let before = alert.people.rate(command);
-                self.feedback.entry(rule.to_owned()).or_default().count(command.what, before);
-            }
-            CommandKind::Acknowledge | CommandKind::Mute | CommandKind::Note => {}
-        }
-        alert.people.take(command, alert.opened_in_log, now)
-    }
-
-    /// Where the alert of this key is open.
-    fn open_as(&self, key: AlertKey) -> Option<(String, usize)> {
-        for (id, watched) in &self.subjects {
-            for (rule, watch) in watched.rules.iter().enumerate() {
-                if watch.open.as_ref().is_some_and(|open| open.key == key) {
-                    return Some((id.clone(), rule));
-                }
-            }
-        }
-        None
     }
 
     /// A transition that the open alert has made. One that opens finds its place in its situation first; one that is

@@ -1,17 +1,19 @@
 //! What was never there: stories and sources of a subject, each with what it has gathered since its first mention.
 //!
 //! A value is new where its first mention came after we had listened for a while, and it is forgotten when it was not
-//! seen for the look-back. What belongs here: the account of values and authors. The alert is [`super::watch`]'s.
+//! seen for the look-back. What belongs here: the account of values and authors, and the alert that a new one opens.
 
 use std::collections::{BTreeSet, HashMap};
 
 use earshot_common::definitions::NoveltyCondition;
-use earshot_common::events::{NoveltyArithmetic, NoveltyOf, Signal};
+use earshot_common::events::{Arithmetic, NoveltyArithmetic, NoveltyOf, Signal, SubjectSignal, Transition};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
+use super::alert::{Course, OpenAlert, Opening};
 use super::calendar::{DAY_MS, HOUR_MS};
 use super::evidence::{Evidence, Witness};
+use super::watch::Watched;
 
 /// A bound on memory: past it the half that was not seen for longest is forgotten.
 const MOST_VALUES: usize = 20_000;
@@ -56,7 +58,7 @@ enum Stage {
 
 /// What a mention means to its value.
 #[derive(Clone, Debug)]
-pub(crate) enum Heard {
+enum Heard {
     /// Nothing.
     Nothing,
     /// The value is news with it.
@@ -67,7 +69,7 @@ pub(crate) enum Heard {
 
 impl Novelties {
     /// Takes a mention in. `since` is when we began to listen.
-    pub(crate) fn take(
+    fn take(
         &mut self,
         condition: &NoveltyCondition,
         signal: &Signal,
@@ -150,6 +152,50 @@ impl Novelties {
         let oldest = now.plus_millis(-i64::from(condition.look_back_days) * DAY_MS);
         self.values.retain(|_, value| value.last >= oldest);
         self.authors.retain(|_, (_, last)| *last >= oldest);
+    }
+}
+
+impl Watched {
+    /// The first value that is news opens an alert, the next ones join it.
+    pub(super) fn judge_novelty(
+        &mut self,
+        rule: usize,
+        condition: &NoveltyCondition,
+        signal: &Signal,
+        subject: &SubjectSignal,
+        now: Timestamp,
+    ) -> Option<Transition> {
+        let since = self.listened_from(rule);
+        let witness = Witness::of(signal, subject);
+        let heard = self.rules[rule].novelties.take(condition, signal, witness, since, now);
+        let scheduled = self.is_scheduled(rule, signal.event_time);
+        match (heard, self.rules[rule].open.as_mut()) {
+            (Heard::News(mut arithmetic, _), Some(open)) => {
+                arithmetic.matched = open.matched() + 1;
+                open.evidence.add(witness, &signal.source);
+                open.join(signal, Arithmetic::Novelty(arithmetic), now).then_some(Transition::Rising)
+            }
+            (Heard::News(arithmetic, evidence), None) if scheduled => {
+                let opening = Opening {
+                    key: self.key(rule, &arithmetic.value),
+                    at: signal.event_time,
+                    until: signal.event_time,
+                    lexicon: signal.lexicon.clone(),
+                    arithmetic: Arithmetic::Novelty(arithmetic),
+                    evidence,
+                    asked: condition.mentions_at_least.into(),
+                };
+                let course = Course::Each { announced: 1, last_match: now };
+                self.rules[rule].open = Some(OpenAlert::new(opening, course));
+                Some(Transition::Opened)
+            }
+            (Heard::Again, Some(open)) => {
+                open.evidence.add(witness, &signal.source);
+                open.goes_on(signal, now);
+                None
+            }
+            _ => None,
+        }
     }
 }
 

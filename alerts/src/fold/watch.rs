@@ -21,7 +21,7 @@ use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
-use super::novel::{Heard, Novelties};
+use super::novel::Novelties;
 use super::series::{LOOK_BACK_MS, Series};
 
 /// Mentions are remembered for longer than the longest window, so that no window counts one twice.
@@ -33,7 +33,7 @@ pub(super) const CALM_PROBABILITY: f64 = 0.05;
 /// So many sources of a subject are told apart.
 const MOST_SOURCES: usize = 100;
 /// A live alert about a count ends after this: what lasts longer is not a burst.
-const LONGEST_MS: i64 = 7 * DAY_MS;
+pub(super) const LONGEST_MS: i64 = 7 * DAY_MS;
 
 /// A subject, its counts and its rules.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ pub(crate) struct Watch {
     /// What it remembers beside counts; empty where its rule asks for none of it.
     pub(super) tones: Tones,
     pub(super) silence: Silence,
-    novelties: Novelties,
+    pub(super) novelties: Novelties,
     past: Vec<PastBucket>,
     bursts: Vec<Range<Timestamp>>,
     matched: Memory,
@@ -336,48 +336,6 @@ impl Watched {
         open.evidence.add(Witness::of(signal, subject), &signal.source);
         let arithmetic = arithmetic(open.matched() + 1);
         open.join(signal, arithmetic, now).then_some(Transition::Rising)
-    }
-
-    /// The first value that is news opens an alert, the next ones join it.
-    fn judge_novelty(
-        &mut self,
-        rule: usize,
-        condition: &NoveltyCondition,
-        signal: &Signal,
-        subject: &SubjectSignal,
-        now: Timestamp,
-    ) -> Option<Transition> {
-        let since = self.listened_from(rule);
-        let witness = Witness::of(signal, subject);
-        let heard = self.rules[rule].novelties.take(condition, signal, witness, since, now);
-        let scheduled = self.is_scheduled(rule, signal.event_time);
-        match (heard, self.rules[rule].open.as_mut()) {
-            (Heard::News(mut arithmetic, _), Some(open)) => {
-                arithmetic.matched = open.matched() + 1;
-                open.evidence.add(witness, &signal.source);
-                open.join(signal, Arithmetic::Novelty(arithmetic), now).then_some(Transition::Rising)
-            }
-            (Heard::News(arithmetic, evidence), None) if scheduled => {
-                let opening = Opening {
-                    key: self.key(rule, &arithmetic.value),
-                    at: signal.event_time,
-                    until: signal.event_time,
-                    lexicon: signal.lexicon.clone(),
-                    arithmetic: Arithmetic::Novelty(arithmetic),
-                    evidence,
-                    asked: condition.mentions_at_least.into(),
-                };
-                let course = Course::Each { announced: 1, last_match: now };
-                self.rules[rule].open = Some(OpenAlert::new(opening, course));
-                Some(Transition::Opened)
-            }
-            (Heard::Again, Some(open)) => {
-                open.evidence.add(witness, &signal.source);
-                open.goes_on(signal, now);
-                None
-            }
-            _ => None,
-        }
     }
 
     /// What a rule counts: for itself, or all mentions.

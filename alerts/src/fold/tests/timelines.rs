@@ -725,6 +725,22 @@ fn the_mean_sentiment_falls() {
     );
 }
 
+#[test]
+fn a_tone_that_stays_bad_is_said_once_and_becomes_how_things_are() {
+    let mut timeline = Timeline::new(&format!(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"rule\"\nsubjects = [\"harbor\"]\n{SHARE}\n"
+    ));
+    timeline.ordinary_days("2026-01-05T00:00", 3, 12);
+    let mut case = Case { timeline, commands: 0 };
+    for hour in 0..10 * 24 {
+        let time = at("2026-01-08T00:00").plus_millis(hour * HOUR_MS);
+        case.push(time, 12, 12, &["toned", "-0.6"]);
+        case.timeline.progress_at(time.plus_millis(HOUR_MS));
+    }
+    assert_eq!(case.decided(), "opened, resolved", "after a week it is no burst");
+}
+
 const SILENT: &str = "preset = \"subject silent\"";
 
 #[test]
