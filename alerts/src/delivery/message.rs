@@ -58,6 +58,7 @@ impl Message {
             Arithmetic::Tone(tone) => plain(name, tone),
             Arithmetic::Absence(absence) => plain(name, absence),
             Arithmetic::Novelty(novelty) => plain(name, novelty),
+            Arithmetic::Rank(rank) => plain(name, rank),
         };
         let link =
             console_url.map(|console| format!("{}/alerts/{}", console.trim_end_matches('/'), event.alert));

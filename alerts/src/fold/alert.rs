@@ -101,6 +101,8 @@ pub(crate) enum Course {
     Tone { opening: Bucket },
     /// Of a rule about silence.
     Absence,
+    /// Of a rule about ranks: the window that opened it.
+    Rank { opening: Bucket },
     /// Of a rule about each mention, or about what is new.
     Each {
         /// The number of matches that was announced last.
@@ -208,7 +210,7 @@ impl OpenAlert {
             Arithmetic::Count(count) => count.observed.into(),
             Arithmetic::Each(each) => each.matched.into(),
             Arithmetic::Novelty(novelty) => novelty.mentions.into(),
-            Arithmetic::Tone(_) | Arithmetic::Absence(_) => 0,
+            Arithmetic::Tone(_) | Arithmetic::Absence(_) | Arithmetic::Rank(_) => 0,
         }
     }
 
@@ -255,7 +257,7 @@ impl OpenAlert {
         match &self.arithmetic {
             Arithmetic::Each(each) => each.matched,
             Arithmetic::Novelty(novelty) => novelty.matched,
-            Arithmetic::Count(_) | Arithmetic::Tone(_) | Arithmetic::Absence(_) => 0,
+            Arithmetic::Count(_) | Arithmetic::Tone(_) | Arithmetic::Absence(_) | Arithmetic::Rank(_) => 0,
         }
     }
 

@@ -148,7 +148,8 @@ impl Watched {
             Some(Course::Tone { opening }) => opening.start,
             _ => bucket.start,
         };
-        let range = bucket.start.plus_millis(-LOOK_BACK_MS)..before;
+        let oldest = bucket.start.plus_millis(-LOOK_BACK_MS);
+        let range = oldest..before.max(oldest);
         let window = watch.tones.windows.get(&bucket.start).copied().unwrap_or_default();
         let (mut past, mut bursts) = (Vec::new(), Vec::new());
         for (start, sums) in watch.tones.windows.range(range) {

@@ -17,6 +17,7 @@ mod memory;
 mod model;
 mod novel;
 mod people;
+mod rank;
 mod series;
 mod telling;
 #[cfg(test)]
@@ -250,6 +251,7 @@ impl State {
                 }
             }
         }
+        passed.extend(self.pass_ranks(clock));
         let mut events = Vec::new();
         for (id, rule, transition) in passed {
             events.extend(self.transition(&id, rule, transition));

@@ -108,6 +108,11 @@ impl Series {
         self.buckets.get(&start).map_or(0, |counted| counted.count)
     }
 
+    /// Mentions in the buckets that start in a range.
+    pub(crate) fn count_in(&self, range: Range<Timestamp>) -> u32 {
+        self.buckets.range(range).map(|(_, counted)| counted.count).sum()
+    }
+
     /// Mentions in all buckets.
     pub(crate) fn counted(&self) -> u64 {
         self.buckets.values().map(|counted| u64::from(counted.count)).sum()

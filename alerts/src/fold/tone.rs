@@ -58,6 +58,11 @@ impl ToneSums {
         self.squares += thousandths * thousandths;
     }
 
+    /// So many of all, for a share alone.
+    pub(crate) fn of_counts(part: u32, all: u32) -> Self {
+        Self { mentions: all, negatives: part, ..Self::default() }
+    }
+
     fn mean(&self) -> f64 {
         self.sum as f64 / 1_000.0 / f64::from(self.mentions)
     }

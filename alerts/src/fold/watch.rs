@@ -71,6 +71,8 @@ pub(crate) struct Watch {
     own: Option<Series>,
     /// What it remembers beside counts; empty where its rule asks for none of it.
     pub(super) tones: Tones,
+    /// Windows up to here were judged, of a rule about ranks.
+    pub(super) looked: Option<Timestamp>,
     pub(super) silence: Silence,
     pub(super) novelties: Novelties,
     past: Vec<PastBucket>,
@@ -108,6 +110,11 @@ impl Watched {
             days: Series::new(Measure::Mentions, Window::Day, zone),
             memory: Memory::lasting(COUNTED_FOR_MS),
         }
+    }
+
+    /// Mentions in a window, by the hours that begin in it: each subject's days are those of its own zone.
+    pub(super) fn mentions_in(&self, bucket: &Bucket) -> u32 {
+        self.hours.count_in(bucket.start..bucket.end)
     }
 
     /// Its rules that have an alert open.
@@ -439,6 +446,8 @@ impl Watched {
                 let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
                 return self.pass_tone(rule, condition, clock, silent);
             }
+            // Several subjects decide that together.
+            Condition::Rank(_) => return None,
             Condition::Each(_) | Condition::Count(_) | Condition::Novelty(_) => {}
         }
         let open = self.rules[rule].open.as_ref()?;
@@ -589,6 +598,7 @@ impl Watch {
             from: clock,
             own: own.map(|(measure, window)| Series::new(measure, window, zone.clone())),
             tones: Tones::default(),
+            looked: None,
             silence: Silence::default(),
             novelties: Novelties::default(),
             past: Vec::new(),

@@ -25,6 +25,8 @@ pub enum Condition {
     SourceAbsence(SourceAbsenceCondition),
     /// `when = "novelty"`: something that was never there.
     Novelty(NoveltyCondition),
+    /// `when = "rank among competitors"`: another rank than usual.
+    Rank(RankCondition),
 }
 
 /// One mention that is strong enough.
@@ -107,6 +109,19 @@ pub struct NoveltyCondition {
     pub quiet_after_hours: u32,
 }
 
+/// Another rank among competitors than usual. It is judged when a window has closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankCondition {
+    /// Ids of the subjects that it is compared with.
+    pub competitors: Vec<String>,
+    /// The span that is judged.
+    pub window: Window,
+    /// The rule fires where one passes the other by a share that has a probability below this.
+    pub probability_below: f64,
+    /// To pass somebody the subject needs so many mentions in the window, at least.
+    pub mentions_at_least: u32,
+}
+
 /// The span that a count is about, in the subject's zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Window {
@@ -146,8 +161,9 @@ impl Condition {
                     Window::Day => 48,
                 }
             }
+            Self::Rank(RankCondition { window: Window::Day, .. }) => 48,
             Self::Each(_) | Self::Novelty(_) => 24,
-            Self::Absence(_) | Self::SourceAbsence(_) => 6,
+            Self::Absence(_) | Self::SourceAbsence(_) | Self::Rank(_) => 6,
         }
     }
 
@@ -157,6 +173,7 @@ impl Condition {
             Self::Count(count) => Some(count.probability_below),
             Self::Tone(tone) => Some(tone.probability_below),
             Self::Absence(absence) => Some(absence.probability_below),
+            Self::Rank(rank) => Some(rank.probability_below),
             Self::Each(_) | Self::SourceAbsence(_) | Self::Novelty(_) => None,
         };
         if let Some(below) = probability.filter(|below| !(*below > 0.0 && *below < 1.0)) {
@@ -165,6 +182,9 @@ impl Condition {
         match self {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
+            }
+            Self::Rank(rank) if rank.competitors.is_empty() => {
+                Err("`competitors` is empty: name at least one subject".to_owned())
             }
             Self::Count(count) if !(1..=MOST_WINDOWS).contains(&count.windows) => {
                 Err(format!("`windows = {}` must be between 1 and {MOST_WINDOWS}", count.windows))
@@ -223,6 +243,13 @@ impl fmt::Display for Condition {
                 write!(f, "absence of a source for {} minutes or longer", absence.silent_after_minutes)
             }
             Self::Novelty(novelty) => novelty.fmt(f),
+            Self::Rank(rank) => write!(
+                f,
+                "rank by mentions in {} among {}, probability below {}",
+                rank.window.in_words(),
+                rank.competitors.join(", "),
+                rank.probability_below
+            ),
         }
     }
 }

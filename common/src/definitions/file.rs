@@ -269,6 +269,10 @@ mod tests {
             ),
             ("subject silent", expect!["absence of mentions for 3 hours or longer, probability below 0.001"]),
             ("source silent", expect!["absence of a source for 60 minutes or longer"]),
+            (
+                "rank\"\ncompetitors = [\"b\", \"c\"]\nwindow = \"1h",
+                expect!["rank by mentions in an hour among b, c, probability below 0.0001"],
+            ),
         ] {
             let text = format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\npreset = \"{preset}\"\n");
             let definitions = parse_file("f", &text).unwrap();
@@ -369,7 +373,7 @@ mod tests {
         refused(
             "[[rule]]\nid = \"r\"\nwhen = \"sometimes\"\nsubjects = [\"a\"]\n",
             expect![
-                "harbor.toml:3: unknown variant `sometimes`, expected one of `each mention`, `count against expectation`, `count of mentions against expectation`, `share of negatives against expectation`, `mean sentiment against expectation`, `absence of mentions`, `absence of a source`, `novelty`"
+                "harbor.toml:3: unknown variant `sometimes`, expected one of `each mention`, `count against expectation`, `count of mentions against expectation`, `share of negatives against expectation`, `mean sentiment against expectation`, `absence of mentions`, `absence of a source`, `novelty`, `rank among competitors`"
             ],
         );
         refused(

@@ -17,8 +17,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use condition::{
-    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, SourceAbsenceCondition,
-    ToneCondition, Window,
+    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
+    SourceAbsenceCondition, ToneCondition, Window,
 };
 pub use file::{FileError, check, parse_file};
 pub use follow::follow;

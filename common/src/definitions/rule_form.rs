@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::condition::{
-    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, SourceAbsenceCondition,
-    ToneCondition, Window,
+    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
+    SourceAbsenceCondition, ToneCondition, Window,
 };
 use super::rule::{MOST_SEVERE, Rule};
 use super::telling::{EscalationStep, Hours, Shift, Telling};
@@ -83,6 +83,8 @@ pub(super) struct RuleForm {
     within_hours: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     new_authors_share_at_least: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    competitors: Option<Vec<String>>,
 }
 
 /// The primitive.
@@ -102,6 +104,8 @@ enum When {
     SourceAbsence,
     #[serde(rename = "novelty")]
     Novelty,
+    #[serde(rename = "rank among competitors")]
+    Rank,
 }
 
 /// A name for a primitive with settings.
@@ -125,6 +129,8 @@ enum Preset {
     SubjectSilent,
     #[serde(rename = "source silent")]
     SourceSilent,
+    #[serde(rename = "rank")]
+    Rank,
 }
 
 fn default_severity() -> u8 {
@@ -181,6 +187,7 @@ impl RuleForm {
             Preset::SentimentDrop => return Ok(When::ShareOfNegatives),
             Preset::SubjectSilent => return Ok(When::Absence),
             Preset::SourceSilent => return Ok(When::SourceAbsence),
+            Preset::Rank => return Ok(When::Rank),
             Preset::InfluentialAuthor => {
                 self.sentiment_at_most.get_or_insert(1.0);
                 self.reach_at_least.get_or_insert(100_000);
@@ -236,6 +243,7 @@ impl RuleForm {
             ("look_back_days", self.look_back_days.is_some()),
             ("within_hours", self.within_hours.is_some()),
             ("new_authors_share_at_least", self.new_authors_share_at_least.is_some()),
+            ("competitors", self.competitors.is_some()),
         ];
         let own: &[&str] = match when {
             When::Each => &["filter", "sentiment_at_most", "reach_at_least", "quiet_after_hours"],
@@ -254,6 +262,7 @@ impl RuleForm {
             }
             When::Absence => &["filter", "probability_below", "silent_after_hours"],
             When::SourceAbsence => &["silent_after_minutes"],
+            When::Rank => &["competitors", "window", "probability_below", "mentions_at_least"],
             When::Novelty => &[
                 "filter",
                 "of",
@@ -305,6 +314,17 @@ impl RuleForm {
             When::SourceAbsence => Condition::SourceAbsence(SourceAbsenceCondition {
                 silent_after_minutes: self.silent_after_minutes.unwrap_or(60),
             }),
+            When::Rank => {
+                let window = self.window.unwrap_or(Window::Day);
+                let probability_below =
+                    self.probability_below.unwrap_or_else(|| window.default_probability());
+                Condition::Rank(RankCondition {
+                    competitors: self.competitors.clone().unwrap_or_default(),
+                    window,
+                    probability_below,
+                    mentions_at_least: self.mentions_at_least.unwrap_or(10),
+                })
+            }
             When::Novelty => {
                 let of = self.of.ok_or("`of` is missing: say what must be new, `story` or `source`")?;
                 let few = if of == NoveltyOf::Story { 3 } else { 1 };
@@ -359,6 +379,13 @@ impl RuleForm {
             Condition::SourceAbsence(absence) => {
                 self.when = Some(When::SourceAbsence);
                 self.silent_after_minutes = Some(absence.silent_after_minutes);
+            }
+            Condition::Rank(rank) => {
+                self.when = Some(When::Rank);
+                self.competitors = Some(rank.competitors);
+                self.window = Some(rank.window);
+                self.probability_below = Some(rank.probability_below);
+                self.mentions_at_least = Some(rank.mentions_at_least);
             }
             Condition::Novelty(novelty) => {
                 self.when = Some(When::Novelty);

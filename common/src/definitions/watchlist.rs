@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Definition, Route, Rule, Search, Source, Subject};
+use super::{Condition, Definition, Route, Rule, Search, Source, Subject};
 use crate::events::{DefinitionVersion, SchemaVersion};
 
 /// The newest version of each definition. A fold over the topic `watchlist`.
@@ -149,6 +149,11 @@ impl Watchlist {
                     }
                     if let Some(route) = &rule.route {
                         self.require(definition, "route", route, "route")?;
+                    }
+                    if let Condition::Rank(rank) = &rule.condition {
+                        for competitor in &rank.competitors {
+                            self.require(definition, "competitors", competitor, "subject")?;
+                        }
                     }
                     for shift in &rule.telling.on_duty {
                         self.require(definition, "on_duty", &shift.route, "route")?;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AbsenceArithmetic, CommandKind, NoveltyArithmetic, SchemaVersion, ToneArithmetic};
+use super::{
+    AbsenceArithmetic, CommandKind, NoveltyArithmetic, RankArithmetic, SchemaVersion, ToneArithmetic,
+};
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
 
@@ -220,6 +222,8 @@ pub enum Arithmetic {
     Absence(AbsenceArithmetic),
     /// Something that was never there.
     Novelty(NoveltyArithmetic),
+    /// Another rank among competitors than usual.
+    Rank(RankArithmetic),
 }
 
 /// A count against what was to be expected.

@@ -164,3 +164,33 @@ impl fmt::Display for NoveltyArithmetic {
         }
     }
 }
+
+/// A rank among competitors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankArithmetic {
+    /// ISO 8601 interval: start and duration.
+    pub window: String,
+    /// Mentions of the subject in the window.
+    pub mentions: u32,
+    /// Its rank in the window, from 1.
+    pub rank: u32,
+    /// That of the windows before, taken together.
+    pub usual_rank: u32,
+    /// Among so many.
+    pub of: u32,
+    /// Ids of the competitors that passed it or that it passed, by more than chance explains.
+    pub passed: Vec<String>,
+    /// The least probability among these.
+    pub probability: f64,
+}
+
+impl fmt::Display for RankArithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} of {} by mentions, where {} is usual", self.rank, self.of, self.usual_rank)?;
+        match self.passed.is_empty() {
+            true => Ok(()),
+            false if self.rank > self.usual_rank => write!(f, ": passed by {}", self.passed.join(", ")),
+            false => write!(f, ": it passed {}", self.passed.join(", ")),
+        }
+    }
+}

@@ -125,6 +125,7 @@ pub(crate) fn sentence(alert: &AlertEvent, zone: &TimeZone) -> String {
         Arithmetic::Tone(tone) => plain(tone),
         Arithmetic::Absence(absence) => plain(absence),
         Arithmetic::Novelty(novelty) => plain(novelty),
+        Arithmetic::Rank(rank) => plain(rank),
     }
 }
 
@@ -205,6 +206,12 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             })
             .into_iter()
             .collect(),
+        Arithmetic::Rank(rank) => vec![format!(
+            "Mentions of the subject: {}. By chance alone, such a share of the mentions of both has a probability of \
+             {:.2e}.",
+            number(rank.mentions.into()),
+            rank.probability
+        )],
         Arithmetic::Novelty(novelty) => vec![format!(
             "What is new: {} ({}), first heard {}.",
             novelty.of.in_words(),

@@ -231,6 +231,7 @@ fn describe(events: &[AlertEvent]) -> String {
             Arithmetic::Tone(tone) => tone.to_string(),
             Arithmetic::Absence(absence) => absence.to_string(),
             Arithmetic::Novelty(novelty) => novelty.to_string(),
+            Arithmetic::Rank(rank) => rank.to_string(),
             Arithmetic::Each(each) => {
                 format!("polarity {} reach {:?} matched {}", each.polarity, each.reach, each.matched)
             }

@@ -909,3 +909,41 @@ fn a_risk_needs_no_reach_and_an_influential_author_no_tone() {
          09:01 want opened at 6 to team",
     );
 }
+
+/// Two competitors: harbor has so many mentions in each hour of a day, and oakmere so many.
+fn day_of(timeline: &mut Timeline, day: i64, harbor: u32, oakmere: u32) {
+    for hour in 0..24 {
+        let time = days_later(at("2026-01-05T00:00"), day).plus_millis(hour * HOUR_MS);
+        for (subject, mentions) in [("harbor", harbor), ("oakmere", oakmere)] {
+            for number in 0..mentions {
+                let post = Post::new(&format!("{subject}-{day}-{hour}-{number}")).about(subject, 0.0);
+                timeline.post_at(time.plus_millis(i64::from(number) * 1_000), &post);
+            }
+        }
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    }
+}
+
+#[test]
+fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_usual_one_again() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n",
+    );
+    timeline.progress("2026-01-05T00:00");
+    for day in 0..12 {
+        day_of(&mut timeline, day, 6, 4);
+    }
+    day_of(&mut timeline, 12, 5, 6);
+    assert_eq!(timeline.said(), "", "nearly equal for a day: that is chance");
+    day_of(&mut timeline, 13, 4, 20);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere\n"
+    );
+    day_of(&mut timeline, 14, 4, 18);
+    assert_eq!(timeline.said(), "");
+    day_of(&mut timeline, 15, 6, 4);
+    assert_eq!(timeline.said(), "resolved rank/harbor #2: rank 1 of 2 by mentions, where 1 is usual\n");
+}
