@@ -9,6 +9,7 @@ use earshot_common::events::{
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
@@ -16,7 +17,7 @@ use super::people::People;
 use super::watch::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cause {
     /// Its offset.
     pub(crate) offset: u64,
@@ -27,7 +28,7 @@ pub(crate) struct Cause {
 }
 
 /// An alert that is not over, or was not long ago.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenAlert {
     pub(crate) key: AlertKey,
     /// Of the last transition.
@@ -61,7 +62,7 @@ pub(crate) struct OpenAlert {
 }
 
 /// That people were told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
     /// The severity that they know of.
     pub(crate) severity: u8,
@@ -72,7 +73,7 @@ pub(crate) struct Told {
 }
 
 /// How far an alert about counts is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
     Rising,
     Peak,
@@ -80,7 +81,7 @@ pub(crate) enum Phase {
 }
 
 /// What an open alert remembers to know when it rises and when it is over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Course {
     /// Of a count rule.
     Count {

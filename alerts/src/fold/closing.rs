@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use earshot_common::definitions::{AbsenceCondition, SourceAbsenceCondition, ToneCondition, Window};
 use earshot_common::events::{AbsenceArithmetic, Arithmetic, ToneArithmetic, Transition};
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening};
 use super::baseline::baseline;
@@ -20,7 +21,7 @@ use super::watch::{CALM_PROBABILITY, LONGEST_MS, Watched};
 const MINUTE_MS: i64 = 60_000;
 
 /// The tones of the windows of one subject and rule.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tones {
     windows: BTreeMap<Timestamp, ToneSums>,
     /// Windows up to here were judged.
@@ -35,7 +36,7 @@ impl Tones {
 }
 
 /// How long nothing was heard of one subject and rule, and how unlikely that is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Silence {
     /// The newest mention.
     heard: Option<Timestamp>,
@@ -208,7 +209,7 @@ impl Watched {
             }
         }
         let silence = self.rules[rule].silence.clone();
-        let probability = silence.ln_probability.exp();
+        let probability = silence.ln_probability.exp().max(f64::MIN_POSITIVE);
         let blocked = self.sources.keys().any(|source| failing.contains_key(source));
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;

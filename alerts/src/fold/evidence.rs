@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use earshot_common::events::{Polarity, Signal, SubjectSignal};
 use earshot_common::keys::{MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// How many are kept of each kind.
 const KEPT: usize = 10;
@@ -14,7 +15,7 @@ const MOST_SOURCES: usize = 50;
 
 /// The strongest and the latest mentions of a window or an alert. The same mentions give the same evidence in
 /// whatever order they came.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Evidence {
     strongest: Vec<Witness>,
     latest: Vec<Witness>,
@@ -24,7 +25,7 @@ pub(crate) struct Evidence {
 }
 
 /// One mention, as far as evidence needs it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Witness {
     mention: MentionKey,
     story: Option<StoryKey>,

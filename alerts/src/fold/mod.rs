@@ -35,6 +35,7 @@ use earshot_common::events::{
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert};
 use calendar::HOUR_MS;
@@ -102,7 +103,7 @@ pub struct State {
 }
 
 /// An alert that is over, and what it was decided by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Over {
     alert: OpenAlert,
     rule: Rule,

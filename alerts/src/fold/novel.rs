@@ -3,12 +3,13 @@
 //! A value is new where its first mention came after we had listened for a while, and it is forgotten when it was not
 //! seen for the look-back. What belongs here: the account of values and authors, and the alert that a new one opens.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::definitions::NoveltyCondition;
 use earshot_common::events::{Arithmetic, NoveltyArithmetic, NoveltyOf, Signal, SubjectSignal, Transition};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening};
 use super::calendar::{DAY_MS, HOUR_MS};
@@ -26,16 +27,16 @@ const WARM_UP_MS: i64 = 14 * DAY_MS;
 const STALE_MS: i64 = DAY_MS;
 
 /// The values and authors of one subject and rule.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Novelties {
-    values: HashMap<u64, Value>,
+    values: BTreeMap<u64, Value>,
     /// When each author was first and last heard.
-    authors: HashMap<u64, (Timestamp, Timestamp)>,
+    authors: BTreeMap<u64, (Timestamp, Timestamp)>,
     pruned: Timestamp,
 }
 
 /// What one value has gathered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Value {
     first: Timestamp,
     last: Timestamp,
@@ -46,7 +47,7 @@ struct Value {
     stage: Stage,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     /// It may become news.
     Gathering,

@@ -10,6 +10,7 @@ use earshot_common::events::{
     Acknowledgement, COMMANDS_AFTER_END_MS, Command, CommandKind, Transition, Word,
 };
 use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::DAY_MS;
 
@@ -17,7 +18,7 @@ use super::calendar::DAY_MS;
 const MUTE_MS: i64 = DAY_MS;
 
 /// What people said about one alert.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct People {
     /// Who has it in hand.
     pub(crate) acknowledged: Option<Acknowledgement>,
@@ -103,7 +104,7 @@ pub(crate) fn word(command: &Command) -> Word {
 }
 
 /// How often alerts of a rule were worth the attention.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Feedback {
     /// Verdicts that they were.
     pub(crate) useful: u32,
@@ -127,7 +128,7 @@ impl Feedback {
 }
 
 /// The commands that were taken, so that a second delivery of one is known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Commands {
     ids: BTreeSet<String>,
     by_age: BTreeSet<(Timestamp, String)>,

@@ -1,6 +1,6 @@
 //! The counts of one subject by hour or by day, and which of them were wholly observed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 use earshot_common::definitions::Window;
@@ -51,7 +51,7 @@ struct Details {
     authors: HashSet<AuthorKey>,
     unknown_author: bool,
     /// The stories or authors that were counted, where the measure counts each once.
-    counted: HashSet<u64>,
+    counted: BTreeSet<u64>,
     evidence: Evidence,
 }
 

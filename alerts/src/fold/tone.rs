@@ -8,6 +8,7 @@
 //! What belongs here: arithmetic on sums. Which windows are compared is said in [`super::watch`].
 
 use earshot_common::events::{Polarity, ToneMeasure};
+use serde::{Deserialize, Serialize};
 use statrs::function::erf::erfc;
 use statrs::function::gamma::ln_gamma;
 
@@ -25,7 +26,7 @@ const PRIOR_VARIANCE: f64 = 0.01;
 const LEAST_PROBABILITY: f64 = 1e-300;
 
 /// The tone of a window's mentions, as sums of integers, so that the order in which they came cannot show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ToneSums {
     /// Mentions.
     pub(crate) mentions: u32,

@@ -255,11 +255,15 @@ impl Watched {
             }
         }
 
+        // A threshold costs more than all else here, and few buckets have the authors.
+        if authors < condition.authors_at_least {
+            return None;
+        }
         if self.rules[rule].open.is_none() && !self.is_persistent(rule, condition, &bucket) {
             return None;
         }
         let threshold = self.threshold(rule, condition, &bucket);
-        if threshold.count.is_none_or(|count| observed < count) || authors < condition.authors_at_least {
+        if threshold.count.is_none_or(|count| observed < count) {
             return None;
         }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
