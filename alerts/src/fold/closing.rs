@@ -238,7 +238,9 @@ impl Watched {
         if self.historic {
             return None;
         }
-        let failing_here = || failing.iter().filter(|(source, _)| self.sources.contains_key(*source));
+        let oldest = clock.plus_millis(-LOOK_BACK_MS);
+        let brought = |source: &String| self.sources.get(source).is_some_and(|last| *last >= oldest);
+        let failing_here = || failing.iter().filter(|(source, _)| brought(source));
         if self.rules[rule].open.is_some() {
             let over = failing_here().next().is_none();
             if let Some(open) = self.rules[rule].open.as_mut().filter(|_| over) {

@@ -10,7 +10,8 @@ use super::people::{mute_end, word};
 impl State {
     /// What a person said about an alert that is open, or was not long ago. Each word is taken once.
     pub(super) fn command(&mut self, command: &Command) -> Option<AlertEvent> {
-        if !self.commands.is_new(&command.id, self.cause.appended) {
+        let id = format!("{}/{}", command.alert, command.id);
+        if !self.commands.is_new(&id, self.cause.appended) {
             return None;
         }
         if let Some((subject, rule)) = self.open_as(command.alert) {

@@ -439,6 +439,7 @@ impl State {
             over.subject == subject
                 && over.rule.id == watch.rule.id
                 && over.rule.asks_for_the_same(&watch.rule)
+                && within_ms > 0
                 && opened <= over.alert.until.plus_millis(within_ms)
         };
         let over = self.over.values().filter(same).max_by_key(|over| over.alert.place);

@@ -135,7 +135,7 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    /// Takes a command's id in. Answers whether it is new.
+    /// Takes the id of an alert's command in. Answers whether it is new.
     pub(crate) fn is_new(&mut self, id: &str, now: Timestamp) -> bool {
         while let Some((taken, old)) = self.by_age.first()
             && taken.plus_millis(COMMANDS_AFTER_END_MS) < now

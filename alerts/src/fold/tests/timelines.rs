@@ -288,6 +288,19 @@ fn a_muted_rule_opens_alerts_that_nobody_is_told_of() {
 }
 
 #[test]
+fn a_rule_may_open_another_alert_each_time() {
+    check(
+        &format!("{VOLUME}\nreopen_within_hours = 0"),
+        "quiet 3 at 4
+         00:00 push 25 by 25
+         02:00 progress
+         02:00 want opened to team, resolved
+         02:00 push 25 by 25
+         02:10 want opened to team",
+    );
+}
+
+#[test]
 fn what_begins_soon_after_the_end_is_the_same_alert_again() {
     check(
         VOLUME,
