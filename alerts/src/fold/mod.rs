@@ -397,7 +397,8 @@ impl State {
         let more_severe = watch.open.as_mut()?.weigh(&watch.rule);
         let mut tell = None;
         if more_severe {
-            let speaks = !self.historic && !self.situation(subject, rule)?.is_told;
+            let is_told = self.situation(subject, rule)?.is_told || self.cools_down(subject, rule);
+            let speaks = !self.historic && !is_told;
             let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
             open.speaks = open.speaks || speaks;
             tell = self.call(subject, rule, Call::MoreSevere);

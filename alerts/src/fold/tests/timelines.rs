@@ -535,6 +535,23 @@ fn after_an_alert_was_told_the_next_is_not_until_the_rule_has_cooled_down() {
 }
 
 #[test]
+fn while_a_rule_cools_down_an_alert_is_told_when_it_is_more_severe_than_the_last() {
+    check(
+        &format!("{STRONG}\nreopen_within_hours = 0\ncool_down_hours = 12"),
+        "06:00 strong a reaching 200000
+         12:00 progress
+         12:00 want opened at 6 to team, resolved at 6
+         13:00 strong b
+         13:01 strong c reaching 200000
+         13:01 want opened, rising at 6
+         13:02 strong d
+         13:02 strong e
+         13:02 strong f
+         13:02 want rising at 6, rising at 7 to team",
+    );
+}
+
+#[test]
 fn an_outage_of_the_source_in_the_middle_keeps_an_alert_where_it_is() {
     check(
         VOLUME,
