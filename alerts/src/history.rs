@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use earshot_common::definitions::{FILTER_PREFIX, Watchlist};
 use earshot_common::events::{
-    AlertEvent, History, Lane, Origin, RawPosition, SchemaVersion, Signal, SubjectSignal,
+    AlertEvent, History, Lane, Origin, RawPosition, ReachUnit, SchemaVersion, Signal, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
@@ -47,6 +47,7 @@ struct PastMention {
     story: Option<StoryKey>,
     event_time: Timestamp,
     reach: Option<u64>,
+    reach_unit: Option<ReachUnit>,
     /// Subjects and searches that count, each with its polarity.
     subjects: Box<[(u32, f32)]>,
     /// Filters that matched.
@@ -89,6 +90,7 @@ impl Past {
             story: signal.story,
             event_time: signal.event_time,
             reach: signal.reach,
+            reach_unit: signal.reach_unit,
             subjects: subjects.into_boxed_slice(),
             filters: filters.into_boxed_slice(),
             source,
@@ -156,7 +158,9 @@ impl Past {
             event_time: mention.event_time,
             subjects: mention.subjects.iter().map(subject).collect(),
             polarity: None,
+            risk: Vec::new(),
             reach: mention.reach,
+            reach_unit: mention.reach_unit,
             matched: mention.filters.iter().map(|id| self.names.name(*id).to_owned()).collect(),
             source: self.names.name(mention.source).to_owned(),
             raw: RawPosition { partition: 0, offset: 0 },

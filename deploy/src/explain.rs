@@ -8,13 +8,14 @@ use anyhow::Context as _;
 use clap::Args;
 use earshot_common::definitions::Watchlist;
 use earshot_common::events::{
-    Corroboration, Derivation, Enriched, EntityMatch, Lane, Mention, Origin, RawPosition, Sentiment,
-    SourceRef,
+    Corroboration, Derivation, Enriched, EntityMatch, Evidence, Lane, Mention, Origin, RawPosition,
+    Sentiment, SourceRef,
 };
 use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
 use earshot_enrich::judge::{Knowledge, judge, reading_of};
+use earshot_enrich::risk::Risks;
 use earshot_enrich::sentiment::{Lexicon, Read};
 
 use crate::print;
@@ -37,9 +38,10 @@ pub(crate) struct ExplainCommand {
 
 /// Judges the text with the lexicons and the watchlist of the settings, where there is a settings file.
 pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Result<()> {
-    let (watchlist, lexicon) = knowledge(settings)?;
+    let Ground { watchlist, lexicon, risks } = ground(settings)?;
     let lexicon = Arc::new(lexicon);
-    let knowledge = Knowledge::of(&watchlist, lexicon.clone()).context("prepare the watchlist")?;
+    let knowledge =
+        Knowledge::of(&watchlist, lexicon.clone(), Arc::new(risks)).context("prepare the watchlist")?;
     let now = Clock::system().now();
     let position = RawPosition { partition: 0, offset: 0 };
     let enriched = judge(mention(&command, now), position, &knowledge, now);
@@ -47,17 +49,26 @@ pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Resul
         print(&serde_json::to_string_pretty(&enriched).context("write the record")?);
         return Ok(());
     }
-    print(told(&enriched, &watchlist, &reading_of(&enriched, &lexicon), &lexicon).trim_end());
+    print(told(&enriched, &watchlist, &reading_of(&enriched, &knowledge), &lexicon).trim_end());
     Ok(())
 }
 
-fn knowledge(settings: &Path) -> anyhow::Result<(Watchlist, Lexicon)> {
+/// What a text is judged with.
+struct Ground {
+    watchlist: Watchlist,
+    lexicon: Lexicon,
+    risks: Risks,
+}
+
+fn ground(settings: &Path) -> anyhow::Result<Ground> {
     if !settings.exists() {
-        return Ok((Watchlist::default(), Lexicon::english()));
+        let (lexicon, risks) = (Lexicon::english(), Risks::english());
+        return Ok(Ground { watchlist: Watchlist::default(), lexicon, risks });
     }
     let settings = Settings::load(settings)?;
-    let lexicon = settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?;
-    Ok((watchlist_of(&files_of(&settings)?)?, lexicon))
+    let enrich = settings.section::<EnrichSettings>("enrich")?;
+    let (lexicon, risks) = (enrich.lexicon(&settings.base)?, enrich.risks(&settings.base)?);
+    Ok(Ground { watchlist: watchlist_of(&files_of(&settings)?)?, lexicon, risks })
 }
 
 fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
@@ -86,6 +97,7 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
         tag.matches.iter().for_each(|place| told.push_str(&named(place, enriched)));
         told.push_str(&words(&tag.sentiment));
     }
+    told.push_str(&labels(enriched));
     let weighed = read.weighed(lexicon);
     if !weighed.is_empty() {
         told.push_str("why        word, weight by itself, and what its surroundings make of it\n");
@@ -136,6 +148,35 @@ fn named(place: &EntityMatch, enriched: &Enriched) -> String {
     line + "\n"
 }
 
+/// Risk, intent and desks with what they were read from, and the reach.
+fn labels(enriched: &Enriched) -> String {
+    let mut told = String::new();
+    for (name, labels) in [("risk", &enriched.risk), ("intent", &enriched.intent)] {
+        if labels.is_empty() {
+            let _ = writeln!(told, "{name:<11}none found");
+        }
+        for label in labels {
+            let found: Vec<String> =
+                enriched.evidence.iter().filter(|found| found.label == *label).map(place).collect();
+            let _ = writeln!(told, "{name:<11}{label}: {}", found.join(", "));
+        }
+    }
+    let desks = if enriched.desks.is_empty() { "none".to_owned() } else { enriched.desks.join(", ") };
+    let _ = writeln!(told, "desks      {desks}");
+    let reach = enriched.audience().map(|(count, unit)| format!("{count} {unit}"));
+    let _ = writeln!(told, "reach      {}", reach.as_deref().unwrap_or("unknown"));
+    told
+}
+
+/// Words with their place. A code name is not repeated.
+fn place(found: &Evidence) -> String {
+    let part = if found.in_title { "title " } else { "" };
+    match &found.words {
+        Some(words) => format!("“{words}” at {part}{}", found.from),
+        None => format!("a code name at {part}{} to {}", found.from, found.to),
+    }
+}
+
 fn polarity(sentiment: &Sentiment) -> String {
     let mut polarity = format!("{} {:+.2}", sentiment.label.as_str(), sentiment.score);
     if let Some(confidence) = sentiment.confidence {
@@ -151,4 +192,37 @@ fn words(sentiment: &Sentiment) -> String {
         let _ = writeln!(words, "           {:+.3}  “{}” at {part}{}", word.share, word.word, word.from);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_told_with_their_words_and_a_code_name_is_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("names.txt");
+        std::fs::write(&file, "Quillmark\n").unwrap();
+        let mut risks = Risks::english();
+        risks.add_code_names(&file).unwrap();
+        let lexicon = Arc::new(Lexicon::english());
+        let knowledge = Knowledge::of(&Watchlist::default(), lexicon.clone(), Arc::new(risks)).unwrap();
+        let now = Timestamp::from_millis(0);
+        let text = "Quillmark was sued, is it true?".to_owned();
+        let command = ExplainCommand { text, title: None, lang: None, json: false };
+        let position = RawPosition { partition: 0, offset: 0 };
+        let enriched = judge(mention(&command, now), position, &knowledge, now);
+        let read = reading_of(&enriched, &knowledge);
+        let told = told(&enriched, &Watchlist::default(), &read, &lexicon);
+        for line in [
+            "risk       legal: “sued” at 14\n",
+            "risk       leak: a code name at 0 to 9\n",
+            "intent     none found\n",
+            "desks      communications, security\n",
+            "reach      unknown\n",
+        ] {
+            assert!(told.contains(line), "{told}");
+        }
+        assert!(!told.to_lowercase().contains("quillmark"), "{told}");
+    }
 }

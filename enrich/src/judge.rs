@@ -15,6 +15,8 @@ use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
 use earshot_common::time::Timestamp;
 
 use crate::entities::{Matcher, NamedSubject};
+use crate::reach::Outlets;
+use crate::risk::{self, Risks};
 use crate::sentiment::{self, Lexicon, Place, Read};
 use crate::{language, story};
 
@@ -27,14 +29,18 @@ const MAX_COPIED_WORDS: usize = 100;
 pub struct Knowledge {
     matcher: Matcher,
     lexicon: Arc<Lexicon>,
+    risks: Arc<Risks>,
+    outlets: Outlets,
     version: EnrichmentVersion,
 }
 
 impl Knowledge {
-    /// What follows from a watchlist and a lexicon.
-    pub fn of(watchlist: &Watchlist, lexicon: Arc<Lexicon>) -> anyhow::Result<Self> {
-        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: lexicon.version() };
-        Ok(Self { matcher: Matcher::new(watchlist)?, lexicon, version })
+    /// What follows from a watchlist, a lexicon and patterns of risk.
+    pub fn of(watchlist: &Watchlist, lexicon: Arc<Lexicon>, risks: Arc<Risks>) -> anyhow::Result<Self> {
+        let lexicons = format!("{}, {}", lexicon.version(), risks.version());
+        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: lexicons };
+        let (matcher, outlets) = (Matcher::new(watchlist)?, Outlets::of(watchlist));
+        Ok(Self { matcher, lexicon, risks, outlets, version })
     }
 
     /// Which watchlist and lexicon these are.
@@ -48,8 +54,10 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     let title = mention.title.as_deref();
     let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
     let subjects = knowledge.matcher.find(&mention);
+    let sights = knowledge.risks.look(title, &mention.text, risk::is_read(&language.code));
     let read = sentiment::is_judged(&language.code).then(|| {
-        let names: Vec<&EntityMatch> = subjects.iter().flat_map(|subject| &subject.matches).collect();
+        let names = subjects.iter().flat_map(|subject| &subject.matches).chain(&sights.code_names);
+        let names: Vec<&EntityMatch> = names.collect();
         read_without_names(&knowledge.lexicon, title, &mention.text, &names)
     });
     let sentiment = read.as_ref().map_or_else(sentiment::not_judged, Read::message);
@@ -64,6 +72,8 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
             sentiment: towards,
         });
     }
+    let labels = knowledge.risks.labels(sights.evidence, sentiment.label, &entities);
+    let reach = knowledge.outlets.reach(&mention);
     Enriched {
         raw,
         enrichment: knowledge.version.clone(),
@@ -71,11 +81,14 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
         lang_confidence: language.confidence,
         entities,
         sentiment,
-        risk: Vec::new(),
-        intent: Vec::new(),
-        desks: Vec::new(),
+        risk: labels.risk,
+        intent: labels.intent,
+        desks: labels.desks,
+        evidence: labels.evidence,
         story: story::of(&mention),
-        reach: mention.author.as_ref().and_then(|author| author.followers),
+        reach: reach.map(|(count, _)| count),
+        reach_unit: reach.map(|(_, unit)| unit),
+        outlet: knowledge.outlets.name(&mention),
         searches: Vec::new(),
         enriched: now,
         mention,
@@ -83,9 +96,11 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
 }
 
 /// How the text of a judged mention is read, to explain it.
-pub fn reading_of(enriched: &Enriched, lexicon: &Lexicon) -> Read {
-    let names: Vec<&EntityMatch> = enriched.entities.iter().flat_map(|tag| &tag.matches).collect();
-    read_without_names(lexicon, enriched.mention.title.as_deref(), &enriched.mention.text, &names)
+pub fn reading_of(enriched: &Enriched, knowledge: &Knowledge) -> Read {
+    let (title, text) = (enriched.mention.title.as_deref(), &enriched.mention.text);
+    let sights = knowledge.risks.look(title, text, risk::is_read(&enriched.lang));
+    let names = enriched.entities.iter().flat_map(|tag| &tag.matches).chain(&sights.code_names);
+    read_without_names(&knowledge.lexicon, title, text, &names.collect::<Vec<_>>())
 }
 
 /// What the decision side needs of a judgement, of its author's key and of the queries that matched; nothing where it
@@ -102,7 +117,7 @@ pub fn signal(
     let subject = |tag: &EntityTag| SubjectSignal {
         id: tag.subject.clone(),
         polarity: tag.sentiment.score,
-        risk: Vec::new(),
+        risk: risk::of_subject(enriched, tag),
         lane: tag.lane,
     };
     let mention = &enriched.mention;
@@ -116,7 +131,9 @@ pub fn signal(
         event_time: mention.event_time(),
         subjects: enriched.entities.iter().map(subject).collect(),
         polarity: Some(enriched.sentiment.score),
+        risk: enriched.risk.clone(),
         reach: enriched.reach,
+        reach_unit: enriched.reach_unit,
         matched,
         source: mention.source.id.clone(),
         raw: enriched.raw,

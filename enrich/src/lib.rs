@@ -9,11 +9,14 @@ pub mod judge;
 pub mod language;
 pub mod metrics;
 pub mod progress;
+pub mod reach;
+pub mod risk;
 pub mod searches;
 pub mod sentiment;
 pub mod stage;
 pub mod story;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
+use risk::{Desks, Risks};
 use sentiment::Lexicon;
 use stage::EnrichStage;
 
@@ -42,6 +46,12 @@ pub struct EnrichSettings {
     /// The team's own words and their weights, laid over the shipped lexicons in this order: files with a word or
     /// phrase, a tab, and a weight from -8 to 8 on each line.
     pub lexicons: Vec<PathBuf>,
+    /// The team's own patterns of risk and intent, beside the shipped ones: see `enrich/lexicons/risk-en/README.md`.
+    pub risk_patterns: Vec<PathBuf>,
+    /// A secret file with confidential code names, one a line; `#` begins a comment. A mention of one is a `leak`.
+    pub code_names_file: Option<PathBuf>,
+    /// Which desks a risk category or an intent is for, where it is not the usual ones.
+    pub desks: BTreeMap<String, Vec<String>>,
 }
 
 impl EnrichSettings {
@@ -53,11 +63,30 @@ impl EnrichSettings {
         }
         Ok(lexicon)
     }
+
+    /// The shipped patterns of risk and intent with the team's own and its code names; paths start from `base`.
+    pub fn risks(&self, base: &Path) -> anyhow::Result<Risks> {
+        let mut risks = Risks::english();
+        for file in &self.risk_patterns {
+            risks.overlay(&base.join(file)).context("setting `enrich.risk_patterns`")?;
+        }
+        if let Some(file) = &self.code_names_file {
+            risks.add_code_names(&base.join(file)).context("setting `enrich.code_names_file`")?;
+        }
+        risks.set_desks(Desks::with(&self.desks)?);
+        Ok(risks)
+    }
 }
 
 impl Default for EnrichSettings {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 7702).into(), lexicons: Vec::new() }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 7702).into(),
+            lexicons: Vec::new(),
+            risk_patterns: Vec::new(),
+            code_names_file: None,
+            desks: BTreeMap::new(),
+        }
     }
 }
 
@@ -65,6 +94,7 @@ impl Default for EnrichSettings {
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings = context.settings.section::<EnrichSettings>("enrich")?;
     let lexicon = Arc::new(settings.lexicon(&context.settings.base)?);
+    let risks = Arc::new(settings.risks(&context.settings.base)?);
     let metrics = Metrics::declare(&context.registry).context("declare the metrics of enrich")?;
     let watchlist =
         definitions::follow(&context.broker, context.stop.clone()).await.context("read the watchlist")?;
@@ -73,7 +103,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
-    let mut stage = EnrichStage::new(&context, metrics, lexicon, watchlist.clone(), erased.clone())?;
+    let mut stage = EnrichStage::new(&context, metrics, lexicon, risks, watchlist.clone(), erased.clone())?;
     let work = async move {
         tokio::select! {
             done = run(&mut stage, Input::Member(member), &around) => done,
@@ -87,4 +117,29 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         signed_routes: Default::default(),
         work: Box::pin(work),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_desks_and_code_names_that_cannot_be_used_are_refused_with_field_and_value() {
+        let refused = |settings: &str| {
+            let settings: EnrichSettings = serde_json::from_str(settings).unwrap();
+            format!("{:#}", settings.risks(Path::new("/nowhere")).unwrap_err())
+        };
+        let error = refused(r#"{"desks": {"legal": ["lawyers"]}}"#);
+        assert!(error.starts_with("setting `enrich.desks.legal`: `lawyers` is no desk"), "{error}");
+        let error = refused(r#"{"code_names_file": "names.txt"}"#);
+        assert!(
+            error.starts_with("setting `enrich.code_names_file`: read /nowhere/names.txt: No such file"),
+            "{error}"
+        );
+        let error = refused(r#"{"risk_patterns": ["ours.tsv"]}"#);
+        assert!(
+            error.starts_with("setting `enrich.risk_patterns`: read patterns /nowhere/ours.tsv"),
+            "{error}"
+        );
+    }
 }

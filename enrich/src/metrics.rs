@@ -10,6 +10,8 @@ pub struct Metrics {
     entity_tags: IntCounterVec,
     /// Judged mentions, by polarity.
     polarity: IntCounterVec,
+    /// Risk categories and intents of judged mentions.
+    labels: IntCounterVec,
     /// Next offset of the watchlist in use.
     watchlist_version: IntGauge,
 }
@@ -26,6 +28,10 @@ impl Metrics {
                 Opts::new("earshot_enrich_mentions_total", "Judged mentions, by polarity"),
                 &["polarity"],
             )?,
+            labels: IntCounterVec::new(
+                Opts::new("earshot_enrich_labels_total", "Risk categories and intents of judged mentions"),
+                &["label"],
+            )?,
             watchlist_version: IntGauge::new(
                 "earshot_enrich_watchlist_version",
                 "Next offset of the watchlist that mentions are judged with",
@@ -33,6 +39,7 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.entity_tags.clone()))?;
         registry.register(Box::new(metrics.polarity.clone()))?;
+        registry.register(Box::new(metrics.labels.clone()))?;
         registry.register(Box::new(metrics.watchlist_version.clone()))?;
         Ok(metrics)
     }
@@ -41,6 +48,9 @@ impl Metrics {
     pub fn judged(&self, enriched: &Enriched) {
         for tag in &enriched.entities {
             self.entity_tags.with_label_values(&[tag.lane.as_str()]).inc();
+        }
+        for label in enriched.risk.iter().chain(&enriched.intent) {
+            self.labels.with_label_values(&[label.as_str()]).inc();
         }
         self.polarity.with_label_values(&[enriched.sentiment.label.as_str()]).inc();
     }

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::judge::{Knowledge, judge, signal};
 use crate::metrics::Metrics;
 use crate::progress::{Done, all_drained};
+use crate::risk::Risks;
 use crate::searches::Searches;
 use crate::sentiment::Lexicon;
 
@@ -54,6 +55,7 @@ pub struct EnrichStage {
     watchlist: watch::Receiver<Arc<Watchlist>>,
     erased: watch::Receiver<Arc<Erased>>,
     lexicon: Arc<Lexicon>,
+    risks: Arc<Risks>,
     knowledge: Knowledge,
     searches: Searches,
     done: Done,
@@ -69,11 +71,13 @@ impl EnrichStage {
         context: &Context,
         metrics: Metrics,
         lexicon: Arc<Lexicon>,
+        risks: Arc<Risks>,
         mut watchlist: watch::Receiver<Arc<Watchlist>>,
         erased: watch::Receiver<Arc<Erased>>,
     ) -> anyhow::Result<Self> {
         let newest = watchlist.borrow_and_update().clone();
-        let knowledge = Knowledge::of(&newest, lexicon.clone()).context("prepare the watchlist")?;
+        let knowledge =
+            Knowledge::of(&newest, lexicon.clone(), risks.clone()).context("prepare the watchlist")?;
         let mut searches = Searches::default();
         searches.follow(&newest);
         metrics.watchlist(newest.next());
@@ -86,6 +90,7 @@ impl EnrichStage {
             watchlist,
             erased,
             lexicon,
+            risks,
             knowledge,
             searches,
             done: Done::default(),
@@ -162,7 +167,8 @@ impl Stage for EnrichStage {
     async fn prepare(&mut self) -> anyhow::Result<()> {
         if self.watchlist.has_changed().is_ok_and(|changed| changed) {
             let newest = self.watchlist.borrow_and_update().clone();
-            self.knowledge = Knowledge::of(&newest, self.lexicon.clone()).context("prepare the watchlist")?;
+            self.knowledge = Knowledge::of(&newest, self.lexicon.clone(), self.risks.clone())
+                .context("prepare the watchlist")?;
             self.searches.follow(&newest);
             self.metrics.watchlist(newest.next());
         }

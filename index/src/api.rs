@@ -11,7 +11,8 @@ use earshot_common::broker::Broker;
 use earshot_common::definitions::Definition;
 use earshot_common::erasures::Erased;
 use earshot_common::events::{
-    Acknowledgement, AlertEvent, Author, Enriched, EntityTag, Sentiment, SourceRef, Transition, Word,
+    Acknowledgement, AlertEvent, Author, Enriched, EntityTag, Evidence, ReachUnit, Sentiment, SourceRef,
+    Transition, Word,
 };
 use earshot_common::http::Refusal;
 use earshot_common::keys::Secret;
@@ -114,6 +115,12 @@ pub(crate) struct Hit {
     entities: Vec<EntityTag>,
     sentiment: Sentiment,
     reach: Option<u64>,
+    reach_unit: Option<ReachUnit>,
+    outlet: Option<String>,
+    risk: Vec<String>,
+    intent: Vec<String>,
+    desks: Vec<String>,
+    evidence: Vec<Evidence>,
     highlights: Vec<Highlight>,
 }
 
@@ -121,6 +128,7 @@ impl Hit {
     pub(crate) fn of(enriched: Enriched, query: &Search) -> Self {
         let highlights = highlights(query, enriched.mention.title.as_deref(), &enriched.mention.text);
         let event_time = enriched.mention.event_time();
+        let reach_unit = enriched.audience().map(|(_, unit)| unit);
         let mention = enriched.mention;
         Self {
             id: mention.id,
@@ -135,6 +143,12 @@ impl Hit {
             entities: enriched.entities,
             sentiment: enriched.sentiment,
             reach: enriched.reach,
+            reach_unit,
+            outlet: enriched.outlet,
+            risk: enriched.risk,
+            intent: enriched.intent,
+            desks: enriched.desks,
+            evidence: enriched.evidence,
             highlights,
         }
     }

@@ -33,8 +33,11 @@ pub(crate) fn mention(id: &str, text: &str) -> Enriched {
         risk: Vec::new(),
         intent: Vec::new(),
         desks: Vec::new(),
+        evidence: Vec::new(),
         story: None,
         reach: None,
+        reach_unit: None,
+        outlet: None,
         searches: Vec::new(),
         enriched: at,
     }

@@ -452,12 +452,17 @@ impl HitView {
             towards: towards.map(|tag| subject_name(watchlist, &tag.subject)),
             chips: enriched.entities.iter().map(|tag| Chip::new(tag, watchlist)).collect(),
             author: name.unwrap_or_else(|| "unknown author".to_owned()),
-            source: mention.source.site.clone().unwrap_or_else(|| mention.source.id.clone()),
+            source: enriched
+                .outlet
+                .as_ref()
+                .or(mention.source.site.as_ref())
+                .unwrap_or(&mention.source.id)
+                .clone(),
             lang: enriched.lang.clone(),
             when: words::moment(at, zone),
             when_exact: at.to_string(),
             link: mention.url.as_deref().and_then(web_link),
-            reach: enriched.reach.map(words::number),
+            reach: enriched.audience().map(|(count, unit)| words::audience(count, unit)),
         }
     }
 }
@@ -541,13 +546,21 @@ fn facts(enriched: &Enriched, zone: &TimeZone) -> Vec<(&'static str, String)> {
         ("Collected", words::moment(mention.collected, zone)),
         ("Source", format!("{} ({})", mention.source.id, mention.source.network)),
         ("Language", format!("{}, {:.0} % sure", enriched.lang, enriched.lang_confidence * 100.0)),
-        ("Reach", enriched.reach.map_or_else(|| "unknown".to_owned(), words::number)),
     ];
+    if let Some(outlet) = &enriched.outlet {
+        facts.push(("Outlet", outlet.clone()));
+    }
+    let reach = enriched.audience().map(|(count, unit)| words::audience(count, unit));
+    facts.push(("Reach", reach.unwrap_or_else(|| "unknown".to_owned())));
     let lists = [("Risk", &enriched.risk), ("Intent", &enriched.intent), ("Desks", &enriched.desks)];
     for (name, values) in lists {
         if !values.is_empty() {
             facts.push((name, values.join(", ")));
         }
+    }
+    for found in &enriched.evidence {
+        let words = found.words.as_ref().map_or("a code name".to_owned(), |words| format!("“{words}”"));
+        facts.push(("Read from", format!("{}: {words}", found.label)));
     }
     if !mention.cut.is_empty() {
         facts.push(("Cut short", mention.cut.join(", ")));

@@ -303,6 +303,8 @@ fn source(site: SocketAddr) -> Source {
         url: format!("http://{site}/feed"),
         poll_interval_s: 1,
         subjects: Vec::new(),
+        outlet: None,
+        audience: None,
     }
 }
 

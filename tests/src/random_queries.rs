@@ -158,9 +158,12 @@ impl Generator {
             sentiment: sentiment(score),
             risk: self.some(0.2, &["legal", "safety"]).into_iter().collect(),
             intent: self.some(0.2, &["complaint", "praise"]).into_iter().collect(),
-            desks: self.some(0.2, &["care"]).into_iter().collect(),
+            desks: self.some(0.2, &["customer_care"]).into_iter().collect(),
+            evidence: Vec::new(),
             story: None,
             reach,
+            reach_unit: None,
+            outlet: None,
             searches: Vec::new(),
             enriched: published,
         }

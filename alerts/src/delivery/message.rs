@@ -137,7 +137,11 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
 
 fn each_headline(name: &str, each: &EachArithmetic) -> String {
     match each.reach {
-        Some(reach) => format!("{name}: a negative mention that {} accounts could have seen", grouped(reach)),
+        Some(reach) => format!(
+            "{name}: a negative mention with a reach of {} {}",
+            grouped(reach),
+            each.reach_unit.unwrap_or_default()
+        ),
         None => format!("{name}: a negative mention"),
     }
 }
@@ -156,8 +160,9 @@ fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> 
     ];
     if let Some(reach) = each.reach {
         sentences.push(format!(
-            "Its author has {} followers; the rule asks for {} or more.",
+            "Its reach is {} {}; the rule asks for {} or more.",
             grouped(reach),
+            each.reach_unit.unwrap_or_default(),
             grouped(each.reach_at_least)
         ));
     }

@@ -392,6 +392,7 @@ pub(crate) fn each_arithmetic(
         polarity: subject.polarity,
         polarity_at_most: condition.sentiment_at_most,
         reach: signal.reach,
+        reach_unit: signal.reach_unit,
         reach_at_least: condition.reach_at_least,
         matched,
     }

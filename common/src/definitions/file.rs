@@ -138,6 +138,15 @@ fn check_source(source: &Source) -> Result<(), String> {
     if source.poll_interval_s == 0 {
         return Err(format!("source `{}`: `poll_interval_s = 0` must be at least 1", source.id));
     }
+    if source.outlet.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(format!("source `{}`: `outlet` is empty: give a name, or leave it out", source.id));
+    }
+    if source.audience.is_some_and(|audience| audience.count == 0) {
+        return Err(format!(
+            "source `{}`: `audience` with `count = 0`: leave it out where it is not known",
+            source.id
+        ));
+    }
     Ok(())
 }
 
@@ -384,6 +393,12 @@ mod tests {
         refused(
             "[[source]]\nid = \"s\"\nkind = \"feed\"\nurl = \"ftp://x\"\n",
             expect![[r#"harbor.toml:1: source `s`: `url = "ftp://x"` must be an http or https address"#]],
+        );
+        refused(
+            "[[source]]\nid = \"s\"\nkind = \"feed\"\nurl = \"http://x\"\naudience = { count = 0, unit = \"members\" }\n",
+            expect![
+                "harbor.toml:1: source `s`: `audience` with `count = 0`: leave it out where it is not known"
+            ],
         );
     }
 }

@@ -16,6 +16,8 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::events::ReachUnit;
+
 pub use condition::{
     AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
     SourceAbsenceCondition, ToneCondition, Window,
@@ -237,6 +239,22 @@ pub struct Source {
     /// Ids of the subjects that it is about: their ambiguous names are meant there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<String>,
+    /// What people call it, such as `The Harbor Times`; without it, it is called by its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlet: Option<String>,
+    /// How many read it, where somebody knows: the reach of mentions whose author's is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
+}
+
+/// How many an outlet has as readers, and how they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audience {
+    /// How many.
+    pub count: u64,
+    /// Of what.
+    pub unit: ReachUnit,
 }
 
 fn default_poll_interval_s() -> u64 {

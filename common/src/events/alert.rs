@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsenceArithmetic, CommandKind, NoveltyArithmetic, RankArithmetic, SchemaVersion, ToneArithmetic,
+    AbsenceArithmetic, CommandKind, NoveltyArithmetic, RankArithmetic, ReachUnit, SchemaVersion,
+    ToneArithmetic,
 };
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
@@ -305,6 +306,9 @@ pub struct EachArithmetic {
     pub polarity_at_most: f32,
     /// Accounts that could have seen it. Only a known reach can satisfy a rule that asks for one.
     pub reach: Option<u64>,
+    /// What the reach counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach_unit: Option<ReachUnit>,
     /// The rule asked for this or more.
     pub reach_at_least: u64,
     /// Mentions that satisfied the rule since the alert opened.

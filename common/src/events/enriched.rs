@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deletion, Mention};
+use super::{Deletion, Mention, ReachUnit};
 use crate::definitions::SubjectKind;
 use crate::keys::StoryKey;
 use crate::time::Timestamp;
@@ -50,15 +50,48 @@ pub struct Enriched {
     /// Desks that it is for.
     #[serde(default)]
     pub desks: Vec<String>,
+    /// What risk and intent were read from, in the order of the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// The story that it is a copy of; none where the text is too short to tell.
     pub story: Option<StoryKey>,
-    /// Accounts that could have seen it: the author's followers. `None` is unknown.
+    /// How many could have seen it: the author's followers, else the outlet's audience. `None` is unknown.
     pub reach: Option<u64>,
+    /// What the reach counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach_unit: Option<ReachUnit>,
+    /// Where it was published: the name that the source's definition gives, else the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlet: Option<String>,
     /// Ids of the searches that matched.
     #[serde(default)]
     pub searches: Vec<String>,
     /// When it was judged.
     pub enriched: Timestamp,
+}
+
+impl Enriched {
+    /// How many could have seen it, and what is counted; none where it is unknown.
+    pub fn audience(&self) -> Option<(u64, ReachUnit)> {
+        Some((self.reach?, self.reach_unit.unwrap_or_default()))
+    }
+}
+
+/// Words that a risk category or an intent was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The category or intent.
+    pub label: String,
+    /// First character, counted in characters of the text (of the title, where `in_title`).
+    pub from: u32,
+    /// The character after the last one.
+    pub to: u32,
+    /// The words as they stand there; none where a confidential code name is among them, which is repeated nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Whether the place is in the title.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_title: bool,
 }
 
 /// A record's place in `mentions.raw`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionVersion, Lane, Origin, RawPosition, SchemaVersion, SourceHealth};
+use super::{DefinitionVersion, Lane, Origin, RawPosition, ReachUnit, SchemaVersion, SourceHealth};
 use crate::definitions::{FILTER_PREFIX, Search};
 use crate::keys::{AlertKey, AuthorKey, MentionKey, StoryKey};
 use crate::time::Timestamp;
@@ -53,8 +53,14 @@ pub struct Signal {
     /// Polarity of the whole message, -1 to 1: that towards a search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polarity: Option<f32>,
-    /// Accounts that could have seen it. `None` is unknown.
+    /// Risk categories of the whole message: those of a search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub risk: Vec<String>,
+    /// How many could have seen it. `None` is unknown.
     pub reach: Option<u64>,
+    /// What the reach counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach_unit: Option<ReachUnit>,
     /// Ids of the searches and rule filters that matched.
     #[serde(default)]
     pub matched: Vec<String>,
@@ -79,7 +85,7 @@ impl Signal {
         let as_subject = |id: &String| SubjectSignal {
             id: Search::subject_id(id),
             polarity: self.polarity.unwrap_or_default(),
-            risk: Vec::new(),
+            risk: self.risk.clone(),
             lane: Lane::Sure,
         };
         sure.chain(searches.map(as_subject)).collect()
@@ -93,7 +99,7 @@ pub struct SubjectSignal {
     pub id: String,
     /// Polarity towards it, -1 to 1.
     pub polarity: f32,
-    /// Risk categories.
+    /// Risk categories that are said of it: in a sentence that names it, or in one that names nobody.
     #[serde(default)]
     pub risk: Vec<String>,
     /// Whether it counts.

@@ -3,6 +3,7 @@
 use super::countries;
 use super::pattern::Pattern;
 use super::tree::{Condition, Value};
+use crate::events::{DESKS, INTENTS, RISKS};
 use crate::text::fold;
 
 /// A field with values that are words.
@@ -138,6 +139,9 @@ impl Field {
         match self {
             Self::Sentiment => Some(&["negative", "neutral", "positive"]),
             Self::Lane => Some(&["sure", "doubtful"]),
+            Self::Risk => Some(&RISKS),
+            Self::Intent => Some(&INTENTS),
+            Self::Desk => Some(&DESKS),
             Self::Kind => Some(&["brand", "executive", "product", "competitor", "topic"]),
             Self::Is => Some(&["reply", "repost", "original", "verified"]),
             Self::Has => Some(&["link", "media"]),

@@ -168,7 +168,7 @@ impl Sighting {
     }
 
     /// Looks at two texts.
-    fn look_at_texts(&mut self, vocabulary: &Vocabulary, title: &str, body: &str) {
+    pub(super) fn look_at_texts(&mut self, vocabulary: &Vocabulary, title: &str, body: &str) {
         self.begin(vocabulary);
         self.read_texts(vocabulary, title, body);
         self.sort_out();
@@ -249,9 +249,9 @@ impl Words for Sighting {
 }
 
 /// One text of a mention.
-struct Scoped<'s> {
-    sighting: &'s Sighting,
-    scope: Scope,
+pub(super) struct Scoped<'s> {
+    pub(super) sighting: &'s Sighting,
+    pub(super) scope: Scope,
 }
 
 impl Words for Scoped<'_> {

@@ -9,6 +9,7 @@
 mod countries;
 pub mod facts;
 mod fields;
+mod finder;
 mod lexer;
 mod lint;
 mod matcher;
@@ -24,6 +25,7 @@ mod words;
 
 pub use facts::Facts;
 pub use fields::{Field, Flag, NumberField};
+pub use finder::{Finder, Found, phrase};
 pub use lint::{Lint, cost, lint};
 pub use matcher::{Matcher, stretches};
 pub use parser::{Note, Reading, parse, read};

@@ -191,7 +191,7 @@ impl Place {
     }
 
     /// Whether all its words are there, wherever.
-    fn could_occur(&self, words: &impl Words) -> bool {
+    pub(super) fn could_occur(&self, words: &impl Words) -> bool {
         match self {
             Self::Word(word) => !words.places(*word).is_empty(),
             Self::Phrase(sequence) | Self::Raw { words: sequence, .. } => {

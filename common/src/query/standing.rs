@@ -202,8 +202,8 @@ fn matching<'q>(standing: impl Iterator<Item = &'q Standing>, sighting: &Sightin
 }
 
 /// Items of which one must be there, and how often one is, in no unit.
-struct Required {
-    items: Vec<u32>,
+pub(super) struct Required {
+    pub(super) items: Vec<u32>,
     frequency: u32,
 }
 
@@ -224,7 +224,7 @@ fn required(plan: &Plan, vocabulary: &Vocabulary) -> Option<Required> {
     }
 }
 
-fn required_of_place(place: &Place, vocabulary: &Vocabulary) -> Required {
+pub(super) fn required_of_place(place: &Place, vocabulary: &Vocabulary) -> Required {
     let seldomest = |parts: Vec<Required>| {
         parts.into_iter().min_by_key(|required| required.frequency).expect("a phrase and a pair have parts")
     };

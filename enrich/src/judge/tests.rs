@@ -29,7 +29,7 @@ fn knowledge() -> Knowledge {
     for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
         watchlist.take(watchlist.next(), version);
     }
-    Knowledge::of(&watchlist, Arc::new(Lexicon::english())).unwrap()
+    Knowledge::of(&watchlist, Arc::new(Lexicon::english()), Arc::new(Risks::english())).unwrap()
 }
 
 fn judged(text: &str) -> Enriched {
@@ -66,13 +66,24 @@ fn a_mention_is_judged_as_a_whole() {
     let enriched = judged("Harbor's new CEO is not the problem, the app is.");
     let mut record = written(&enriched);
     // What the mention itself says is tested where it comes from.
-    let ours = ["raw", "enrichment", "lang", "entities", "sentiment", "reach", "searches", "enriched"];
+    let ours = [
+        "raw",
+        "enrichment",
+        "lang",
+        "entities",
+        "sentiment",
+        "reach",
+        "reach_unit",
+        "outlet",
+        "searches",
+        "enriched",
+    ];
     record.as_object_mut().unwrap().retain(|field, _| ours.contains(&field.as_str()));
     expect![[r#"
         {
           "enriched": "2026-01-01T00:00:12.360Z",
           "enrichment": {
-            "lexicon": "earshot-en-1",
+            "lexicon": "earshot-en-1, risk-en-1",
             "watchlist": 2
           },
           "entities": [
@@ -111,11 +122,13 @@ fn a_mention_is_judged_as_a_whole() {
             }
           ],
           "lang": "en",
+          "outlet": "news.ycombinator.com",
           "raw": {
             "offset": 918,
             "partition": 2
           },
           "reach": 1200,
+          "reach_unit": "followers",
           "searches": [],
           "sentiment": {
             "confidence": 0.47510117,
@@ -171,4 +184,32 @@ fn a_long_text_lists_its_words_once() {
     assert_eq!(enriched.sentiment.words.len(), 500);
     let towards = &enriched.entities[0].sentiment;
     assert!(towards.words.is_empty() && towards.score < 0.0);
+}
+
+#[test]
+fn a_code_name_is_kept_out_of_every_word_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("names.txt");
+    std::fs::write(&file, "project terrible\n").unwrap();
+    let mut risks = Risks::english();
+    risks.add_code_names(&file).unwrap();
+    let knowledge = Knowledge { risks: Arc::new(risks), ..knowledge() };
+    let mut mention = judged("Harbor app: Project Terrible is coming. Harbor was sued.").mention;
+    mention.title = Some("Project terrible".to_owned());
+    let now = Timestamp::from_millis(0);
+    let enriched = judge(mention, RawPosition { partition: 0, offset: 0 }, &knowledge, now);
+    assert_eq!(
+        (enriched.risk.as_slice(), enriched.evidence.len()),
+        (&["legal".into(), "leak".into()][..], 3)
+    );
+    let signal = signal(&enriched, None, Vec::new(), now).unwrap();
+    assert_eq!((&signal.risk, &signal.subjects[0].risk), (&enriched.risk, &enriched.risk));
+    assert!(!format!("{:?} {signal:?}", knowledge.risks).to_lowercase().contains("terrible"));
+    let weighed = reading_of(&enriched, &knowledge).weighed(&knowledge.lexicon);
+    assert!(weighed.iter().all(|word| word.term != "terrible"), "{weighed:?}");
+    let mut record = written(&enriched);
+    for text in ["title", "text"] {
+        record.as_object_mut().unwrap().remove(text);
+    }
+    assert!(!record.to_string().to_lowercase().contains("terrible"), "{record:#}");
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use earshot_common::events::{
     Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, EachArithmetic, Measure, Polarity,
-    Seasonality, ToneArithmetic, Transition, Word,
+    ReachUnit, Seasonality, ToneArithmetic, Transition, Word,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -26,6 +26,11 @@ pub(crate) fn number(n: u64) -> String {
 /// A count with its noun: `1 mention`, `2 mentions`.
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// How many could have seen something, and what is counted: `12,000 followers`.
+pub(crate) fn audience(count: u64, unit: ReachUnit) -> String {
+    format!("{} {unit}", number(count))
 }
 
 /// A score with its sign: `−0.42`.
@@ -162,7 +167,7 @@ fn measured(count: &CountArithmetic) -> String {
 fn each_sentence(each: &EachArithmetic) -> String {
     let strength = if each.polarity <= -0.5 { "strongly negative" } else { tone(each.polarity) };
     let reach = match each.reach {
-        Some(reach) => format!("that up to {} could have seen", counted(reach, "account", "accounts")),
+        Some(reach) => format!("with a reach of {}", audience(reach, each.reach_unit.unwrap_or_default())),
         None => "whose reach is unknown".to_owned(),
     };
     let more = match each.matched.saturating_sub(1) {
@@ -191,7 +196,7 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
                 number(each.reach_at_least),
                 each.reach.map_or_else(
                     || "the reach is unknown".to_owned(),
-                    |reach| format!("here it is {}", number(reach))
+                    |reach| format!("here it is {}", audience(reach, each.reach_unit.unwrap_or_default()))
                 )
             ),
             format!("Mentions that met both since the alert opened: {}.", number(each.matched.into())),
@@ -374,10 +379,11 @@ mod tests {
             polarity: -0.72,
             polarity_at_most: -0.5,
             reach: Some(120_000),
+            reach_unit: None,
             reach_at_least: 10_000,
             matched: 3,
         };
-        expect!["A strongly negative mention (−0.72) that up to 120,000 accounts could have seen, and 2 more like it."]
+        expect!["A strongly negative mention (−0.72) with a reach of 120,000 followers, and 2 more like it."]
             .assert_eq(&each_sentence(&each));
     }
 }

@@ -36,8 +36,11 @@ pub(super) fn mention(id: &str, text: &str) -> Enriched {
         risk: Vec::new(),
         intent: Vec::new(),
         desks: Vec::new(),
+        evidence: Vec::new(),
         story: None,
         reach: None,
+        reach_unit: None,
+        outlet: None,
         searches: Vec::new(),
         enriched: at,
     }

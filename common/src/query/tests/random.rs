@@ -85,7 +85,7 @@ fn condition() -> impl Strategy<Value = Condition> {
         "reach:<100",
         "risk:legal",
         "intent:complaint",
-        "desk:care",
+        "desk:customer_care",
         "is:repost",
         "is:reply",
         "is:original",

@@ -175,6 +175,8 @@ pub(super) mod tests {
             url: "https://news.example/feed".to_owned(),
             poll_interval_s: 300,
             subjects: Vec::new(),
+            outlet: None,
+            audience: None,
         }
     }
 

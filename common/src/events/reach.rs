@@ -1,0 +1,41 @@
+//! What a reach counts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a reach counts: a number of one says little beside a number of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReachUnit {
+    /// Accounts that follow the author: what records count that name no unit.
+    #[default]
+    Followers,
+    /// Those who get the outlet's letters, films or pages.
+    Subscribers,
+    /// Members of the community.
+    Members,
+    /// Visits to the outlet's site in a month.
+    MonthlyVisits,
+    /// Printed copies.
+    Circulation,
+}
+
+impl ReachUnit {
+    /// The unit as a number is followed by it.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Followers => "followers",
+            Self::Subscribers => "subscribers",
+            Self::Members => "members",
+            Self::MonthlyVisits => "visits a month",
+            Self::Circulation => "printed copies",
+        }
+    }
+}
+
+impl fmt::Display for ReachUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.plural())
+    }
+}

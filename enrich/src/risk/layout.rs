@@ -1,0 +1,145 @@
+//! Where the sentences and clauses of a mention's two texts are, by the positions of their words.
+
+use std::ops::Range;
+
+use earshot_common::query::places::{BODY, Stretch};
+use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
+
+/// The words of both texts.
+#[derive(Debug)]
+pub(super) struct Layout {
+    title: Vec<Spot>,
+    body: Vec<Spot>,
+    sentences: Vec<Sentence>,
+}
+
+/// What is known of a sentence.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sentence {
+    /// It ends with a question mark.
+    asked: bool,
+    /// It has a ticker symbol.
+    traded: bool,
+}
+
+/// A word's place. Sentences are counted through both texts, clauses through one.
+#[derive(Clone, Debug)]
+struct Spot {
+    bytes: Range<usize>,
+    sentence: usize,
+    clause: usize,
+}
+
+/// What ends between two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Nothing,
+    Clause,
+    Sentence,
+    Question,
+}
+
+impl Layout {
+    pub(super) fn of(title: &str, body: &str) -> Self {
+        let mut layout = Self { title: Vec::new(), body: Vec::new(), sentences: Vec::new() };
+        layout.title = layout.spots(title);
+        layout.body = layout.spots(body);
+        layout
+    }
+
+    /// The spots of the next text; it begins a sentence and a clause.
+    fn spots(&mut self, text: &str) -> Vec<Spot> {
+        let tokens = tokens(text);
+        let mut spots = Vec::with_capacity(tokens.len());
+        let mut clause = 0;
+        let mut sentence = Sentence::default();
+        for (at, token) in tokens.iter().enumerate() {
+            spots.push(Spot { bytes: token.bytes.clone(), sentence: self.sentences.len(), clause });
+            sentence.traded |= token.kind == TokenKind::Cashtag;
+            let next = tokens.get(at + 1).map_or(text.len(), |next| next.bytes.start);
+            let end = end_in(text, token.bytes.end..next);
+            if end >= End::Clause || is_contrast(token.of(text)) {
+                clause += 1;
+            }
+            if end >= End::Sentence {
+                sentence.asked = end == End::Question;
+                self.sentences.push(std::mem::take(&mut sentence));
+            }
+        }
+        self.sentences.push(sentence);
+        spots
+    }
+
+    fn spot(&self, position: u32) -> &Spot {
+        match position.checked_sub(BODY) {
+            Some(position) => &self.body[position as usize],
+            None => &self.title[position as usize],
+        }
+    }
+
+    /// The bytes of its text.
+    pub(super) fn bytes(&self, (first, last): Stretch) -> Range<usize> {
+        self.spot(first).bytes.start..self.spot(last).bytes.end
+    }
+
+    pub(super) fn is_in_one_sentence(&self, (first, last): Stretch) -> bool {
+        self.spot(first).sentence == self.spot(last).sentence
+    }
+
+    pub(super) fn share_sentence(&self, a: Stretch, b: Stretch) -> bool {
+        self.spot(a.0).sentence == self.spot(b.0).sentence
+    }
+
+    /// Whether its sentence ends with a question mark.
+    pub(super) fn is_asked(&self, (first, _): Stretch) -> bool {
+        self.sentences[self.spot(first).sentence].asked
+    }
+
+    /// Whether its sentence has a ticker symbol.
+    pub(super) fn is_of_shares(&self, (first, _): Stretch) -> bool {
+        self.sentences[self.spot(first).sentence].traded
+    }
+
+    /// Whether a word stands before others in the same clause, with fewer than so many words between them.
+    pub(super) fn governs(&self, word: Stretch, others: Stretch, reach: u32) -> bool {
+        word.1 < others.0
+            && others.0 - word.1 <= reach
+            && self.spot(word.1).sentence == self.spot(others.0).sentence
+            && self.spot(word.1).clause == self.spot(others.0).clause
+    }
+}
+
+/// The number of the sentence that a character of a text is in.
+pub(super) fn sentence_of(text: &str, character: u32) -> usize {
+    let mut offsets = CharacterOffsets::new(text);
+    let tokens = tokens(text);
+    let mut sentence = 0;
+    for pair in tokens.windows(2) {
+        if offsets.at(pair[1].bytes.start) > character {
+            break;
+        }
+        sentence += usize::from(end_in(text, pair[0].bytes.end..pair[1].bytes.start) >= End::Sentence);
+    }
+    sentence
+}
+
+/// *no delay but a lawsuit*: what is denied before it is not denied after it.
+fn is_contrast(word: &str) -> bool {
+    word.eq_ignore_ascii_case("but") || word.eq_ignore_ascii_case("however")
+}
+
+/// What ends in the characters between two words. A full stop before a small letter is one of an abbreviation.
+fn end_in(text: &str, between: Range<usize>) -> End {
+    let next = text[between.end..].chars().next();
+    let mut end = End::Nothing;
+    for c in text[between].chars() {
+        end = end.max(match c {
+            '?' | '？' => End::Question,
+            '.' if next.is_some_and(char::is_lowercase) => End::Nothing,
+            '.' | '!' | '…' | '\n' | '。' => End::Sentence,
+            ',' | ';' | ':' | '(' | ')' | '—' | '–' | '|' | '"' | '“' | '”' => End::Clause,
+            _ => End::Nothing,
+        });
+    }
+    end
+}
