@@ -12,7 +12,7 @@ use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
 use earshot_enrich::judge::{Knowledge, judge, reading_of};
-use earshot_enrich::sentiment::{Lexicon, Read};
+use earshot_enrich::sentiment::{Lexicon, Lexicons, Weighed};
 
 use crate::print;
 use crate::watchlist::{files_of, watchlist_of};
@@ -34,9 +34,9 @@ pub(crate) struct ExplainCommand {
 
 /// Judges the text with the lexicons and the watchlist of the settings, where there is a settings file.
 pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Result<()> {
-    let (watchlist, lexicon) = knowledge(settings)?;
-    let lexicon = Arc::new(lexicon);
-    let knowledge = Knowledge::of(&watchlist, lexicon.clone()).context("prepare the watchlist")?;
+    let (watchlist, lexicons) = knowledge(settings)?;
+    let lexicons = Arc::new(lexicons);
+    let knowledge = Knowledge::of(&watchlist, lexicons.clone()).context("prepare the watchlist")?;
     let now = Clock::system().now();
     let position = RawPosition { partition: 0, offset: 0 };
     let enriched = judge(mention(&command, now), position, &knowledge, now);
@@ -44,17 +44,17 @@ pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Resul
         print(&serde_json::to_string_pretty(&enriched).context("write the record")?);
         return Ok(());
     }
-    print(told(&enriched, &watchlist, &reading_of(&enriched, &lexicon), &lexicon).trim_end());
+    print(told(&enriched, &watchlist, lexicons.of(&enriched.lang)).trim_end());
     Ok(())
 }
 
-fn knowledge(settings: &Path) -> anyhow::Result<(Watchlist, Lexicon)> {
+fn knowledge(settings: &Path) -> anyhow::Result<(Watchlist, Lexicons)> {
     if !settings.exists() {
-        return Ok((Watchlist::default(), Lexicon::english()));
+        return Ok((Watchlist::default(), Lexicons::shipped()));
     }
     let settings = Settings::load(settings)?;
-    let lexicon = settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?;
-    Ok((watchlist_of(&files_of(&settings)?)?, lexicon))
+    let lexicons = settings.section::<EnrichSettings>("enrich")?.lexicons(&settings.base)?;
+    Ok((watchlist_of(&files_of(&settings)?)?, lexicons))
 }
 
 fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
@@ -67,8 +67,8 @@ fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
     }
 }
 
-/// The judgement as a person would want to read it.
-fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexicon) -> String {
+/// The judgement as a person would want to read it, with the lexicon of its language where there is one.
+fn told(enriched: &Enriched, watchlist: &Watchlist, lexicon: Option<&Lexicon>) -> String {
     let mut told = String::new();
     let _ = writeln!(told, "language   {} ({:.0} % sure)", enriched.lang, enriched.lang_confidence * 100.0);
     let _ = writeln!(told, "message    {}", polarity(&enriched.sentiment));
@@ -82,7 +82,16 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
         }
         told.push_str(&words(&tag.sentiment));
     }
-    let weighed = read.weighed(lexicon);
+    match lexicon {
+        Some(lexicon) => told.push_str(&reasons(&reading_of(enriched, lexicon).weighed(lexicon))),
+        None => told.push_str("why        this language is not judged\n"),
+    }
+    let _ = writeln!(told, "judged by  {}", enriched.enrichment.lexicon);
+    told
+}
+
+fn reasons(weighed: &[Weighed]) -> String {
+    let mut told = String::new();
     if !weighed.is_empty() {
         told.push_str("why        word, weight by itself, and what its surroundings make of it\n");
     }
@@ -97,7 +106,6 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
             rules.join(", ")
         );
     }
-    let _ = writeln!(told, "judged by  {}", enriched.enrichment.lexicon);
     told
 }
 

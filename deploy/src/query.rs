@@ -12,7 +12,7 @@ use earshot_common::events::{Enriched, Mention, RawPosition};
 use earshot_common::query::{self, Matcher, Query, Reading, Span};
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::judge::{Knowledge, judge};
-use earshot_enrich::sentiment::Lexicon;
+use earshot_enrich::sentiment::Lexicons;
 use earshot_index::TemporaryIndex;
 use serde_json::{Map, Value, json};
 
@@ -119,7 +119,7 @@ impl Documents {
         Ok(Self {
             file: path.display().to_string(),
             lines: BufReader::new(file).lines().enumerate(),
-            knowledge: Knowledge::of(&Watchlist::default(), Arc::new(Lexicon::english()))?,
+            knowledge: Knowledge::of(&Watchlist::default(), Arc::new(Lexicons::shipped()))?,
             now,
         })
     }

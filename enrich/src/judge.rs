@@ -15,31 +15,33 @@ use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
 use earshot_common::time::Timestamp;
 
 use crate::entities::{Matcher, NamedSubject};
-use crate::sentiment::{self, Lexicon, Place, Read};
+use crate::sentiment::{self, Lexicon, Lexicons, Place, Read};
 use crate::{language, story};
 
 /// Of a text with more sentiment words than this they are listed once, with the message, and not again with
 /// each subject.
 const MAX_COPIED_WORDS: usize = 100;
+/// What stands for the lexicons where the language is not judged.
+const NO_LEXICON: &str = "none";
 
 /// What mentions are judged with.
 #[derive(Debug)]
 pub struct Knowledge {
     matcher: Matcher,
-    lexicon: Arc<Lexicon>,
-    version: EnrichmentVersion,
+    lexicons: Arc<Lexicons>,
+    watchlist: u64,
 }
 
 impl Knowledge {
-    /// What follows from a watchlist and a lexicon.
-    pub fn of(watchlist: &Watchlist, lexicon: Arc<Lexicon>) -> anyhow::Result<Self> {
-        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: lexicon.version() };
-        Ok(Self { matcher: Matcher::new(watchlist)?, lexicon, version })
+    /// What follows from a watchlist and the lexicons.
+    pub fn of(watchlist: &Watchlist, lexicons: Arc<Lexicons>) -> anyhow::Result<Self> {
+        Ok(Self { matcher: Matcher::new(watchlist)?, lexicons, watchlist: watchlist.next() })
     }
 
-    /// Which watchlist and lexicon these are.
-    pub fn version(&self) -> &EnrichmentVersion {
-        &self.version
+    /// Which watchlist and which lexicons a text in a language is judged with.
+    pub fn version(&self, lang: &str) -> EnrichmentVersion {
+        let lexicon = self.lexicons.of(lang).map_or_else(|| NO_LEXICON.to_owned(), Lexicon::version);
+        EnrichmentVersion { watchlist: self.watchlist, lexicon }
     }
 }
 
@@ -48,9 +50,9 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     let title = mention.title.as_deref();
     let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
     let subjects = knowledge.matcher.find(title, &mention.text, &mention.links);
-    let read = sentiment::is_judged(&language.code).then(|| {
+    let read = knowledge.lexicons.of(&language.code).map(|lexicon| {
         let names: Vec<&EntityMatch> = subjects.iter().flat_map(|subject| &subject.matches).collect();
-        read_without_names(&knowledge.lexicon, title, &mention.text, &names)
+        read_without_names(lexicon, title, &mention.text, &names)
     });
     let sentiment = read.as_ref().map_or_else(sentiment::not_judged, Read::message);
     let mut entities = Vec::new();
@@ -66,7 +68,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     }
     Enriched {
         raw,
-        enrichment: knowledge.version.clone(),
+        enrichment: knowledge.version(&language.code),
         lang: language.code,
         lang_confidence: language.confidence,
         entities,
@@ -82,7 +84,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     }
 }
 
-/// How the text of a judged mention is read, to explain it.
+/// How the text of a mention that was judged with a lexicon is read, to explain it.
 pub fn reading_of(enriched: &Enriched, lexicon: &Lexicon) -> Read {
     let names: Vec<&EntityMatch> = enriched.entities.iter().flat_map(|tag| &tag.matches).collect();
     read_without_names(lexicon, enriched.mention.title.as_deref(), &enriched.mention.text, &names)

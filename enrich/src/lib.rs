@@ -27,7 +27,7 @@ use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
-use sentiment::Lexicon;
+use sentiment::Lexicons;
 use stage::EnrichStage;
 
 /// The group that shares the raw mentions.
@@ -40,18 +40,19 @@ pub struct EnrichSettings {
     /// Where health and metrics are served, when the service runs as a program of its own.
     pub listen: SocketAddr,
     /// The team's own words and their weights, laid over the shipped lexicons in this order: files with a word or
-    /// phrase, a tab, and a weight from -8 to 8 on each line.
+    /// phrase, a tab, and a weight from -8 to 8 on each line. Those of `NAME.fr.tsv` count in French only, those of
+    /// `NAME.tsv` in every language.
     pub lexicons: Vec<PathBuf>,
 }
 
 impl EnrichSettings {
     /// The shipped lexicons with the team's own over them; paths start from `base`.
-    pub fn lexicon(&self, base: &Path) -> anyhow::Result<Lexicon> {
-        let mut lexicon = Lexicon::english();
+    pub fn lexicons(&self, base: &Path) -> anyhow::Result<Lexicons> {
+        let mut lexicons = Lexicons::shipped();
         for file in &self.lexicons {
-            lexicon.overlay(&base.join(file)).context("setting `enrich.lexicons`")?;
+            lexicons.overlay(&base.join(file)).context("setting `enrich.lexicons`")?;
         }
-        Ok(lexicon)
+        Ok(lexicons)
     }
 }
 
@@ -64,7 +65,7 @@ impl Default for EnrichSettings {
 /// Starts the service: the watchlist and the erasures are read to their ends before the first mention.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings = context.settings.section::<EnrichSettings>("enrich")?;
-    let lexicon = Arc::new(settings.lexicon(&context.settings.base)?);
+    let lexicons = Arc::new(settings.lexicons(&context.settings.base)?);
     let metrics = Metrics::declare(&context.registry).context("declare the metrics of enrich")?;
     let watchlist =
         definitions::follow(&context.broker, context.stop.clone()).await.context("read the watchlist")?;
@@ -73,7 +74,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
-    let mut stage = EnrichStage::new(&context, metrics, lexicon, watchlist.clone(), erased.clone())?;
+    let mut stage = EnrichStage::new(&context, metrics, lexicons, watchlist.clone(), erased.clone())?;
     let work = async move {
         tokio::select! {
             done = run(&mut stage, Input::Member(member), &around) => done,

@@ -26,7 +26,7 @@ use crate::judge::{Knowledge, judge, signal};
 use crate::metrics::Metrics;
 use crate::progress::{Done, all_drained};
 use crate::searches::Searches;
-use crate::sentiment::Lexicon;
+use crate::sentiment::Lexicons;
 
 /// The stage's name in metrics, health and dead letters.
 pub const NAME: &str = "enrich";
@@ -53,7 +53,7 @@ pub struct EnrichStage {
     pipeline: PipelineMetrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
     erased: watch::Receiver<Arc<Erased>>,
-    lexicon: Arc<Lexicon>,
+    lexicons: Arc<Lexicons>,
     knowledge: Knowledge,
     searches: Searches,
     done: Done,
@@ -68,12 +68,12 @@ impl EnrichStage {
     pub fn new(
         context: &Context,
         metrics: Metrics,
-        lexicon: Arc<Lexicon>,
+        lexicons: Arc<Lexicons>,
         mut watchlist: watch::Receiver<Arc<Watchlist>>,
         erased: watch::Receiver<Arc<Erased>>,
     ) -> anyhow::Result<Self> {
         let newest = watchlist.borrow_and_update().clone();
-        let knowledge = Knowledge::of(&newest, lexicon.clone()).context("prepare the watchlist")?;
+        let knowledge = Knowledge::of(&newest, lexicons.clone()).context("prepare the watchlist")?;
         let mut searches = Searches::default();
         searches.follow(&newest);
         metrics.watchlist(newest.next());
@@ -85,7 +85,7 @@ impl EnrichStage {
             pipeline: context.metrics.clone(),
             watchlist,
             erased,
-            lexicon,
+            lexicons,
             knowledge,
             searches,
             done: Done::default(),
@@ -162,7 +162,8 @@ impl Stage for EnrichStage {
     async fn prepare(&mut self) -> anyhow::Result<()> {
         if self.watchlist.has_changed().is_ok_and(|changed| changed) {
             let newest = self.watchlist.borrow_and_update().clone();
-            self.knowledge = Knowledge::of(&newest, self.lexicon.clone()).context("prepare the watchlist")?;
+            self.knowledge =
+                Knowledge::of(&newest, self.lexicons.clone()).context("prepare the watchlist")?;
             self.searches.follow(&newest);
             self.metrics.watchlist(newest.next());
         }

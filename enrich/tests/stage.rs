@@ -19,7 +19,7 @@ use earshot_common::settings::Settings;
 use earshot_common::stage::{Fate, Stage};
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS, WATCHLIST};
 use earshot_enrich::metrics::Metrics;
-use earshot_enrich::sentiment::Lexicon;
+use earshot_enrich::sentiment::Lexicons;
 use earshot_enrich::stage::EnrichStage;
 use serde_json::json;
 use tempfile::TempDir;
@@ -153,7 +153,7 @@ fn stage(context: &Context, watchlist: watch::Receiver<Arc<Watchlist>>) -> Enric
     let metrics = Metrics::declare(&context.registry).unwrap();
     // The sender may go: what it sent stays.
     let (_, erased) = watch::channel(Arc::default());
-    EnrichStage::new(context, metrics, Arc::new(Lexicon::english()), watchlist, erased).unwrap()
+    EnrichStage::new(context, metrics, Arc::new(Lexicons::shipped()), watchlist, erased).unwrap()
 }
 
 /// A raw record as the loop hands it over.
@@ -250,7 +250,7 @@ async fn an_erased_authors_mention_becomes_a_deletion_and_says_nothing_to_the_de
     let metrics = Metrics::declare(&context.registry).unwrap();
     let (erased, erasures) = watch::channel(Arc::default());
     let mut stage =
-        EnrichStage::new(&context, metrics, Arc::new(Lexicon::english()), watchlist, erasures).unwrap();
+        EnrichStage::new(&context, metrics, Arc::new(Lexicons::shipped()), watchlist, erasures).unwrap();
     let said = json!({
         "v": 1, "kind": "upsert", "id": "hn:1", "revision": 3, "origin": "live",
         "source": { "id": "hn", "network": "hackernews" }, "text": "a secret",
