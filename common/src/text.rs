@@ -374,7 +374,16 @@ fn push_words(tokens: &mut Vec<Token>, start: usize, piece: &str) {
 }
 
 fn plain_apostrophe(c: char) -> char {
-    if matches!(c, '’' | 'ʼ') { '\'' } else { c }
+    if matches!(c, '’' | '‘' | 'ʼ' | '＇') { '\'' } else { c }
+}
+
+/// Whether a character belongs to a script that is written without spaces between words: Han, Hiragana, Katakana,
+/// Thai, Lao, Burmese and Khmer. A name in it has no borders that could be told from its surroundings.
+pub fn is_written_without_spaces(c: char) -> bool {
+    matches!(u32::from(c),
+        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF
+        | 0x3005..=0x3007 | 0x3031..=0x3035 | 0x3040..=0x30FF | 0x31F0..=0x31FF
+        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x3FFFF)
 }
 
 /// Whether a character starts an emoji: the blocks of Unicode that hold pictographs and flags.
@@ -455,6 +464,7 @@ mod tests {
     fn case_accents_and_the_possessive_fold() {
         assert_eq!(fold("Café"), "cafe");
         assert_eq!(fold("HARBOR’s"), "harbor");
+        assert_eq!((fold("Harbor‘s").as_str(), fold("Harbor＇s").as_str()), ("harbor", "harbor"));
         assert_eq!(fold("don’t"), "don't");
         assert_eq!((fold("Ａｐｐ").as_str(), fold("½").as_str(), fold("ﬁx").as_str()), ("app", "½", "fix"));
         assert_eq!(fold(&fold("boss's's")), fold("boss's's"));

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{Enriched, Lane, Mention, Origin, RawPosition, Sentiment, SourceRef};
+use earshot_common::events::{
+    Corroboration, Derivation, Enriched, EntityMatch, Lane, Mention, Origin, RawPosition, Sentiment,
+    SourceRef,
+};
 use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
@@ -80,6 +83,7 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, lexicon: Option<&Lexicon>) -
         if tag.sentiment.fallback {
             let _ = writeln!(told, "           nothing is said of it: the message stands in, weakened");
         }
+        tag.matches.iter().for_each(|place| told.push_str(&named(place, enriched)));
         told.push_str(&words(&tag.sentiment));
     }
     match lexicon {
@@ -107,6 +111,37 @@ fn reasons(weighed: &[Weighed]) -> String {
         );
     }
     told
+}
+
+/// What named a subject, where, and what showed that it is meant.
+fn named(place: &EntityMatch, enriched: &Enriched) -> String {
+    let title = enriched.mention.title.as_deref().unwrap_or_default();
+    let text = if place.in_title { title } else { &enriched.mention.text };
+    let there = text.chars().skip(place.from as usize).take((place.to - place.from) as usize);
+    let part = if place.in_title { "title " } else { "" };
+    let mut line = format!("           named “{}” at {part}{}", there.collect::<String>(), place.from);
+    let _ = match place.derived {
+        None => write!(line, ": {}", place.alias),
+        Some(Derivation::Surname) => write!(line, ": {}, the surname", place.alias),
+        Some(Derivation::ShortForm) => write!(line, ": {}, by another form of the first name", place.alias),
+        Some(Derivation::Initials) => write!(line, ": {}, by initials", place.alias),
+        Some(Derivation::Role) => write!(line, ": {}, the role", place.alias),
+    };
+    if let Some(by) = &place.corroborated_by {
+        let kind = match place.corroboration {
+            None => "",
+            Some(Corroboration::Name) => "another name, ",
+            Some(Corroboration::Context) => "the context word ",
+            Some(Corroboration::Role) => "the role ",
+            Some(Corroboration::Company) => "the company, ",
+            Some(Corroboration::Executive) => "its executive, ",
+            Some(Corroboration::Author) => "the author ",
+            Some(Corroboration::Site) => "the site ",
+            Some(Corroboration::Source) => "the source ",
+        };
+        let _ = write!(line, "; corroborated by {kind}“{by}”");
+    }
+    line + "\n"
 }
 
 fn polarity(sentiment: &Sentiment) -> String {

@@ -49,7 +49,7 @@ impl Knowledge {
 pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Timestamp) -> Enriched {
     let title = mention.title.as_deref();
     let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
-    let subjects = knowledge.matcher.find(title, &mention.text, &mention.links);
+    let subjects = knowledge.matcher.find(&mention);
     let read = knowledge.lexicons.of(&language.code).map(|lexicon| {
         let names: Vec<&EntityMatch> = subjects.iter().flat_map(|subject| &subject.matches).collect();
         read_without_names(lexicon, title, &mention.text, &names)

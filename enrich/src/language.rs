@@ -22,8 +22,8 @@ const SURE_OF_A_SHORT_TEXT: f64 = 0.3;
 const SURE_WITHOUT_A_SECOND: f64 = 0.9;
 /// The share of right answers, on tweets in six languages, where all parts agree.
 const PARTS_AGREE: f32 = 0.99;
-/// And where `whatlang` and `whichlang` agree.
-const BOTH_AGREE: f32 = 0.97;
+/// And where only `whatlang` and `whichlang` agree.
+const BOTH_AGREE: f32 = 0.95;
 
 /// The languages that a guess may come to, with their ISO 639-1 codes. Short English looks like many a rare
 /// language by accident, so those are left out; a source can still name them.

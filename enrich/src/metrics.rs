@@ -1,6 +1,6 @@
 //! What an operator sees of enrichment. Fates, batches, delays and lag are measured by the loop in `earshot-common`.
 
-use earshot_common::events::{Enriched, Lane};
+use earshot_common::events::Enriched;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
 /// The metrics of enrichment.
@@ -40,11 +40,7 @@ impl Metrics {
     /// Counts a judged mention.
     pub fn judged(&self, enriched: &Enriched) {
         for tag in &enriched.entities {
-            let lane = match tag.lane {
-                Lane::Sure => "sure",
-                Lane::Doubtful => "doubtful",
-            };
-            self.entity_tags.with_label_values(&[lane]).inc();
+            self.entity_tags.with_label_values(&[tag.lane.as_str()]).inc();
         }
         self.polarity.with_label_values(&[enriched.sentiment.label.as_str()]).inc();
     }

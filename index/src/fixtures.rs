@@ -56,8 +56,15 @@ pub(crate) fn version(mut mention: Enriched, revision: i64, offset: u64) -> Enri
 
 /// The same mention with a subject, and a sentiment towards it.
 pub(crate) fn about(mut mention: Enriched, subject: &str, score: f32, lane: Lane) -> Enriched {
-    let found =
-        EntityMatch { from: 0, to: 1, alias: subject.to_owned(), corroborated_by: None, in_title: false };
+    let found = EntityMatch {
+        from: 0,
+        to: 1,
+        alias: subject.to_owned(),
+        corroborated_by: None,
+        corroboration: None,
+        derived: None,
+        in_title: false,
+    };
     mention.entities.push(EntityTag {
         subject: subject.to_owned(),
         kind: None,

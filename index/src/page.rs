@@ -22,7 +22,7 @@ use earshot_common::definitions::Watchlist;
 use earshot_common::events::{Arithmetic, Enriched, EntityTag, Lane, Sentiment};
 use earshot_common::http::Refusal;
 use earshot_common::keys::AlertKey;
-use earshot_common::query::Query as Search;
+use earshot_common::query::{Condition, Field, Query as Search, Value};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -84,6 +84,7 @@ struct HomePage {
     timeline: Option<TimelineView>,
     timeline_problem: Option<String>,
     results: Option<Results>,
+    review: Option<Review>,
     /// All mentions that can be found, whatever the filters.
     documents: u64,
 }
@@ -129,6 +130,12 @@ impl From<ParameterError> for Problems {
     }
 }
 
+/// Mentions that perhaps name a subject and are counted nowhere: for a person to look at.
+struct Review {
+    words: String,
+    href: String,
+}
+
 struct Results {
     total: String,
     hits: Vec<HitView>,
@@ -164,15 +171,19 @@ async fn home(State(app): State<App>, Query(pairs): Pairs) -> Result<Html<String
     let mut timeline = None;
     let mut timeline_problem = None;
     let mut results = None;
+    let mut review = None;
     if let Some(asked) = asked {
         let Asked { filter, sort, limit, cursor } = asked;
         let query = filter.query.clone();
-        let (page, counted) = app
+        let doubtful = doubtful(&filter);
+        let (page, counted, doubts) = app
             .blocking(move |store| {
                 let page = search::search(store, &filter, sort, cursor, limit)?;
-                Ok((page, Timeline::count(store, &filter)?))
+                let doubts = search::count(store, &doubtful)?;
+                Ok((page, Timeline::count(store, &filter)?, doubts))
             })
             .await?;
+        review = Review::of(doubts, &parameters);
         let unit = counted.readable_unit();
         match counted.buckets(unit, &zone) {
             Ok(buckets) => timeline = timeline::draw(&buckets, unit, &parameters),
@@ -186,7 +197,17 @@ async fn home(State(app): State<App>, Query(pairs): Pairs) -> Result<Html<String
     let choices = app.blocking(search::choices).await?;
     let documents = app.committed.borrow().documents;
     let form = Form::new(&parameters, &watchlist, choices, &zone);
-    render(&HomePage { form, problems, alerts, earlier, timeline, timeline_problem, results, documents })
+    render(&HomePage {
+        form,
+        problems,
+        alerts,
+        earlier,
+        timeline,
+        timeline_problem,
+        results,
+        review,
+        documents,
+    })
 }
 
 /// What a request asks for, read.
@@ -206,6 +227,32 @@ impl Asked {
             limit: parameters.limit()?,
             cursor: parameters.cursor(sort)?,
         })
+    }
+}
+
+/// The mentions of the same time and source that perhaps name the filter's subject, or any.
+fn doubtful(filter: &Filter) -> Filter {
+    let (field, value) = match &filter.subject {
+        Some(subject) => (Field::Doubtful, subject.as_str()),
+        None => (Field::Lane, Lane::Doubtful.as_str()),
+    };
+    let query = Search::Field(Condition::Value(field, Value::Is(value.to_owned())));
+    Filter { query, subject: None, sentiment: None, ..filter.clone() }
+}
+
+impl Review {
+    /// Where there are such mentions, and they are not what is shown.
+    fn of(doubts: u64, parameters: &Parameters) -> Option<Self> {
+        let query = match parameters.get("subject") {
+            Some(subject) => format!("doubtful:{subject}"),
+            None => "lane:doubtful".to_owned(),
+        };
+        if doubts == 0 || parameters.get("q") == Some(query.as_str()) {
+            return None;
+        }
+        let changes = [("q", Some(query.as_str())), ("subject", None), ("sentiment", None), ("cursor", None)];
+        let words = words::counted(doubts, "doubtful mention", "doubtful mentions");
+        Some(Self { words, href: address(parameters, &changes) })
     }
 }
 

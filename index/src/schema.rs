@@ -14,7 +14,7 @@ use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 use tantivy::{Index, TantivyDocument, Term};
 
 /// Rises with every change of the fields: an index of another version is built anew beside this one.
-pub(crate) const SCHEMA_VERSION: u32 = 3;
+pub(crate) const SCHEMA_VERSION: u32 = 4;
 
 /// The name that the schema knows our tokenizer by.
 const TOKENIZER: &str = "earshot";
@@ -47,8 +47,6 @@ pub(crate) struct Fields {
     pub(crate) reach: Field,
     /// Subjects that count, and the searches that matched as subjects.
     pub(crate) subject: Field,
-    /// Subjects that wait for a person to say.
-    doubtful: Field,
     pub(crate) source: Field,
     network: Field,
     pub(crate) lang: Field,
@@ -104,7 +102,6 @@ pub(crate) fn schema() -> (Schema, Fields) {
         followers: schema.add_u64_field("followers", column.clone().set_indexed()),
         reach: schema.add_u64_field("reach", column.clone().set_indexed()),
         subject: schema.add_text_field("subject", exact.clone()),
-        doubtful: schema.add_text_field("doubtful", exact.clone()),
         source: schema.add_text_field("source", exact.clone()),
         network: schema.add_text_field("network", exact.clone()),
         lang: schema.add_text_field("lang", exact.clone()),
@@ -209,15 +206,10 @@ impl Fields {
                 document.add_u64(field, number);
             }
         }
-        for tag in &enriched.entities {
-            match tag.lane {
-                Lane::Sure => {
-                    document.add_text(self.subject, &tag.subject);
-                    let label = tag.sentiment.label.as_str();
-                    document.add_text(self.subject_sentiment, format!("{}:{label}", tag.subject));
-                }
-                Lane::Doubtful => document.add_text(self.doubtful, &tag.subject),
-            }
+        for tag in enriched.entities.iter().filter(|tag| tag.lane == Lane::Sure) {
+            document.add_text(self.subject, &tag.subject);
+            let label = tag.sentiment.label.as_str();
+            document.add_text(self.subject_sentiment, format!("{}:{label}", tag.subject));
         }
         for search in &enriched.searches {
             let id = Search::subject_id(search);

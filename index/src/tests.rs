@@ -398,6 +398,33 @@ async fn an_alert_is_shown_with_its_words_its_evidence_and_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_console_leads_to_the_doubtful_mentions_of_a_subject() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::start(folder.path()).await;
+    let sure = about(mention("sure", "Harbor Bank"), "harbor", 0.0, Lane::Sure);
+    let doubtful = about(mention("doubtful", "a harbour, or Harbor"), "harbor", 0.0, Lane::Doubtful);
+    let other = about(mention("other", "a vale"), "vale", 0.0, Lane::Doubtful);
+    bench.index(vec![("sure", upsert(sure)), ("doubtful", upsert(doubtful)), ("other", upsert(other))]).await;
+    let (_, page) = bench.get("/").await;
+    assert!(
+        page.contains("href=\"/?q=lane%3Adoubtful\"") && page.contains("2 doubtful mentions to review"),
+        "{page}"
+    );
+    let (_, page) = bench.get("/?subject=harbor").await;
+    assert!(
+        page.contains("href=\"/?q=doubtful%3Aharbor\"") && page.contains("1 doubtful mention to review"),
+        "{page}"
+    );
+    let (_, page) = bench.get("/?q=doubtful%3Aharbor").await;
+    assert!(
+        page.contains(" harbour, or Harbor<") && !page.contains("a vale") && !page.contains("Harbor Bank"),
+        "{page}"
+    );
+    assert_eq!(bench.json("/api/search?q=lane:doubtful").await["total"], 2);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_console_says_how_to_begin_and_the_timeline_narrows() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::start(folder.path()).await;

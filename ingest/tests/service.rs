@@ -302,6 +302,7 @@ fn source(site: SocketAddr) -> Source {
         kind: SourceKind::Feed,
         url: format!("http://{site}/feed"),
         poll_interval_s: 1,
+        subjects: Vec::new(),
     }
 }
 

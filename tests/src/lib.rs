@@ -18,5 +18,6 @@ pub mod prometheus;
 pub mod proxy;
 pub mod random_queries;
 pub mod receiver;
+pub mod sp500;
 pub mod standing_queries;
 pub mod watch;

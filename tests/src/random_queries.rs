@@ -58,7 +58,7 @@ const WORDS: [&str; 40] = [
 /// What may stand between two words.
 const GAPS: [&str; 10] = [" ", " ", " ", " ", " ", ", ", "! ", " (", ") ", "-"];
 /// Fields of the language with values that some mentions have.
-const CONDITIONS: [&str; 34] = [
+const CONDITIONS: [&str; 36] = [
     "author:ann",
     "author:bo*",
     "author:@BOB",
@@ -73,6 +73,8 @@ const CONDITIONS: [&str; 34] = [
     "language:de",
     "country:usa",
     "country:d?",
+    "doubtful:bank",
+    "lane:doubtful",
     "entity:bank",
     "entity:ri*",
     "kind:brand",

@@ -210,7 +210,7 @@ mod tests {
             id = "harbor"
             kind = "brand"
             name = "Harbor"
-            aliases = [{ text = "Harbor", case = "exact", ambiguous = true }, "Harbor Bank"]
+            aliases = [{ text = "Harbor", case = "exact", ambiguous = true }, "Harbor Bank", { text = "Port", class = "common_word" }]
             [[rule]]
             id = "harbor-volume"
             when = "count of mentions against expectation"
@@ -223,7 +223,8 @@ mod tests {
         assert_eq!(keys, ["subject/harbor", "rule/harbor-volume"]);
         let Definition::Subject(subject) = &definitions[0] else { panic!("the first is a subject") };
         assert_eq!(subject.aliases[0].case, Case::Exact);
-        assert!(!subject.aliases[1].ambiguous);
+        let classes = [Some(AliasClass::Ambiguous), None, Some(AliasClass::CommonWord)];
+        assert_eq!([0, 1, 2].map(|alias| subject.aliases[alias].given_class()), classes);
         // What is read back from a topic is the same.
         let json = serde_json::to_string(&definitions).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions);
@@ -261,7 +262,7 @@ mod tests {
         );
     }
 
-    use super::super::Case;
+    use super::super::{AliasClass, Case};
 
     #[test]
     fn mistakes_name_line_field_and_value() {

@@ -124,9 +124,35 @@ pub struct Alias {
     /// Whether case counts.
     #[serde(default)]
     pub case: Case,
-    /// Whether it means other things too: then it counts only where something corroborates it.
+    /// The short way to write `class = "ambiguous"`.
     #[serde(default)]
     pub ambiguous: bool,
+    /// What else it may mean. Where nothing is said, the words themselves tell: see `enrich/lexicons/README.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<AliasClass>,
+}
+
+impl Alias {
+    /// The class that the watchlist gives it.
+    pub fn given_class(&self) -> Option<AliasClass> {
+        self.class.or(self.ambiguous.then_some(AliasClass::Ambiguous))
+    }
+}
+
+/// What else an alias may mean, and so what it takes to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AliasClass {
+    /// Nothing else: it counts wherever it stands, in capitals or not.
+    Distinct,
+    /// Words of the language that are the subject's name when they are written as one, such as `General Motors`:
+    /// with the alias's capitals it counts, without them it needs corroboration.
+    CommonPhrase,
+    /// Others are called so too, such as `Delta` or a surname: it counts only with corroboration.
+    Ambiguous,
+    /// A word of the language, such as `Target`: without the alias's capitals it is no name, and with them it counts
+    /// only with corroboration.
+    CommonWord,
 }
 
 /// Whether case counts.
@@ -156,13 +182,16 @@ struct AliasTable {
     case: Case,
     #[serde(default)]
     ambiguous: bool,
+    class: Option<AliasClass>,
 }
 
 impl From<AliasForm> for Alias {
     fn from(form: AliasForm) -> Self {
         match form {
-            AliasForm::Text(text) => Self { text, case: Case::Fold, ambiguous: false },
-            AliasForm::Table(AliasTable { text, case, ambiguous }) => Self { text, case, ambiguous },
+            AliasForm::Text(text) => Self { text, case: Case::Fold, ambiguous: false, class: None },
+            AliasForm::Table(AliasTable { text, case, ambiguous, class }) => {
+                Self { text, case, ambiguous, class }
+            }
         }
     }
 }
@@ -197,6 +226,9 @@ pub struct Source {
     /// Seconds between two polls; the source may ask for longer.
     #[serde(default = "default_poll_interval_s")]
     pub poll_interval_s: u64,
+    /// Ids of the subjects that it is about: their ambiguous names are meant there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
 }
 
 fn default_poll_interval_s() -> u64 {

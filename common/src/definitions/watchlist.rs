@@ -151,7 +151,12 @@ impl Watchlist {
                         self.require(definition, "route", route, "route")?;
                     }
                 }
-                Definition::Search(_) | Definition::Route(_) | Definition::Source(_) => {}
+                Definition::Source(source) => {
+                    for subject in &source.subjects {
+                        self.require(definition, "subjects", subject, "subject")?;
+                    }
+                }
+                Definition::Search(_) | Definition::Route(_) => {}
             }
         }
         Ok(())

@@ -103,14 +103,56 @@ pub struct EntityMatch {
     pub from: u32,
     /// The character after the last one.
     pub to: u32,
-    /// The alias, handle, hashtag or cashtag that matched, as the watchlist writes it.
+    /// The alias, handle, domain or cashtag that matched, as the watchlist writes it or as it follows from that.
     pub alias: String,
-    /// What made an ambiguous alias count, as it stands in the text.
+    /// What made an ambiguous alias count, as it stands in the text, or as the author, site or source is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corroborated_by: Option<String>,
+    /// What `corroborated_by` is to the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corroboration: Option<Corroboration>,
+    /// How the alias follows from the watchlist, where it is not written there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Derivation>,
     /// Whether the place is in the title.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_title: bool,
+}
+
+/// What makes an ambiguous alias count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corroboration {
+    /// Another name, account, site or ticker symbol of the same subject.
+    Name,
+    /// A context word of the subject.
+    Context,
+    /// The executive's role.
+    Role,
+    /// The executive's company, which is meant for sure.
+    Company,
+    /// An executive of the company, who is meant for sure.
+    Executive,
+    /// The mention's author is the subject.
+    Author,
+    /// The mention was published on the subject's site.
+    Site,
+    /// The mention comes from a source that is about the subject.
+    Source,
+}
+
+/// How an alias follows from what the watchlist says of an executive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Derivation {
+    /// The surname alone.
+    Surname,
+    /// A short form of the first name, or the full form of a short one, before the surname.
+    ShortForm,
+    /// Initials before the surname.
+    Initials,
+    /// The role in the company, such as `Harbor's CEO`.
+    Role,
 }
 
 /// Whether a tag counts.
@@ -121,6 +163,16 @@ pub enum Lane {
     Sure,
     /// An ambiguous alias that nothing corroborates: shown for review, counted nowhere.
     Doubtful,
+}
+
+impl Lane {
+    /// The word as it is written in records and queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sure => "sure",
+            Self::Doubtful => "doubtful",
+        }
+    }
 }
 
 /// A polarity and the words that made it.

@@ -46,10 +46,16 @@ impl Facts {
         if let Some(country) = &mention.country {
             add(Field::Country, country);
         }
-        for tag in enriched.entities.iter().filter(|tag| tag.lane == Lane::Sure) {
-            add(Field::Entity, &tag.subject);
-            if let Some(kind) = tag.kind {
-                add(Field::Kind, &kind.to_string());
+        for tag in &enriched.entities {
+            add(Field::Lane, tag.lane.as_str());
+            match tag.lane {
+                Lane::Doubtful => add(Field::Doubtful, &tag.subject),
+                Lane::Sure => {
+                    add(Field::Entity, &tag.subject);
+                    if let Some(kind) = tag.kind {
+                        add(Field::Kind, &kind.to_string());
+                    }
+                }
             }
         }
         add(Field::Sentiment, enriched.sentiment.label.as_str());

@@ -24,6 +24,10 @@ pub enum Field {
     Country,
     /// A subject that it concerns.
     Entity,
+    /// A subject that it perhaps concerns, which waits for a person to say.
+    Doubtful,
+    /// How sure its subjects are: one of [`Lane`](crate::events::Lane).
+    Lane,
     /// The kind of a subject that it concerns.
     Kind,
     /// The polarity of the whole message.
@@ -84,7 +88,7 @@ impl Flag {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Id,
         Self::Author,
         Self::Source,
@@ -93,6 +97,8 @@ impl Field {
         Self::Lang,
         Self::Country,
         Self::Entity,
+        Self::Doubtful,
+        Self::Lane,
         Self::Kind,
         Self::Sentiment,
         Self::Risk,
@@ -114,6 +120,8 @@ impl Field {
             Self::Lang => "lang",
             Self::Country => "country",
             Self::Entity => "entity",
+            Self::Doubtful => "doubtful",
+            Self::Lane => "lane",
             Self::Kind => "kind",
             Self::Sentiment => "sentiment",
             Self::Risk => "risk",
@@ -129,6 +137,7 @@ impl Field {
     fn choices(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Sentiment => Some(&["negative", "neutral", "positive"]),
+            Self::Lane => Some(&["sure", "doubtful"]),
             Self::Kind => Some(&["brand", "executive", "product", "competitor", "topic"]),
             Self::Is => Some(&["reply", "repost", "original", "verified"]),
             Self::Has => Some(&["link", "media"]),
@@ -279,5 +288,5 @@ impl Named {
 }
 
 /// The names that a message offers.
-pub(super) const KNOWN: &str = "title, body, raw, author, source, network, site, lang, country, entity, kind, sentiment, \
+pub(super) const KNOWN: &str = "title, body, raw, author, source, network, site, lang, country, entity, doubtful, lane, kind, sentiment, \
      followers, reach, risk, intent, desk, story, id, is, has, after, before";

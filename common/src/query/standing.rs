@@ -266,9 +266,9 @@ fn frequency(item: &Item) -> u32 {
         Item::Value(field, value) => {
             let frequency = match field {
                 Field::Id | Field::Story | Field::Author => 1,
-                Field::Entity | Field::Risk | Field::Desk => 100,
+                Field::Entity | Field::Doubtful | Field::Risk | Field::Desk => 100,
                 Field::Source | Field::Site | Field::Country | Field::Intent => 500,
-                Field::Network | Field::Kind => 1_000,
+                Field::Network | Field::Kind | Field::Lane => 1_000,
                 Field::Lang | Field::Sentiment | Field::Is | Field::Has => 4_000,
             };
             if matches!(value, Value::Like(_)) { frequency * 10 } else { frequency }

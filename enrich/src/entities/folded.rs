@@ -1,4 +1,4 @@
-//! Text without case, accents and runs of white space, and the way back to the original.
+//! Text without case, accents, hyphens and runs of white space, and the way back to the original.
 
 use std::ops::Range;
 
@@ -15,11 +15,14 @@ pub(super) struct Folded {
 }
 
 impl Folded {
-    /// Folds a text as `earshot_common::text::fold` does, character by character.
+    /// Folds a text as `earshot_common::text::fold` does, character by character; hyphens are spaces.
     pub(super) fn of(original: &str) -> Self {
         let mut folded = Self { original_length: original.len(), ..Self::default() };
+        let mut follows_word = false;
         for (at, c) in original.char_indices() {
-            if c.is_whitespace() {
+            let joins = follows_word && is_hyphen_before_word(&original[at..]);
+            follows_word = c.is_alphanumeric();
+            if c.is_whitespace() || joins {
                 if !folded.text.ends_with(' ') {
                     folded.push(" ", at);
                 }
@@ -50,6 +53,13 @@ impl Folded {
     }
 }
 
+/// Whether a text begins with a hyphen and goes on with a word: `Coca-Cola` is `Coca Cola`.
+fn is_hyphen_before_word(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next().is_some_and(|c| matches!(c, '-' | '‐' | '‑' | '–'))
+        && characters.next().is_some_and(char::is_alphanumeric)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +71,8 @@ mod tests {
             // The accent as a character of its own belongs to its letter.
             ("Cafe\u{301} Noir", "cafe", Some("Cafe\u{301}")),
             ("😡 Harbor\u{a0}\n Bank!", "harbor bank", Some("Harbor\u{a0}\n Bank")),
+            ("a Harbor-Bank", "harbor bank", Some("Harbor-Bank")),
+            ("Harbor - Bank", "harbor - bank", Some("Harbor - Bank")),
             ("the ﬁrm", "firm", Some("ﬁrm")),
             // One character becomes two letters: half of it is no place.
             ("the ﬁrm", "irm", None),

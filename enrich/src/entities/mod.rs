@@ -1,28 +1,44 @@
 //! Which subjects of the watchlist a mention names, where, and whether it counts.
 //!
-//! What belongs here: finding names and deciding between *sure* and *doubtful*. What does not: what is said
-//! about the subjects.
+//! What belongs here: finding names and deciding between *sure* and *doubtful* (`gate`). What does not: what is
+//! said about the subjects. What names are found, and what it takes for each to count, is written for people in
+//! `enrich/lexicons/README.md`.
 
 mod folded;
+mod gate;
+mod lists;
+mod names;
 mod patterns;
+mod person;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use aho_corasick::BuildError;
-use earshot_common::definitions::{Subject, SubjectKind, Watchlist};
-use earshot_common::events::{EntityMatch, Lane};
-use earshot_common::text::{CharacterOffsets, Token, TokenKind, fold, split_hashtag, tokens};
+use earshot_common::definitions::{AliasClass, Subject, SubjectKind, Watchlist};
+use earshot_common::events::{Corroboration, Derivation, EntityMatch, Lane, Mention};
+use earshot_common::text::{
+    CharacterOffsets, Token, TokenKind, fold, is_written_without_spaces, split_hashtag, tokens,
+};
 
 use folded::Folded;
-use patterns::{Meaning, Pattern, Patterns, letters};
+use gate::{Finding, FoundContext, Surrounding, Texts, has_capitals};
+use patterns::{Form, Pattern, Patterns, letters};
+use person::{Before, Person, is_written_as_name, word_before};
 
 /// Places listed for one subject of one mention; more of them say nothing new.
 const MAX_MATCHES: usize = 100;
+
+/// Before or in a role they speak of somebody who is not the one who has it.
+const NOT_IN_OFFICE: [&str; 9] =
+    ["acting", "ex", "former", "formerly", "late", "next", "onetime", "past", "previous"];
 
 /// Finds the subjects of a watchlist in mentions.
 #[derive(Debug)]
 pub struct Matcher {
     subjects: Vec<Watched>,
+    /// For each source that is about subjects: their places among the subjects.
+    sources: HashMap<String, Vec<usize>>,
     patterns: Patterns,
 }
 
@@ -46,6 +62,8 @@ struct Watched {
     kind: SubjectKind,
     /// Of an executive: the company's place among the subjects.
     company: Option<usize>,
+    /// Of an executive: the parts of the name.
+    person: Option<Person>,
 }
 
 /// Which part of a mention a place is in.
@@ -64,222 +82,320 @@ struct Found<'m, 't> {
     /// In bytes of the part.
     bytes: Range<usize>,
     written: &'t str,
+    /// It counts only with corroboration.
+    ambiguous: bool,
+    /// The alias, as the watchlist writes it or as it follows from that.
+    alias: &'m str,
+    /// How it follows.
+    derived: Option<Derivation>,
 }
 
-/// What was found of one subject.
-struct Finding<'m, 't> {
-    subject: usize,
+/// How a range of the text ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// With a word, or with its possessive.
+    Whole,
+    /// Before the ending of a plural.
+    Plural,
+}
+
+/// One part of a mention, taken apart.
+struct Read<'t> {
+    part: Part,
+    text: &'t str,
+    tokens: Vec<Token>,
+}
+
+/// Everything of interest in a mention.
+#[derive(Default)]
+struct Hits<'m, 't> {
     names: Vec<Found<'m, 't>>,
-    /// What makes its ambiguous names count.
-    corroboration: Option<&'t str>,
+    contexts: Vec<FoundContext<'m, 't>>,
 }
 
 impl Matcher {
     /// Finds all subjects of a watchlist.
     pub fn new(watchlist: &Watchlist) -> Result<Self, BuildError> {
         let subjects: Vec<&Subject> = watchlist.subjects().collect();
-        let place = |id: &String| subjects.iter().position(|subject| subject.id == *id);
-        let watched = |subject: &&Subject| Watched {
-            id: subject.id.clone(),
-            kind: subject.kind,
-            company: subject.company.as_ref().and_then(place),
-        };
-        Ok(Self { subjects: subjects.iter().map(watched).collect(), patterns: Patterns::of(&subjects)? })
+        let places: HashMap<&str, usize> =
+            subjects.iter().enumerate().map(|(place, subject)| (subject.id.as_str(), place)).collect();
+        let place = |id: &String| places.get(id.as_str()).copied();
+        let mut watched = Vec::new();
+        for subject in &subjects {
+            let (id, kind) = (subject.id.clone(), subject.kind);
+            let company = subject.company.as_ref().and_then(place);
+            watched.push(Watched { id, kind, company, person: names::person(subject) });
+        }
+        let patterns = Patterns::of(&subjects, &watched)?;
+        let mut sources = HashMap::new();
+        for source in watchlist.sources().filter(|source| !source.subjects.is_empty()) {
+            sources.insert(source.id.clone(), source.subjects.iter().filter_map(place).collect());
+        }
+        Ok(Self { subjects: watched, sources, patterns })
     }
 
     /// The subjects that a mention names, each once, in the order of their ids.
-    pub fn find(&self, title: Option<&str>, text: &str, links: &[String]) -> Vec<NamedSubject> {
-        let mut found = Vec::new();
+    pub fn find(&self, mention: &Mention) -> Vec<NamedSubject> {
+        let (title, text) = (mention.title.as_deref(), mention.text.as_str());
+        let texts = Texts { title: title.unwrap_or_default(), text };
+        let mut hits = Hits::default();
         if let Some(title) = title {
-            self.find_in(title, Part::Title, &mut found);
+            self.find_in(Read { part: Part::Title, text: title, tokens: tokens(title) }, &mut hits);
         }
-        self.find_in(text, Part::Text, &mut found);
-        for link in links.iter().filter(|link| !text.contains(link.as_str())) {
+        self.find_in(Read { part: Part::Text, text, tokens: tokens(text) }, &mut hits);
+        for link in mention.links.iter().filter(|link| !text.contains(link.as_str())) {
             for number in self.patterns.of_address(link) {
-                found.push(Found {
-                    pattern: &self.patterns.all[number],
-                    part: Part::Links,
-                    bytes: 0..0,
-                    written: link,
-                });
+                hits.names.push(Found::certain(&self.patterns.all[number], Part::Links, 0..0, link));
             }
         }
-        let findings = corroborated_by_companies(&self.subjects, by_subject(found));
+        if hits.names.is_empty() {
+            return Vec::new();
+        }
+        let around = match hits.names.iter().any(|name| name.ambiguous) {
+            true => self.around(mention),
+            false => Vec::new(),
+        };
+        let findings = gate::pass(hits.names, &hits.contexts, &around, &self.subjects, texts);
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
             kind: self.subjects[finding.subject].kind,
-            lane: if finding.corroboration.is_some() { Lane::Sure } else { Lane::Doubtful },
-            matches: places(&finding, title.unwrap_or_default(), text),
+            lane: if finding.evidence.is_some() { Lane::Sure } else { Lane::Doubtful },
+            matches: places(&finding, texts),
         });
         described.collect()
     }
 
+    /// The subjects that are the mention's author, or that its site or source is about.
+    fn around<'t>(&self, mention: &'t Mention) -> Vec<Surrounding<'t>> {
+        let mut around = Vec::new();
+        let mut add = |subject, written, kind| around.push(Surrounding { subject, written, kind });
+        if let Some(handle) = mention.author.as_ref().and_then(|author| author.handle.as_deref()) {
+            for number in self.patterns.of_handle(handle) {
+                add(self.patterns.all[*number].subject, handle, Corroboration::Author);
+            }
+        }
+        for address in mention.url.as_deref().into_iter().chain(mention.source.site.as_deref()) {
+            for number in self.patterns.of_address(address) {
+                add(self.patterns.all[number].subject, address, Corroboration::Site);
+            }
+        }
+        for subject in self.sources.get(&mention.source.id).into_iter().flatten() {
+            add(*subject, mention.source.id.as_str(), Corroboration::Source);
+        }
+        around
+    }
+
     /// Everything of interest in one part of a mention.
-    fn find_in<'m, 't>(&'m self, text: &'t str, part: Part, found: &mut Vec<Found<'m, 't>>) {
-        let tokens = tokens(text);
-        let mut push = |number: usize, bytes: Range<usize>| {
-            let written = &text[bytes.clone()];
-            found.push(Found { pattern: &self.patterns.all[number], part, bytes, written });
-        };
-        self.find_phrases(text, &tokens, &mut push);
-        for token in &tokens {
-            let written = token.of(text);
+    fn find_in<'m, 't>(&'m self, read: Read<'t>, hits: &mut Hits<'m, 't>) {
+        self.find_phrases(&read, hits);
+        for token in &read.tokens {
+            let written = token.of(read.text);
+            let addressed;
             let numbers = match token.kind {
-                TokenKind::Handle => self.patterns.of_handle(written).to_vec(),
-                TokenKind::Cashtag => self.patterns.of_cashtag(written).to_vec(),
-                TokenKind::Url => self.patterns.of_address(written),
-                TokenKind::Hashtag => self.in_hashtag(written),
-                TokenKind::Word | TokenKind::Emoji => Vec::new(),
+                TokenKind::Handle => self.patterns.of_handle(written),
+                TokenKind::Cashtag => self.patterns.of_cashtag(written),
+                TokenKind::Url => {
+                    addressed = self.patterns.of_address(written);
+                    &addressed
+                }
+                TokenKind::Hashtag => {
+                    self.find_in_hashtag(&read, token, hits);
+                    continue;
+                }
+                TokenKind::Word | TokenKind::Emoji => continue,
             };
             for number in numbers {
-                push(number, token.bytes.clone());
+                let pattern = &self.patterns.all[*number];
+                hits.names.push(Found::certain(pattern, read.part, token.bytes.clone(), written));
             }
         }
     }
 
-    fn find_phrases(&self, text: &str, tokens: &[Token], push: &mut impl FnMut(usize, Range<usize>)) {
-        let folded = Folded::of(text);
+    fn find_phrases<'m, 't>(&'m self, read: &Read<'t>, hits: &mut Hits<'m, 't>) {
+        let folded = Folded::of(read.text);
         for hit in self.patterns.phrases.words.find_overlapping_iter(&folded.text) {
-            let number = self.patterns.phrases.patterns[hit.pattern().as_usize()];
-            let pattern = &self.patterns.all[number];
             let Some(bytes) = folded.original(hit.range()) else { continue };
-            let exactly = || text[bytes.clone()].split_whitespace().eq(pattern.written.split_whitespace());
-            if is_whole(text, tokens, &bytes) && (!is_exact(pattern) || exactly()) {
-                push(number, bytes);
+            let Some(ending) = ending(read, &bytes) else { continue };
+            let form: &Form = &self.patterns.phrases.forms[hit.pattern().as_usize()];
+            for number in &form.patterns {
+                hits.names.extend(self.named(&self.patterns.all[*number], read, &bytes, ending));
             }
+            if !form.contexts.is_empty() {
+                let written = &read.text[bytes.clone()];
+                hits.contexts.push(FoundContext {
+                    contexts: &form.contexts,
+                    part: read.part,
+                    bytes,
+                    written,
+                });
+            }
+        }
+    }
+
+    /// What it means that a pattern's words stand somewhere: perhaps nothing, by their case, or by the words around.
+    fn named<'m, 't>(
+        &'m self,
+        pattern: &'m Pattern,
+        read: &Read<'t>,
+        bytes: &Range<usize>,
+        ending: Ending,
+    ) -> Option<Found<'m, 't>> {
+        let written = &read.text[bytes.clone()];
+        let mut found = Found::certain(pattern, read.part, bytes.clone(), written);
+        if pattern.excluded {
+            return Some(found);
+        }
+        let name = &pattern.name;
+        let exactly = || written.split_whitespace().eq(pattern.spelling.split_whitespace());
+        if (ending == Ending::Plural && !name.has_plural) || (name.exact && !exactly()) {
+            return None;
+        }
+        found.ambiguous = match name.class {
+            AliasClass::Distinct => false,
+            AliasClass::CommonPhrase => !has_capitals(pattern, written),
+            AliasClass::Ambiguous => true,
+            AliasClass::CommonWord if has_capitals(pattern, written) => true,
+            AliasClass::CommonWord => return None,
+        };
+        match &self.subjects[pattern.subject].person {
+            Some(person) if name.is_surname => of_person(found, person, read),
+            Some(person) if name.derived == Some(Derivation::Role) => {
+                (!is_of_somebody_else(person, read, bytes)).then_some(found)
+            }
+            _ => Some(found),
         }
     }
 
     /// What a hashtag names: `#UnitedAirlines` and `#unitedairlines` as a whole, `#HarborFail` by one of the
-    /// words that its capitals show.
-    fn in_hashtag(&self, tag: &str) -> Vec<usize> {
-        let mut joined = String::new();
+    /// words that its capitals show. Its mark does for the capitals of a name.
+    fn find_in_hashtag<'m, 't>(&'m self, read: &Read<'t>, token: &Token, hits: &mut Hits<'m, 't>) {
+        let written = token.of(read.text);
+        let mut joined = String::with_capacity(written.len());
         let mut borders = vec![0];
-        for word in split_hashtag(tag.trim_start_matches(['#', '＃'])) {
+        for word in split_hashtag(written.trim_start_matches(['#', '＃'])) {
             joined.push_str(&letters(word));
             borders.push(joined.len());
         }
         let folded = Folded::of(&joined);
-        let mut numbers = Vec::new();
         for hit in self.patterns.tags.words.find_overlapping_iter(&folded.text) {
-            let number = self.patterns.tags.patterns[hit.pattern().as_usize()];
-            let pattern = &self.patterns.all[number];
             let Some(bytes) = folded.original(hit.range()) else { continue };
-            let whole = borders.contains(&bytes.start) && borders.contains(&bytes.end);
-            if whole && (!is_exact(pattern) || joined[bytes] == letters(&pattern.written)) {
-                numbers.push(number);
+            if !borders.contains(&bytes.start) || !borders.contains(&bytes.end) {
+                continue;
             }
-        }
-        numbers
-    }
-}
-
-/// Sorts what was found by subject and keeps the subjects that are named.
-fn by_subject<'m, 't>(mut found: Vec<Found<'m, 't>>) -> Vec<Finding<'m, 't>> {
-    found.sort_by_key(|found| found.pattern.subject);
-    let mut findings = Vec::new();
-    for of_one in found.chunk_by(|a, b| a.pattern.subject == b.pattern.subject) {
-        let names = names(of_one);
-        if !names.is_empty() {
-            let corroboration = corroboration(of_one, &names);
-            findings.push(Finding { subject: names[0].pattern.subject, names, corroboration });
-        }
-    }
-    findings
-}
-
-/// The names of one subject that mean it: none within an excluded phrase, and the longest at each place.
-fn names<'m, 't>(found: &[Found<'m, 't>]) -> Vec<Found<'m, 't>> {
-    let excluded: Vec<&Found> =
-        found.iter().filter(|found| found.pattern.meaning == Meaning::Excluded).collect();
-    let mut names: Vec<Found> = Vec::new();
-    for name in found.iter().filter(|found| matches!(found.pattern.meaning, Meaning::Name { .. })) {
-        if !excluded.iter().any(|phrase| phrase.contains(name)) {
-            names.push(name.clone());
-        }
-    }
-    // At one place the longest comes first, and of equals the one that is sure.
-    names.sort_by_key(|name| {
-        (name.part, name.bytes.start, std::cmp::Reverse(name.bytes.end), is_ambiguous(name))
-    });
-    let mut kept: Vec<Found> = Vec::new();
-    for name in names {
-        match kept.last_mut() {
-            Some(last) if last.overlaps(&name) => {
-                if name.bytes.len() > last.bytes.len() {
-                    *last = name;
+            let form: &Form = &self.patterns.tags.forms[hit.pattern().as_usize()];
+            for number in &form.patterns {
+                let pattern = &self.patterns.all[*number];
+                if pattern.name.exact && joined[bytes.clone()] != letters(&pattern.spelling) {
+                    continue;
                 }
+                let mut found = Found::certain(pattern, read.part, token.bytes.clone(), written);
+                found.ambiguous = !pattern.excluded
+                    && matches!(pattern.name.class, AliasClass::Ambiguous | AliasClass::CommonWord);
+                hits.names.push(found);
             }
-            _ => kept.push(name),
+            if !form.contexts.is_empty() {
+                let (part, bytes) = (read.part, token.bytes.clone());
+                hits.contexts.push(FoundContext { contexts: &form.contexts, part, bytes, written });
+            }
         }
     }
-    kept
 }
 
-/// What in the mention itself shows that the subject is meant: a name that is sure, or a word of its context
-/// that is not part of an ambiguous name.
-fn corroboration<'t>(found: &[Found<'_, 't>], names: &[Found<'_, 't>]) -> Option<&'t str> {
-    let certain = names.iter().find(|name| !is_ambiguous(name));
-    let is_context = |word: &&Found| {
-        word.pattern.meaning == Meaning::Context && !names.iter().any(|name| name.contains(word))
-    };
-    certain.or_else(|| found.iter().find(is_context)).map(|found| found.written)
-}
-
-/// An executive is meant where the company is: the last resort for ambiguous names.
-fn corroborated_by_companies<'m, 't>(
-    subjects: &[Watched],
-    mut findings: Vec<Finding<'m, 't>>,
-) -> Vec<Finding<'m, 't>> {
-    let sure: Vec<(usize, &str)> = findings
-        .iter()
-        .filter(|finding| finding.corroboration.is_some())
-        .map(|finding| (finding.subject, finding.names[0].written))
-        .collect();
-    for finding in findings.iter_mut().filter(|finding| finding.corroboration.is_none()) {
-        let company = subjects[finding.subject].company;
-        finding.corroboration =
-            sure.iter().find(|(subject, _)| Some(*subject) == company).map(|(_, name)| *name);
+impl<'m, 't> Found<'m, 't> {
+    /// Something that means its subject.
+    fn certain(pattern: &'m Pattern, part: Part, bytes: Range<usize>, written: &'t str) -> Self {
+        let (alias, derived) = (&pattern.name.written, pattern.name.derived);
+        Self { pattern, part, bytes, written, ambiguous: false, alias, derived }
     }
-    findings
+}
+
+/// A surname by what stands before it: the full name, a form of it, or nothing where it is somebody else's.
+fn of_person<'m, 't>(mut found: Found<'m, 't>, person: &'m Person, read: &Read<'t>) -> Option<Found<'m, 't>> {
+    match person.before(read.text, &read.tokens, found.bytes.start) {
+        Before::Nothing => return Some(found),
+        Before::SomebodyElse => return None,
+        Before::FullName(start) => {
+            found.bytes.start = start;
+            (found.ambiguous, found.derived) = (false, None);
+        }
+        Before::Fits(start, derivation) => {
+            found.bytes.start = start;
+            (found.ambiguous, found.derived) = (true, Some(derivation));
+        }
+    }
+    found.written = &read.text[found.bytes.clone()];
+    found.alias = &person.name;
+    Some(found)
+}
+
+/// Whether the words around a role speak of somebody else who has or had it: `former Harbor CEO`, `Harbor CEO Smith`.
+fn is_of_somebody_else(person: &Person, read: &Read, bytes: &Range<usize>) -> bool {
+    let before = word_before(read.text, &read.tokens, bytes.start).map(|(_, word)| fold(word));
+    if before.is_some_and(|word| NOT_IN_OFFICE.contains(&word.as_str()))
+        || read.text[..bytes.start].ends_with("ex-")
+    {
+        return true;
+    }
+    let behind = read.tokens.partition_point(|token| token.bytes.start < bytes.end);
+    let Some(next) = read.tokens.get(behind).filter(|next| next.kind == TokenKind::Word) else {
+        return false;
+    };
+    let word = next.of(read.text);
+    let beside = read.text[bytes.end..next.bytes.start].chars().all(char::is_whitespace);
+    beside && is_written_as_name(word) && !person.is_called(word)
 }
 
 /// Places as records have them, in characters.
-fn places(finding: &Finding, title: &str, text: &str) -> Vec<EntityMatch> {
-    let mut in_title = CharacterOffsets::new(title);
-    let mut in_text = CharacterOffsets::new(text);
+fn places(finding: &Finding, texts: Texts) -> Vec<EntityMatch> {
+    let mut in_title = CharacterOffsets::new(texts.title);
+    let mut in_text = CharacterOffsets::new(texts.text);
     let mut places = Vec::new();
     for name in finding.names.iter().take(MAX_MATCHES) {
         let offsets = if name.part == Part::Title { &mut in_title } else { &mut in_text };
-        let corroborated_by = finding.corroboration.filter(|_| is_ambiguous(name)).map(str::to_owned);
+        let evidence = finding.evidence.filter(|_| name.ambiguous);
         places.push(EntityMatch {
             from: offsets.at(name.bytes.start),
             to: offsets.at(name.bytes.end),
-            alias: name.pattern.written.clone(),
-            corroborated_by,
+            alias: name.alias.to_owned(),
+            corroborated_by: evidence.map(|evidence| evidence.written.to_owned()),
+            corroboration: evidence.map(|evidence| evidence.kind),
+            derived: name.derived,
             in_title: name.part == Part::Title,
         });
     }
     places
 }
 
-impl Found<'_, '_> {
-    fn contains(&self, other: &Self) -> bool {
-        self.part == other.part && self.bytes.start <= other.bytes.start && other.bytes.end <= self.bytes.end
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        self.part == other.part && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
-    }
-}
-
-/// Whether a range of the text begins and ends at borders of words; a possessive ending is no part of one.
-fn is_whole(text: &str, tokens: &[Token], bytes: &Range<usize>) -> bool {
-    let ends = match token_across(tokens, bytes.end) {
-        Some(token) => token.kind == TokenKind::Word && is_possessive(&text[bytes.end..token.bytes.end]),
-        None => true,
+/// How a range of the text ends, if it begins and ends at borders of words. In scripts without spaces every
+/// character is one; behind a name in Hangul a particle may follow.
+fn ending(read: &Read, bytes: &Range<usize>) -> Option<Ending> {
+    let Read { text, tokens, .. } = read;
+    let last = text[..bytes.end].chars().next_back();
+    let inside = |at: usize| {
+        let around = [text[..at].chars().next_back(), text[at..].chars().next()];
+        !around.into_iter().flatten().any(is_written_without_spaces)
     };
-    ends && token_across(tokens, bytes.start).is_none()
+    let begins_within =
+        |token: &Token| token.kind != TokenKind::Hashtag || !is_mark(&text[token.bytes.start..bytes.start]);
+    if inside(bytes.start) && token_across(tokens, bytes.start).is_some_and(begins_within) {
+        return None;
+    }
+    if is_fraction(&text[..bytes.start], &text[bytes.start..]) {
+        return None;
+    }
+    let token = match token_across(tokens, bytes.end) {
+        Some(token) if inside(bytes.end) && !last.is_some_and(is_hangul) => token,
+        _ => return Some(Ending::Whole),
+    };
+    let rest = &text[bytes.end..token.bytes.end];
+    match token.kind {
+        TokenKind::Word if is_possessive(rest) => Some(Ending::Whole),
+        TokenKind::Word if matches!(rest, "s" | "S") => Some(Ending::Plural),
+        TokenKind::Word if matches!(rest, "es" | "ES") && last.is_some_and(|c| "sxzhSXZH".contains(c)) => {
+            Some(Ending::Plural)
+        }
+        _ => None,
+    }
 }
 
 /// The token that has a place inside, with something of it on both sides.
@@ -288,16 +404,24 @@ fn token_across(tokens: &[Token], at: usize) -> Option<&Token> {
     tokens.get(next).filter(|token| token.bytes.start < at)
 }
 
+/// Whether a text goes on with the digits behind a decimal point: there is no `3M` in `9.3M`.
+fn is_fraction(before: &str, rest: &str) -> bool {
+    let whole =
+        before.strip_suffix(['.', ',']).is_some_and(|whole| whole.ends_with(|c: char| c.is_ascii_digit()));
+    whole && rest.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// `#Harbor Bank` is written with a mark before its first word alone.
+fn is_mark(beginning: &str) -> bool {
+    matches!(beginning, "#" | "＃")
+}
+
 fn is_possessive(ending: &str) -> bool {
-    fold(&format!("x{ending}")) == "x"
+    matches!(ending.strip_suffix(['s', 'S']), Some("'" | "’" | "‘" | "ʼ" | "＇"))
 }
 
-fn is_ambiguous(name: &Found) -> bool {
-    matches!(name.pattern.meaning, Meaning::Name { ambiguous: true, .. })
-}
-
-fn is_exact(pattern: &Pattern) -> bool {
-    matches!(pattern.meaning, Meaning::Name { exact: true, .. })
+fn is_hangul(c: char) -> bool {
+    matches!(u32::from(c), 0xAC00..=0xD7A3)
 }
 
 #[cfg(test)]

@@ -3,40 +3,33 @@
 use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, BuildError};
-use earshot_common::definitions::{Alias, Case, Subject};
+use earshot_common::definitions::{AliasClass, Subject};
+use earshot_common::events::Derivation;
 use earshot_common::text::{fold, url_host};
 
+use super::Watched;
 use super::folded::Folded;
+use super::names::{Name, forms_of_role, names, spellings};
 
 /// Something that is looked for on behalf of a subject.
 #[derive(Debug)]
 pub(super) struct Pattern {
     /// The subject's place among the matcher's subjects.
     pub(super) subject: usize,
-    /// As the watchlist writes it.
-    pub(super) written: String,
-    /// What finding it means.
-    pub(super) meaning: Meaning,
+    /// The name; of an excluded phrase, the phrase.
+    pub(super) name: Name,
+    /// One of the name's spellings.
+    pub(super) spelling: String,
+    /// Whether a name of the subject within is not meant.
+    pub(super) excluded: bool,
 }
 
-/// What finding a pattern means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// The subject is named.
-    Name {
-        /// It counts only with corroboration.
-        ambiguous: bool,
-        /// Only in this case.
-        exact: bool,
-    },
-    /// An ambiguous name of the subject is meant.
-    Context,
-    /// A name of the subject within is not meant.
-    Excluded,
-}
-
-impl Meaning {
-    const CERTAIN: Self = Self::Name { ambiguous: false, exact: false };
+/// A subject whose ambiguous names are meant beside a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Context {
+    pub(super) subject: usize,
+    /// The word is the person's role.
+    pub(super) is_role: bool,
 }
 
 /// Everything that is looked for. Numbers stand for places in `all`.
@@ -52,43 +45,61 @@ pub(super) struct Patterns {
     domains: HashMap<String, Vec<usize>>,
 }
 
-/// An automaton and the pattern that each of its words stands for.
+/// An automaton and what each of its words stands for.
 #[derive(Debug)]
 pub(super) struct Automaton {
     pub(super) words: AhoCorasick,
+    pub(super) forms: Vec<Form>,
+}
+
+/// All that one form of words stands for. Hundreds of subjects may share a context word: it is found once.
+#[derive(Debug, Default)]
+pub(super) struct Form {
     pub(super) patterns: Vec<usize>,
+    /// In the order of the subjects.
+    pub(super) contexts: Vec<Context>,
 }
 
 impl Patterns {
-    /// The patterns of subjects, which are numbered in their order.
-    pub(super) fn of(subjects: &[&Subject]) -> Result<Self, BuildError> {
+    /// The patterns of subjects, which are numbered in their order, with what is known of each.
+    pub(super) fn of(subjects: &[&Subject], watched: &[Watched]) -> Result<Self, BuildError> {
         let mut all = Vec::new();
-        let mut handles: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut cashtags: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut domains: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut contexts: Vec<(String, Context)> = Vec::new();
         for (number, subject) in subjects.iter().enumerate() {
-            all.extend(words(number, subject));
-        }
-        let phrases = Automaton::of(&all, |written| Folded::of(written.trim()).text)?;
-        let tags = Automaton::of(&all, |written| fold(&letters(written)))?;
-        for (number, subject) in subjects.iter().enumerate() {
-            let mut add = |table: &mut HashMap<String, Vec<usize>>, key: String, written: &str| {
-                table.entry(key).or_default().push(all.len());
-                all.push(Pattern { subject: number, written: written.to_owned(), meaning: Meaning::CERTAIN });
-            };
-            for handle in &subject.handles {
-                add(&mut handles, account(handle), handle);
-            }
-            for cashtag in &subject.cashtags {
-                add(&mut cashtags, account(cashtag), cashtag);
-            }
-            for domain in &subject.domains {
-                if let Some(host) = url_host(domain.trim()) {
-                    add(&mut domains, host.to_lowercase(), domain);
+            let Watched { company, person, .. } = &watched[number];
+            for name in names(subject, person.as_ref(), company.map(|place| subjects[place])) {
+                for spelling in spellings(&name.written) {
+                    all.push(Pattern { subject: number, name: name.clone(), spelling, excluded: false });
                 }
             }
+            for phrase in &subject.exclusions {
+                all.push(Pattern {
+                    subject: number,
+                    name: plain(phrase),
+                    spelling: phrase.clone(),
+                    excluded: true,
+                });
+            }
+            let mut context =
+                |word: String, is_role| contexts.push((word, Context { subject: number, is_role }));
+            subject.context.iter().for_each(|word| context(word.clone(), false));
+            subject.role.iter().flat_map(|role| forms_of_role(role)).for_each(|word| context(word, true));
         }
-        Ok(Self { all, phrases, tags, handles, cashtags, domains })
+        drop_shared_roles(&mut all);
+        let phrases = Automaton::of(&all, &contexts, |written| Folded::of(written.trim()).text)?;
+        let tags = Automaton::of(&all, &contexts, |written| fold(&letters(written)))?;
+        let mut patterns = Self {
+            all,
+            phrases,
+            tags,
+            handles: HashMap::new(),
+            cashtags: HashMap::new(),
+            domains: HashMap::new(),
+        };
+        for (number, subject) in subjects.iter().enumerate() {
+            patterns.add_accounts(number, subject);
+        }
+        Ok(patterns)
     }
 
     /// Those of an account, with or without `@`.
@@ -103,6 +114,9 @@ impl Patterns {
 
     /// Those of an address: its host, or any domain that the host is below.
     pub(super) fn of_address(&self, address: &str) -> Vec<usize> {
+        if self.domains.is_empty() {
+            return Vec::new();
+        }
         let host = url_host(address).unwrap_or_default().to_lowercase();
         let mut found = Vec::new();
         let mut domain = Some(host.as_str());
@@ -112,21 +126,65 @@ impl Patterns {
         }
         found
     }
+
+    fn add_accounts(&mut self, number: usize, subject: &Subject) {
+        let all = &mut self.all;
+        let mut add = |table: &mut HashMap<String, Vec<usize>>, key: String, written: &str| {
+            table.entry(key).or_default().push(all.len());
+            let (name, spelling) = (plain(written), written.to_owned());
+            all.push(Pattern { subject: number, name, spelling, excluded: false });
+        };
+        for handle in &subject.handles {
+            add(&mut self.handles, account(handle), handle);
+        }
+        for cashtag in &subject.cashtags {
+            add(&mut self.cashtags, account(cashtag), cashtag);
+        }
+        for domain in &subject.domains {
+            if let Some(host) = url_host(domain.trim()) {
+                add(&mut self.domains, host.to_lowercase(), domain);
+            }
+        }
+    }
 }
 
 impl Automaton {
-    fn of(all: &[Pattern], form: impl Fn(&str) -> String) -> Result<Self, BuildError> {
-        let mut forms = Vec::new();
-        let mut patterns = Vec::new();
+    fn of(
+        all: &[Pattern],
+        contexts: &[(String, Context)],
+        form: impl Fn(&str) -> String,
+    ) -> Result<Self, BuildError> {
+        let mut forms: HashMap<String, Form> = HashMap::new();
         for (number, pattern) in all.iter().enumerate() {
-            let form = form(&pattern.written);
-            if !form.is_empty() {
-                forms.push(form);
-                patterns.push(number);
-            }
+            forms.entry(form(&pattern.spelling)).or_default().patterns.push(number);
         }
-        Ok(Self { words: AhoCorasick::new(forms)?, patterns })
+        for (word, context) in contexts {
+            forms.entry(form(word)).or_default().contexts.push(*context);
+        }
+        forms.remove("");
+        let mut forms: Vec<(String, Form)> = forms.into_iter().collect();
+        // Which number a word gets must not differ from run to run.
+        forms.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let words = AhoCorasick::new(forms.iter().map(|(word, _)| word))?;
+        let mut forms: Vec<Form> = forms.into_iter().map(|(_, form)| form).collect();
+        forms.iter_mut().for_each(|form| form.contexts.sort());
+        Ok(Self { words, forms })
     }
+}
+
+/// A role that several subjects have in one company names none of them.
+fn drop_shared_roles(all: &mut Vec<Pattern>) {
+    let mut holders: HashMap<String, Option<usize>> = HashMap::new();
+    for pattern in all.iter().filter(|pattern| pattern.name.derived == Some(Derivation::Role)) {
+        let holder = holders.entry(fold(&pattern.spelling)).or_insert(Some(pattern.subject));
+        if *holder != Some(pattern.subject) {
+            *holder = None;
+        }
+    }
+    all.retain(|pattern| {
+        let is_role = pattern.name.derived == Some(Derivation::Role);
+        !is_role || holders.get(&fold(&pattern.spelling)) == Some(&Some(pattern.subject))
+    });
 }
 
 /// Letters and digits alone, as a hashtag writes a phrase.
@@ -134,25 +192,17 @@ pub(super) fn letters(phrase: &str) -> String {
     phrase.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-fn words(number: usize, subject: &Subject) -> Vec<Pattern> {
-    let pattern = |written: &str, meaning| Pattern { subject: number, written: written.to_owned(), meaning };
-    let mut words: Vec<Pattern> = Vec::new();
-    for alias in aliases(subject) {
-        let meaning = Meaning::Name { ambiguous: alias.ambiguous, exact: alias.case == Case::Exact };
-        words.push(pattern(&alias.text, meaning));
+/// What means its subject wherever it stands.
+fn plain(written: &str) -> Name {
+    Name {
+        written: written.to_owned(),
+        class: AliasClass::Distinct,
+        exact: false,
+        derived: None,
+        is_surname: false,
+        is_everyday: false,
+        has_plural: false,
     }
-    words.extend(subject.context.iter().chain(&subject.role).map(|word| pattern(word, Meaning::Context)));
-    words.extend(subject.exclusions.iter().map(|phrase| pattern(phrase, Meaning::Excluded)));
-    words
-}
-
-/// The listed aliases, and the name unless it is listed: a list says of its words what case and ambiguity are.
-fn aliases(subject: &Subject) -> Vec<Alias> {
-    let mut aliases = subject.aliases.clone();
-    if !aliases.iter().any(|alias| fold(&alias.text) == fold(&subject.name)) {
-        aliases.push(Alias { text: subject.name.clone(), case: Case::Fold, ambiguous: false });
-    }
-    aliases
 }
 
 fn account(written: &str) -> String {

@@ -100,6 +100,7 @@ fn a_mention_is_judged_as_a_whole() {
                 {
                   "alias": "Harbor",
                   "corroborated_by": "CEO",
+                  "corroboration": "context",
                   "from": 0,
                   "to": 6
                 }

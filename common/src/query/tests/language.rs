@@ -188,7 +188,7 @@ fn mistakes_point_at_their_character() {
     check(
         "wheather:sunny",
         expect![
-            "query, character 1: there is no field `wheather`; there are: title, body, raw, author, source, network, site, lang, country, entity, kind, sentiment, followers, reach, risk, intent, desk, story, id, is, has, after, before. To search for the text itself, put it in quotation marks"
+            "query, character 1: there is no field `wheather`; there are: title, body, raw, author, source, network, site, lang, country, entity, doubtful, lane, kind, sentiment, followers, reach, risk, intent, desk, story, id, is, has, after, before. To search for the text itself, put it in quotation marks"
         ],
     );
     check(

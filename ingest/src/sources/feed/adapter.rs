@@ -174,6 +174,7 @@ pub(super) mod tests {
             kind: SourceKind::Feed,
             url: "https://news.example/feed".to_owned(),
             poll_interval_s: 300,
+            subjects: Vec::new(),
         }
     }
 
