@@ -1,7 +1,9 @@
 //! The metrics of this service.
 
 use earshot_common::time::Timestamp;
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use crate::delivery::Undelivered;
 use crate::fold::State;
@@ -20,7 +22,13 @@ pub(crate) struct Metrics {
     undelivered: IntGauge,
     oldest_undelivered_seconds: Gauge,
     open: IntGaugeVec,
+    pub(crate) assessment_seconds: Histogram,
+    feedback: IntGaugeVec,
 }
+
+/// From a minute to a day: people answer, not machines.
+const ASSESSMENT_BUCKETS: [f64; 9] =
+    [60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
 
 impl Metrics {
     /// Declares the metrics.
@@ -70,6 +78,20 @@ impl Metrics {
             Opts::new("earshot_alerts_open", "Alerts that are open, by whom their severity reaches"),
             &["band"],
         )?;
+        let assessment_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "earshot_alerts_assessment_seconds",
+                "Time to first assessment: from the opening of an alert until somebody had it in hand",
+            )
+            .buckets(ASSESSMENT_BUCKETS.to_vec()),
+        )?;
+        let feedback = IntGaugeVec::new(
+            Opts::new(
+                "earshot_alerts_feedback",
+                "What people said of the alerts of each rule, as far as the log reaches",
+            ),
+            &["rule", "verdict"],
+        )?;
         registry.register(Box::new(signals.clone()))?;
         registry.register(Box::new(undecodable.clone()))?;
         registry.register(Box::new(transitions.clone()))?;
@@ -81,6 +103,8 @@ impl Metrics {
         registry.register(Box::new(undelivered.clone()))?;
         registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
         registry.register(Box::new(open.clone()))?;
+        registry.register(Box::new(assessment_seconds.clone()))?;
+        registry.register(Box::new(feedback.clone()))?;
         Ok(Self {
             signals,
             undecodable,
@@ -93,6 +117,8 @@ impl Metrics {
             undelivered,
             oldest_undelivered_seconds,
             open,
+            assessment_seconds,
+            feedback,
         })
     }
 
@@ -120,6 +146,13 @@ impl Metrics {
         }
         for (band, count) in [("executive", executive), ("team", team), ("brief", brief)] {
             self.open.with_label_values(&[band]).set(count);
+        }
+    }
+    /// Shows what people said of the alerts of each rule.
+    pub(crate) fn show_feedback(&self, state: &State) {
+        for (rule, feedback) in state.feedback() {
+            self.feedback.with_label_values(&[rule.as_str(), "useful"]).set(feedback.useful.into());
+            self.feedback.with_label_values(&[rule.as_str(), "noise"]).set(feedback.noise.into());
         }
     }
 }

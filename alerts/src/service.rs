@@ -556,6 +556,7 @@ impl Worker {
         }
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
+        self.metrics.show_feedback(&self.folded.state);
         Ok(())
     }
 
@@ -594,11 +595,7 @@ impl Worker {
     }
 
     fn report(&self, event: &AlertEvent) {
-        let transition = match event.transition {
-            Transition::Opened => "opened",
-            Transition::Rising => "rising",
-            Transition::Resolved => "resolved",
-        };
+        let transition = event.transition.name();
         let historic = if event.historic { "true" } else { "false" };
         self.metrics.transitions.with_label_values(&[transition, historic]).inc();
         if event.historic {
@@ -608,6 +605,11 @@ impl Worker {
             let now = self.context.clock.now();
             self.context.metrics.hop(Hop::SignalAlerted, event.decided, now);
             self.context.metrics.hop(Hop::PublishedAlerted, event.opened, now);
+        }
+        if let Some(after_ms) = event.acknowledged.as_ref().and_then(|held| held.assessed_after_ms)
+            && event.transition == Transition::Acknowledged
+        {
+            self.metrics.assessment_seconds.observe(after_ms as f64 / 1_000.0);
         }
         tracing::info!(
             alert = %event.alert, sequence = event.sequence, rule = event.rule, subject = event.subject,

@@ -127,12 +127,29 @@ fn nobody(event: &AlertEvent) -> String {
     if event.historic {
         return "it is about the past: such alerts are shown, and never sent".to_owned();
     }
+    if let Some(until) = event.held_until {
+        return format!("it waits for the end of quiet hours, until {until}");
+    }
+    if let Some(until) = event.muted_until {
+        return format!("a person muted it until {until}");
+    }
+    if let Some(held) = event.acknowledged.as_ref().filter(|_| !event.transition.raises()) {
+        return format!("{} has it in hand, so that nobody else is called", held.by);
+    }
     match (event.transition, event.parent) {
-        (Transition::Opened, Some(parent)) => {
+        (Transition::Opened | Transition::Reopened, Some(parent)) => {
             format!("alert {parent} of the same situation was told to the same people, and speaks for it")
         }
-        (Transition::Opened, None) => "its rule names no route, so that nobody is told".to_owned(),
-        _ => "nobody is told of this step: the people who were told of the alert see it in the console"
+        (Transition::Opened | Transition::Reopened, None) => {
+            "its rule names no route, is muted for this subject, or told of another alert so short a time before that \
+             it cools down"
+                .to_owned()
+        }
+        (Transition::Escalated, _) => {
+            "the route of this step of the escalation is not in force, so that nobody is called".to_owned()
+        }
+        _ => "nobody is told of this step: the people who were told of the alert see it in the console, and \
+              where its rule escalates the next are called if nobody takes it in hand"
             .to_owned(),
     }
 }

@@ -50,9 +50,19 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, error: error.to_string() }
     }
 
+    /// Somebody else was first.
+    pub fn conflict(error: impl ToString) -> Self {
+        Self { status: StatusCode::CONFLICT, error: error.to_string() }
+    }
+
     /// It would work at another time.
     pub fn unavailable(error: impl ToString) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.to_string() }
+    }
+
+    /// What is wrong, for a page that shows it.
+    pub fn message(&self) -> &str {
+        &self.error
     }
 
     /// We failed. The cause is logged here, since nobody else handles it.

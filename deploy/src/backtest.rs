@@ -166,6 +166,26 @@ impl Numbers {
                 expected: format!("≤ {:+.2}", each.polarity_at_most),
                 odds: each.reach.map_or("reach unknown".to_owned(), |reach| format!("reach {reach}")),
             },
+            Arithmetic::Tone(tone) => Self {
+                observed: format!("{:.2}", tone.observed),
+                expected: format!("{:.2}", tone.expected),
+                odds: odds(tone.probability),
+            },
+            Arithmetic::Absence(absence) => Self {
+                observed: format!("{} h silent", absence.hours),
+                expected: absence.expected.map_or("unknown".to_owned(), |mean| format!("{mean:.1}")),
+                odds: absence.probability.map_or("unknown".to_owned(), odds),
+            },
+            Arithmetic::Novelty(novelty) => Self {
+                observed: format!("{} mentions", novelty.mentions),
+                expected: "never there".to_owned(),
+                odds: format!("{} authors", novelty.authors),
+            },
+            Arithmetic::Rank(rank) => Self {
+                observed: format!("rank {}", rank.rank),
+                expected: format!("rank {}", rank.usual_rank),
+                odds: odds(rank.probability),
+            },
         }
     }
 }

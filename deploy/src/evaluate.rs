@@ -11,12 +11,15 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use earshot_common::events::Polarity;
 use earshot_common::settings::Settings;
-use earshot_enrich::EnrichSettings;
-use earshot_enrich::sentiment::{Lexicon, Read, places_of, vader};
+use earshot_enrich::sentiment::{Lexicon, Lexicons, Read, places_of, vader};
+use earshot_enrich::{EnrichSettings, language};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 use crate::print;
+
+/// The language of what has none that is judged.
+const ENGLISH: &str = "en";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvaluateCommand {
@@ -28,7 +31,7 @@ pub(crate) enum EvaluateCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct SentimentArguments {
-    /// JSON Lines, plain or gzip, with `text` and perhaps `target`, `from` and `to` (in characters)
+    /// JSON Lines, plain or gzip, with `text` and perhaps `lang`, `target`, `from` and `to` (in characters)
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// The scores, -1 to 1, in the order of the rows
@@ -59,33 +62,45 @@ enum Judge {
 
 /// Runs an evaluation with the lexicons of the settings, where there is a settings file.
 pub(crate) fn evaluate(command: EvaluateCommand, settings: &Path) -> anyhow::Result<()> {
-    let lexicon = match settings.exists() {
+    let lexicons = match settings.exists() {
         true => {
             let settings = Settings::load(settings)?;
-            settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?
+            settings.section::<EnrichSettings>("enrich")?.lexicons(&settings.base)?
         }
-        false => Lexicon::english(),
+        false => Lexicons::shipped(),
     };
+    let english = lexicons.of(ENGLISH).context("English is not judged")?;
     match command {
-        EvaluateCommand::Sentiment(arguments) => sentiment(&arguments, &lexicon),
-        EvaluateCommand::Checklist(arguments) => checklist(&arguments, &lexicon),
+        EvaluateCommand::Sentiment(arguments) => sentiment(&arguments, &lexicons, english),
+        EvaluateCommand::Checklist(arguments) => checklist(&arguments, english),
     }
 }
 
 #[derive(Debug, Deserialize)]
 struct Labelled {
     text: String,
+    lang: Option<String>,
     target: Option<String>,
     from: Option<u64>,
     to: Option<u64>,
 }
 
-fn sentiment(arguments: &SentimentArguments, lexicon: &Lexicon) -> anyhow::Result<()> {
+impl Labelled {
+    /// The lexicon of the row's language, or else of the language that its text is in. A row needs a score: what is
+    /// in no language that is judged is judged as English.
+    fn lexicon<'l>(&self, lexicons: &'l Lexicons, english: &'l Lexicon) -> &'l Lexicon {
+        let given = self.lang.as_deref().and_then(|lang| lexicons.of(&lang.to_lowercase()));
+        given.or_else(|| lexicons.of(&language::of(None, None, &self.text).code)).unwrap_or(english)
+    }
+}
+
+fn sentiment(arguments: &SentimentArguments, lexicons: &Lexicons, english: &Lexicon) -> anyhow::Result<()> {
     let baseline = vader::Lexicon::english();
     let mut scores = String::new();
     let (mut rows, mut targets, mut fallbacks) = (0, 0, 0);
     for_each_row(&arguments.input, |row: Labelled| {
         rows += 1;
+        let lexicon = row.lexicon(lexicons, english);
         let score = match (arguments.judge, &row.target) {
             (Judge::Vader, _) => vader::score(&baseline, &row.text),
             (Judge::Earshot, None) => f64::from(Read::new(lexicon, None, &row.text).message().score),

@@ -14,9 +14,9 @@ use earshot_common::events::{
 use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
-use earshot_enrich::judge::{Knowledge, judge, reading_of};
+use earshot_enrich::judge::{Knowledge, judge, weighed};
 use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::{Lexicon, Read};
+use earshot_enrich::sentiment::{Lexicons, Weighed};
 
 use crate::print;
 use crate::watchlist::{files_of, watchlist_of};
@@ -38,10 +38,9 @@ pub(crate) struct ExplainCommand {
 
 /// Judges the text with the lexicons and the watchlist of the settings, where there is a settings file.
 pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Result<()> {
-    let Ground { watchlist, lexicon, risks } = ground(settings)?;
-    let lexicon = Arc::new(lexicon);
+    let Ground { watchlist, lexicons, risks } = ground(settings)?;
     let knowledge =
-        Knowledge::of(&watchlist, lexicon.clone(), Arc::new(risks)).context("prepare the watchlist")?;
+        Knowledge::of(&watchlist, Arc::new(lexicons), Arc::new(risks)).context("prepare the watchlist")?;
     let now = Clock::system().now();
     let position = RawPosition { partition: 0, offset: 0 };
     let enriched = judge(mention(&command, now), position, &knowledge, now);
@@ -49,26 +48,26 @@ pub(crate) fn explain(command: ExplainCommand, settings: &Path) -> anyhow::Resul
         print(&serde_json::to_string_pretty(&enriched).context("write the record")?);
         return Ok(());
     }
-    print(told(&enriched, &watchlist, &reading_of(&enriched, &knowledge), &lexicon).trim_end());
+    print(told(&enriched, &watchlist, weighed(&enriched, &knowledge).as_deref()).trim_end());
     Ok(())
 }
 
 /// What a text is judged with.
 struct Ground {
     watchlist: Watchlist,
-    lexicon: Lexicon,
+    lexicons: Lexicons,
     risks: Risks,
 }
 
 fn ground(settings: &Path) -> anyhow::Result<Ground> {
     if !settings.exists() {
-        let (lexicon, risks) = (Lexicon::english(), Risks::english());
-        return Ok(Ground { watchlist: Watchlist::default(), lexicon, risks });
+        let (lexicons, risks) = (Lexicons::shipped(), Risks::english());
+        return Ok(Ground { watchlist: Watchlist::default(), lexicons, risks });
     }
     let settings = Settings::load(settings)?;
     let enrich = settings.section::<EnrichSettings>("enrich")?;
-    let (lexicon, risks) = (enrich.lexicon(&settings.base)?, enrich.risks(&settings.base)?);
-    Ok(Ground { watchlist: watchlist_of(&files_of(&settings)?)?, lexicon, risks })
+    let (lexicons, risks) = (enrich.lexicons(&settings.base)?, enrich.risks(&settings.base)?);
+    Ok(Ground { watchlist: watchlist_of(&files_of(&settings)?)?, lexicons, risks })
 }
 
 fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
@@ -81,8 +80,8 @@ fn mention(command: &ExplainCommand, now: Timestamp) -> Mention {
     }
 }
 
-/// The judgement as a person would want to read it.
-fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexicon) -> String {
+/// The judgement as a person would want to read it, with the words that weigh something where its language is judged.
+fn told(enriched: &Enriched, watchlist: &Watchlist, weighed: Option<&[Weighed]>) -> String {
     let mut told = String::new();
     let _ = writeln!(told, "language   {} ({:.0} % sure)", enriched.lang, enriched.lang_confidence * 100.0);
     let _ = writeln!(told, "message    {}", polarity(&enriched.sentiment));
@@ -98,7 +97,16 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
         told.push_str(&words(&tag.sentiment));
     }
     told.push_str(&labels(enriched));
-    let weighed = read.weighed(lexicon);
+    match weighed {
+        Some(weighed) => told.push_str(&reasons(weighed)),
+        None => told.push_str("why        this language is not judged\n"),
+    }
+    let _ = writeln!(told, "judged by  {}", enriched.enrichment.lexicon);
+    told
+}
+
+fn reasons(weighed: &[Weighed]) -> String {
+    let mut told = String::new();
     if !weighed.is_empty() {
         told.push_str("why        word, weight by itself, and what its surroundings make of it\n");
     }
@@ -113,7 +121,6 @@ fn told(enriched: &Enriched, watchlist: &Watchlist, read: &Read, lexicon: &Lexic
             rules.join(", ")
         );
     }
-    let _ = writeln!(told, "judged by  {}", enriched.enrichment.lexicon);
     told
 }
 
@@ -205,15 +212,14 @@ mod tests {
         std::fs::write(&file, "Quillmark\n").unwrap();
         let mut risks = Risks::english();
         risks.add_code_names(&file).unwrap();
-        let lexicon = Arc::new(Lexicon::english());
-        let knowledge = Knowledge::of(&Watchlist::default(), lexicon.clone(), Arc::new(risks)).unwrap();
+        let lexicons = Arc::new(Lexicons::shipped());
+        let knowledge = Knowledge::of(&Watchlist::default(), lexicons, Arc::new(risks)).unwrap();
         let now = Timestamp::from_millis(0);
         let text = "Quillmark was sued, is it true?".to_owned();
         let command = ExplainCommand { text, title: None, lang: None, json: false };
         let position = RawPosition { partition: 0, offset: 0 };
         let enriched = judge(mention(&command, now), position, &knowledge, now);
-        let read = reading_of(&enriched, &knowledge);
-        let told = told(&enriched, &Watchlist::default(), &read, &lexicon);
+        let told = told(&enriched, &Watchlist::default(), weighed(&enriched, &knowledge).as_deref());
         for line in [
             "risk       legal: “sued” at 14\n",
             "risk       leak: a code name at 0 to 9\n",

@@ -13,7 +13,7 @@ use earshot_common::query::{self, Matcher, Query, Reading, Span};
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::judge::{Knowledge, judge};
 use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::Lexicon;
+use earshot_enrich::sentiment::Lexicons;
 use earshot_index::TemporaryIndex;
 use serde_json::{Map, Value, json};
 
@@ -122,7 +122,7 @@ impl Documents {
             lines: BufReader::new(file).lines().enumerate(),
             knowledge: Knowledge::of(
                 &Watchlist::default(),
-                Arc::new(Lexicon::english()),
+                Arc::new(Lexicons::shipped()),
                 Arc::new(Risks::english()),
             )?,
             now,

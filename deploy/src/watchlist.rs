@@ -49,7 +49,7 @@ pub(crate) async fn apply(command: ApplyCommand, settings: &Path) -> anyhow::Res
 /// Validates everything that can be validated without starting anything.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     settings.section::<IngestSettings>("ingest")?;
-    settings.section::<EnrichSettings>("enrich")?.lexicon(&settings.base)?;
+    settings.section::<EnrichSettings>("enrich")?.lexicons(&settings.base)?;
     settings.section::<IndexSettings>("index")?;
     let alerts = settings.section::<AlertsSettings>("alerts")?;
     let files = files_of(settings)?;

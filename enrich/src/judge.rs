@@ -17,35 +17,39 @@ use earshot_common::time::Timestamp;
 use crate::entities::{Matcher, NamedSubject};
 use crate::reach::Outlets;
 use crate::risk::{self, Risks};
-use crate::sentiment::{self, Lexicon, Place, Read};
+use crate::sentiment::{self, Lexicon, Lexicons, Place, Read, Weighed};
 use crate::{language, story};
 
 /// Of a text with more sentiment words than this they are listed once, with the message, and not again with
 /// each subject.
 const MAX_COPIED_WORDS: usize = 100;
+/// What stands for the lexicons where the language is not judged.
+const NO_LEXICON: &str = "none";
 
 /// What mentions are judged with.
 #[derive(Debug)]
 pub struct Knowledge {
     matcher: Matcher,
-    lexicon: Arc<Lexicon>,
+    lexicons: Arc<Lexicons>,
     risks: Arc<Risks>,
     outlets: Outlets,
-    version: EnrichmentVersion,
+    watchlist: u64,
 }
 
 impl Knowledge {
-    /// What follows from a watchlist, a lexicon and patterns of risk.
-    pub fn of(watchlist: &Watchlist, lexicon: Arc<Lexicon>, risks: Arc<Risks>) -> anyhow::Result<Self> {
-        let lexicons = format!("{}, {}", lexicon.version(), risks.version());
-        let version = EnrichmentVersion { watchlist: watchlist.next(), lexicon: lexicons };
+    /// What follows from a watchlist, the lexicons and patterns of risk.
+    pub fn of(watchlist: &Watchlist, lexicons: Arc<Lexicons>, risks: Arc<Risks>) -> anyhow::Result<Self> {
         let (matcher, outlets) = (Matcher::new(watchlist)?, Outlets::of(watchlist));
-        Ok(Self { matcher, lexicon, risks, outlets, version })
+        Ok(Self { matcher, lexicons, risks, outlets, watchlist: watchlist.next() })
     }
 
-    /// Which watchlist and lexicon these are.
-    pub fn version(&self) -> &EnrichmentVersion {
-        &self.version
+    /// Which watchlist and which lexicons a text in a language is judged with.
+    pub fn version(&self, lang: &str) -> EnrichmentVersion {
+        let lexicon = self.lexicons.of(lang).map_or_else(|| NO_LEXICON.to_owned(), Lexicon::version);
+        EnrichmentVersion {
+            watchlist: self.watchlist,
+            lexicon: format!("{lexicon}, {}", self.risks.version()),
+        }
     }
 }
 
@@ -55,10 +59,10 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
     let subjects = knowledge.matcher.find(&mention);
     let sights = knowledge.risks.look(title, &mention.text, risk::is_read(&language.code));
-    let read = sentiment::is_judged(&language.code).then(|| {
+    let read = knowledge.lexicons.of(&language.code).map(|lexicon| {
         let names = subjects.iter().flat_map(|subject| &subject.matches).chain(&sights.code_names);
         let names: Vec<&EntityMatch> = names.collect();
-        read_without_names(&knowledge.lexicon, title, &mention.text, &names)
+        read_without_names(lexicon, title, &mention.text, &names)
     });
     let sentiment = read.as_ref().map_or_else(sentiment::not_judged, Read::message);
     let mut entities = Vec::new();
@@ -76,7 +80,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     let reach = knowledge.outlets.reach(&mention);
     Enriched {
         raw,
-        enrichment: knowledge.version.clone(),
+        enrichment: knowledge.version(&language.code),
         lang: language.code,
         lang_confidence: language.confidence,
         entities,
@@ -95,12 +99,15 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     }
 }
 
-/// How the text of a judged mention is read, to explain it.
-pub fn reading_of(enriched: &Enriched, knowledge: &Knowledge) -> Read {
+/// The words that weigh something in a judged mention and why, to explain it; `None` where its language is not
+/// judged.
+pub fn weighed(enriched: &Enriched, knowledge: &Knowledge) -> Option<Vec<Weighed>> {
+    let lexicon = knowledge.lexicons.of(&enriched.lang)?;
     let (title, text) = (enriched.mention.title.as_deref(), &enriched.mention.text);
     let sights = knowledge.risks.look(title, text, risk::is_read(&enriched.lang));
     let names = enriched.entities.iter().flat_map(|tag| &tag.matches).chain(&sights.code_names);
-    read_without_names(&knowledge.lexicon, title, text, &names.collect::<Vec<_>>())
+    let read = read_without_names(lexicon, title, text, &names.collect::<Vec<_>>());
+    Some(read.weighed(lexicon))
 }
 
 /// What the decision side needs of a judgement, of its author's key and of the queries that matched; nothing where it

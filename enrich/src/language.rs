@@ -1,53 +1,67 @@
-//! The language of a mention: as its source gave it, else by its trigrams.
+//! The language of a mention: as its source gave it, else by its letters.
 //!
-//! A wrong language is worse than none: a text that is too short to tell is `und`.
+//! A wrong language is worse than none: where two ways of telling do not agree, a text is `und`. The first is
+//! `whichlang`, which is fast and mostly right, but always answers: it is believed where parts of the text, taken by
+//! themselves, get the same answer as the whole. The second is `whatlang`, which knows more languages and says how
+//! sure it is, but is slow. What this is worth is in `tests/reports/languages.md`.
 
 use earshot_common::text::{TokenKind, tokens};
-use whatlang::{Detector, Lang};
+use whatlang::Detector;
+use whichlang::{LANGUAGES, detect_language};
 
 /// The code for "cannot be told".
 pub const UNDETERMINED: &str = "und";
 
-/// Below this the guess is not told. On tweets in six languages it leaves about one wrong guess in a hundred.
-const LEAST_CONFIDENCE: f64 = 0.5;
+/// So many words of a text tell its language.
+const MAX_WORDS: usize = 60;
+/// Shorter texts have no parts that tell a language.
+const SHORTEST_WITH_PARTS: usize = 4;
+/// So sure must `whatlang` be of a text without parts, though `whichlang` agrees.
+const SURE_OF_A_SHORT_TEXT: f64 = 0.3;
+/// So sure must it be of a language that `whichlang` does not know.
+const SURE_WITHOUT_A_SECOND: f64 = 0.9;
+/// The share of right answers, on tweets in six languages, where all parts agree.
+const PARTS_AGREE: f32 = 0.99;
+/// And where only `whatlang` and `whichlang` agree.
+const BOTH_AGREE: f32 = 0.95;
 
 /// The languages that a guess may come to, with their ISO 639-1 codes. Short English looks like many a rare
 /// language by accident, so those are left out; a source can still name them.
-const CANDIDATES: &[(Lang, &str)] = &[
-    (Lang::Ara, "ar"),
-    (Lang::Ben, "bn"),
-    (Lang::Bul, "bg"),
-    (Lang::Cat, "ca"),
-    (Lang::Ces, "cs"),
-    (Lang::Cmn, "zh"),
-    (Lang::Dan, "da"),
-    (Lang::Deu, "de"),
-    (Lang::Ell, "el"),
-    (Lang::Eng, "en"),
-    (Lang::Fin, "fi"),
-    (Lang::Fra, "fr"),
-    (Lang::Heb, "he"),
-    (Lang::Hin, "hi"),
-    (Lang::Hun, "hu"),
-    (Lang::Ind, "id"),
-    (Lang::Ita, "it"),
-    (Lang::Jpn, "ja"),
-    (Lang::Kor, "ko"),
-    (Lang::Nld, "nl"),
-    (Lang::Nob, "no"),
-    (Lang::Pes, "fa"),
-    (Lang::Pol, "pl"),
-    (Lang::Por, "pt"),
-    (Lang::Ron, "ro"),
-    (Lang::Rus, "ru"),
-    (Lang::Spa, "es"),
-    (Lang::Swe, "sv"),
-    (Lang::Tam, "ta"),
-    (Lang::Tha, "th"),
-    (Lang::Tur, "tr"),
-    (Lang::Ukr, "uk"),
-    (Lang::Urd, "ur"),
-    (Lang::Vie, "vi"),
+const CANDIDATES: &[(whatlang::Lang, &str)] = &[
+    (whatlang::Lang::Ara, "ar"),
+    (whatlang::Lang::Ben, "bn"),
+    (whatlang::Lang::Bul, "bg"),
+    (whatlang::Lang::Cat, "ca"),
+    (whatlang::Lang::Ces, "cs"),
+    (whatlang::Lang::Cmn, "zh"),
+    (whatlang::Lang::Dan, "da"),
+    (whatlang::Lang::Deu, "de"),
+    (whatlang::Lang::Ell, "el"),
+    (whatlang::Lang::Eng, "en"),
+    (whatlang::Lang::Fin, "fi"),
+    (whatlang::Lang::Fra, "fr"),
+    (whatlang::Lang::Heb, "he"),
+    (whatlang::Lang::Hin, "hi"),
+    (whatlang::Lang::Hun, "hu"),
+    (whatlang::Lang::Ind, "id"),
+    (whatlang::Lang::Ita, "it"),
+    (whatlang::Lang::Jpn, "ja"),
+    (whatlang::Lang::Kor, "ko"),
+    (whatlang::Lang::Nld, "nl"),
+    (whatlang::Lang::Nob, "no"),
+    (whatlang::Lang::Pes, "fa"),
+    (whatlang::Lang::Pol, "pl"),
+    (whatlang::Lang::Por, "pt"),
+    (whatlang::Lang::Ron, "ro"),
+    (whatlang::Lang::Rus, "ru"),
+    (whatlang::Lang::Spa, "es"),
+    (whatlang::Lang::Swe, "sv"),
+    (whatlang::Lang::Tam, "ta"),
+    (whatlang::Lang::Tha, "th"),
+    (whatlang::Lang::Tur, "tr"),
+    (whatlang::Lang::Ukr, "uk"),
+    (whatlang::Lang::Urd, "ur"),
+    (whatlang::Lang::Vie, "vi"),
 ];
 
 /// A language and how sure it is.
@@ -64,15 +78,71 @@ pub fn of(given: Option<&str>, title: Option<&str>, text: &str) -> Language {
     if let Some(code) = given.and_then(primary_language) {
         return Language { code, confidence: 1.0 };
     }
-    let mut words = String::new();
+    let mut words: Vec<&str> = Vec::new();
     for part in title.into_iter().chain([text]) {
-        append_words(&mut words, part);
+        push_words(&mut words, part);
+    }
+    match guess(&words) {
+        Some((code, confidence)) => Language { code: code.to_owned(), confidence },
+        None => Language { code: UNDETERMINED.to_owned(), confidence: 0.0 },
+    }
+}
+
+/// The language of some words, and how sure it is.
+fn guess(words: &[&str]) -> Option<(&'static str, f32)> {
+    let whole = words.join(" ");
+    let first = detect_language(&whole);
+    let parts_agree = words.len() >= SHORTEST_WITH_PARTS && parts_are_in(words, first);
+    if parts_agree && !has_sisters(first) {
+        return Some((known(first), PARTS_AGREE));
     }
     let detector = Detector::with_allowlist(CANDIDATES.iter().map(|(lang, _)| *lang).collect());
-    let guess = detector.detect(&words).filter(|guess| guess.confidence() >= LEAST_CONFIDENCE);
-    match guess.and_then(|guess| Some((code_of(guess.lang())?, guess.confidence()))) {
-        Some((code, confidence)) => Language { code: code.to_owned(), confidence: confidence as f32 },
-        None => Language { code: UNDETERMINED.to_owned(), confidence: 0.0 },
+    let second = detector.detect(&whole)?;
+    let (code, sure) = (code_of(second.lang())?, second.confidence());
+    if !LANGUAGES.into_iter().any(|lang| known(lang) == code) {
+        return (sure >= SURE_WITHOUT_A_SECOND).then_some((code, sure as f32));
+    }
+    if parts_agree {
+        return Some((known(first), PARTS_AGREE));
+    }
+    let long_enough = words.len() >= SHORTEST_WITH_PARTS || sure >= SURE_OF_A_SHORT_TEXT;
+    (known(first) == code && long_enough).then_some((code, BOTH_AGREE))
+}
+
+/// Whether halves of a text, and every other word of it, are in a language as well.
+fn parts_are_in(words: &[&str], lang: whichlang::Lang) -> bool {
+    let (begin, end) = words.split_at(words.len() / 2);
+    let even: Vec<&str> = words.iter().step_by(2).copied().collect();
+    let odd: Vec<&str> = words.iter().skip(1).step_by(2).copied().collect();
+    [begin, end, &even, &odd].into_iter().all(|part| detect_language(&part.join(" ")) == lang)
+}
+
+/// Whether `whichlang` takes languages that it does not know for this one, as it takes Catalan and Romanian for
+/// Spanish or Italian, and Danish for Swedish.
+fn has_sisters(lang: whichlang::Lang) -> bool {
+    !matches!(lang, whichlang::Lang::Eng | whichlang::Lang::Deu)
+}
+
+/// The ISO 639-1 code of a language that `whichlang` knows.
+fn known(lang: whichlang::Lang) -> &'static str {
+    use whichlang::Lang;
+    match lang {
+        Lang::Ara => "ar",
+        Lang::Cmn => "zh",
+        Lang::Deu => "de",
+        Lang::Eng => "en",
+        Lang::Fra => "fr",
+        Lang::Hin => "hi",
+        Lang::Ita => "it",
+        Lang::Jpn => "ja",
+        Lang::Kor => "ko",
+        Lang::Nld => "nl",
+        Lang::Por => "pt",
+        Lang::Rus => "ru",
+        Lang::Spa => "es",
+        Lang::Swe => "sv",
+        Lang::Tur => "tr",
+        Lang::Vie => "vi",
     }
 }
 
@@ -87,21 +157,21 @@ fn primary_language(tag: &str) -> Option<String> {
     }
     match primary.len() {
         2 => Some(primary),
-        3 => code_of(Lang::from_code(primary)?).map(str::to_owned),
+        3 => code_of(whatlang::Lang::from_code(primary)?).map(str::to_owned),
         _ => None,
     }
 }
 
-fn code_of(lang: Lang) -> Option<&'static str> {
+fn code_of(lang: whatlang::Lang) -> Option<&'static str> {
     CANDIDATES.iter().find(|(candidate, _)| *candidate == lang).map(|(_, code)| *code)
 }
 
 /// Accounts, addresses and hashtags are in no language.
-fn append_words(words: &mut String, text: &str) {
-    for token in tokens(text).iter().filter(|token| token.kind == TokenKind::Word) {
-        words.push_str(token.of(text));
-        words.push(' ');
-    }
+fn push_words<'t>(words: &mut Vec<&'t str>, text: &'t str) {
+    let tokens = tokens(text);
+    let left = MAX_WORDS - words.len();
+    let new = tokens.iter().filter(|token| token.kind == TokenKind::Word).take(left);
+    words.extend(new.map(|token| token.of(text)));
 }
 
 #[cfg(test)]
@@ -114,7 +184,13 @@ mod tests {
             ("@united I have been waiting for my bags for three hours and nobody answers the phone", "en"),
             ("Das ist leider schon der dritte Flug in dieser Woche, der nicht gekommen ist", "de"),
             ("Je ne comprends pas pourquoi personne ne répond quand on appelle le service", "fr"),
+            ("Nessuno risponde al telefono da tre ore", "it"),
+            ("Há três horas que ninguém atende o telefone", "pt"),
+            ("Llevo tres horas esperando y nadie contesta", "es"),
             ("これは本当にひどいサービスです", "ja"),
+            // Languages that one of the two ways does not know, and would take for others.
+            ("Aquest matí els veïns han trobat la porta oberta i ningú no sabia què havia passat", "ca"),
+            ("Dzisiaj rano nikt nie odbierał telefonu, a pociąg spóźnił się o trzy godziny", "pl"),
             // Too short to tell, or nothing but names.
             ("ok", "und"),
             ("@united thx lol", "und"),

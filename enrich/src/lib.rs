@@ -31,7 +31,7 @@ use serde::Deserialize;
 
 use metrics::Metrics;
 use risk::{Desks, Risks};
-use sentiment::Lexicon;
+use sentiment::Lexicons;
 use stage::EnrichStage;
 
 /// The group that shares the raw mentions.
@@ -44,7 +44,8 @@ pub struct EnrichSettings {
     /// Where health and metrics are served, when the service runs as a program of its own.
     pub listen: SocketAddr,
     /// The team's own words and their weights, laid over the shipped lexicons in this order: files with a word or
-    /// phrase, a tab, and a weight from -8 to 8 on each line.
+    /// phrase, a tab, and a weight from -8 to 8 on each line. Those of `NAME.fr.tsv` count in French only, those of
+    /// `NAME.tsv` in every language.
     pub lexicons: Vec<PathBuf>,
     /// The team's own patterns of risk and intent, beside the shipped ones: see `enrich/lexicons/risk-en/README.md`.
     pub risk_patterns: Vec<PathBuf>,
@@ -56,12 +57,12 @@ pub struct EnrichSettings {
 
 impl EnrichSettings {
     /// The shipped lexicons with the team's own over them; paths start from `base`.
-    pub fn lexicon(&self, base: &Path) -> anyhow::Result<Lexicon> {
-        let mut lexicon = Lexicon::english();
+    pub fn lexicons(&self, base: &Path) -> anyhow::Result<Lexicons> {
+        let mut lexicons = Lexicons::shipped();
         for file in &self.lexicons {
-            lexicon.overlay(&base.join(file)).context("setting `enrich.lexicons`")?;
+            lexicons.overlay(&base.join(file)).context("setting `enrich.lexicons`")?;
         }
-        Ok(lexicon)
+        Ok(lexicons)
     }
 
     /// The shipped patterns of risk and intent with the team's own and its code names; paths start from `base`.
@@ -93,7 +94,7 @@ impl Default for EnrichSettings {
 /// Starts the service: the watchlist and the erasures are read to their ends before the first mention.
 pub async fn start(context: Context) -> anyhow::Result<Service> {
     let settings = context.settings.section::<EnrichSettings>("enrich")?;
-    let lexicon = Arc::new(settings.lexicon(&context.settings.base)?);
+    let lexicons = Arc::new(settings.lexicons(&context.settings.base)?);
     let risks = Arc::new(settings.risks(&context.settings.base)?);
     let metrics = Metrics::declare(&context.registry).context("declare the metrics of enrich")?;
     let watchlist =
@@ -103,7 +104,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
-    let mut stage = EnrichStage::new(&context, metrics, lexicon, risks, watchlist.clone(), erased.clone())?;
+    let mut stage = EnrichStage::new(&context, metrics, lexicons, risks, watchlist.clone(), erased.clone())?;
     let work = async move {
         tokio::select! {
             done = run(&mut stage, Input::Member(member), &around) => done,

@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::progress::{Done, all_drained};
 use crate::risk::Risks;
 use crate::searches::Searches;
-use crate::sentiment::Lexicon;
+use crate::sentiment::Lexicons;
 
 /// The stage's name in metrics, health and dead letters.
 pub const NAME: &str = "enrich";
@@ -54,7 +54,7 @@ pub struct EnrichStage {
     pipeline: PipelineMetrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
     erased: watch::Receiver<Arc<Erased>>,
-    lexicon: Arc<Lexicon>,
+    lexicons: Arc<Lexicons>,
     risks: Arc<Risks>,
     knowledge: Knowledge,
     searches: Searches,
@@ -70,14 +70,14 @@ impl EnrichStage {
     pub fn new(
         context: &Context,
         metrics: Metrics,
-        lexicon: Arc<Lexicon>,
+        lexicons: Arc<Lexicons>,
         risks: Arc<Risks>,
         mut watchlist: watch::Receiver<Arc<Watchlist>>,
         erased: watch::Receiver<Arc<Erased>>,
     ) -> anyhow::Result<Self> {
         let newest = watchlist.borrow_and_update().clone();
         let knowledge =
-            Knowledge::of(&newest, lexicon.clone(), risks.clone()).context("prepare the watchlist")?;
+            Knowledge::of(&newest, lexicons.clone(), risks.clone()).context("prepare the watchlist")?;
         let mut searches = Searches::default();
         searches.follow(&newest);
         metrics.watchlist(newest.next());
@@ -89,7 +89,7 @@ impl EnrichStage {
             pipeline: context.metrics.clone(),
             watchlist,
             erased,
-            lexicon,
+            lexicons,
             risks,
             knowledge,
             searches,
@@ -167,7 +167,7 @@ impl Stage for EnrichStage {
     async fn prepare(&mut self) -> anyhow::Result<()> {
         if self.watchlist.has_changed().is_ok_and(|changed| changed) {
             let newest = self.watchlist.borrow_and_update().clone();
-            self.knowledge = Knowledge::of(&newest, self.lexicon.clone(), self.risks.clone())
+            self.knowledge = Knowledge::of(&newest, self.lexicons.clone(), self.risks.clone())
                 .context("prepare the watchlist")?;
             self.searches.follow(&newest);
             self.metrics.watchlist(newest.next());

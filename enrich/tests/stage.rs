@@ -20,7 +20,7 @@ use earshot_common::stage::{Fate, Stage};
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_ENRICHED, MENTIONS_RAW, SIGNALS, WATCHLIST};
 use earshot_enrich::metrics::Metrics;
 use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::Lexicon;
+use earshot_enrich::sentiment::Lexicons;
 use earshot_enrich::stage::EnrichStage;
 use serde_json::json;
 use tempfile::TempDir;
@@ -157,7 +157,7 @@ fn stage(context: &Context, watchlist: watch::Receiver<Arc<Watchlist>>) -> Enric
     EnrichStage::new(
         context,
         metrics,
-        Arc::new(Lexicon::english()),
+        Arc::new(Lexicons::shipped()),
         Arc::new(Risks::english()),
         watchlist,
         erased,
@@ -261,7 +261,7 @@ async fn an_erased_authors_mention_becomes_a_deletion_and_says_nothing_to_the_de
     let mut stage = EnrichStage::new(
         &context,
         metrics,
-        Arc::new(Lexicon::english()),
+        Arc::new(Lexicons::shipped()),
         Arc::new(Risks::english()),
         watchlist,
         erasures,

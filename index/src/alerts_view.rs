@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use earshot_common::broker::{Broker, ReadError, Record};
-use earshot_common::events::{AlertEvent, Transition, decode};
+use earshot_common::events::{AlertEvent, decode};
 use earshot_common::keys::AlertKey;
 use earshot_common::topics::ALERTS;
 use serde::Serialize;
@@ -64,8 +64,22 @@ impl Alert {
     /// The last transition that raised it: its numbers say why the alert is there, while those of the last
     /// one may say why it is over.
     pub(crate) fn raised(&self) -> &AlertEvent {
-        let raised = self.transitions.iter().rev().find(|event| event.transition != Transition::Resolved);
-        raised.unwrap_or_else(|| self.now())
+        self.last(|event| event.transition.raises())
+    }
+
+    /// The last transition that says whether it is open.
+    pub(crate) fn life(&self) -> &AlertEvent {
+        self.last(|event| event.transition.leaves_open().is_some())
+    }
+
+    /// The transition that a person's command came to.
+    pub(crate) fn answer_to(&self, command: &str) -> Option<&AlertEvent> {
+        let answers = |event: &&AlertEvent| event.word.as_ref().is_some_and(|word| word.command == command);
+        self.transitions.iter().rev().find(answers)
+    }
+
+    fn last(&self, wanted: impl Fn(&AlertEvent) -> bool) -> &AlertEvent {
+        self.transitions.iter().rev().find(|event| wanted(event)).unwrap_or_else(|| self.now())
     }
 
     /// All transitions, oldest first.
@@ -75,9 +89,9 @@ impl Alert {
 
     /// Whether it is over.
     pub(crate) fn state(&self) -> AlertState {
-        match self.now().transition {
-            Transition::Opened | Transition::Rising => AlertState::Open,
-            Transition::Resolved => AlertState::Resolved,
+        match self.life().transition.leaves_open() {
+            Some(false) => AlertState::Resolved,
+            _ => AlertState::Open,
         }
     }
 }

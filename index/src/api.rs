@@ -13,7 +13,8 @@ use earshot_common::broker::Broker;
 use earshot_common::definitions::Definition;
 use earshot_common::erasures::Erased;
 use earshot_common::events::{
-    AlertEvent, Author, Enriched, EntityTag, Evidence, ReachUnit, Sentiment, SourceRef, Transition,
+    Acknowledgement, AlertEvent, Author, Enriched, EntityTag, Evidence, ReachUnit, Sentiment, SourceRef,
+    Transition, Word,
 };
 use earshot_common::http::Refusal;
 use earshot_common::keys::{MentionKey, Secret};
@@ -234,6 +235,10 @@ struct AlertAnswer {
     /// How it stands; numbers and evidence are those that raised it, not those of the calm that ended it.
     #[serde(flatten)]
     now: AlertFields,
+    /// Who has it in hand.
+    acknowledged: Option<Acknowledgement>,
+    /// Until when nobody is told more of it.
+    muted_until: Option<Timestamp>,
     /// Every transition with its own numbers, oldest first.
     transitions: Vec<TransitionAnswer>,
 }
@@ -245,6 +250,8 @@ struct TransitionAnswer {
     transition: Transition,
     decided: Timestamp,
     arithmetic: earshot_common::events::Arithmetic,
+    /// The person's word that caused it.
+    word: Option<Word>,
 }
 
 impl From<&AlertEvent> for TransitionAnswer {
@@ -254,6 +261,7 @@ impl From<&AlertEvent> for TransitionAnswer {
             transition: event.transition,
             decided: event.decided,
             arithmetic: event.arithmetic.clone(),
+            word: event.word.clone(),
         }
     }
 }
@@ -314,6 +322,8 @@ async fn alerts(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<Aler
             state: alert.state(),
             subject_name: app.subject_name(&now.subject),
             transition: now.transition,
+            acknowledged: now.acknowledged.clone(),
+            muted_until: now.muted_until,
             evidence_mentions: evidence.into_iter().map(|mention| Hit::of(mention, &Search::All)).collect(),
             now: AlertFields {
                 arithmetic: alert.raised().arithmetic.clone(),

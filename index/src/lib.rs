@@ -1,11 +1,12 @@
 //! The read side: the tantivy index over `mentions.enriched`, the search API and the console page.
 //!
 //! What belongs here: finding and showing. What does not: judging mentions (`earshot-enrich`) and deciding
-//! alerts (`earshot-alerts`), whose records are only read. What people publish goes to `watchlist`, whom they
-//! erase to `erasures`, and a dead letter that they drive again to where it came from.
+//! alerts (`earshot-alerts`), whose records are only read. What people publish goes to `watchlist`, what they
+//! say about an alert to `signals`, whom they erase to `erasures`, and a dead letter that they drive again to where it came from.
 
 mod alerts_view;
 mod api;
+mod commands;
 mod dead_letters;
 mod erasures;
 mod export;
@@ -44,6 +45,7 @@ use crate::metrics::Metrics;
 use crate::stage::{Committed, IndexStage, Parts};
 use crate::store::Store;
 
+pub use commands::{CommandAnswer, CommandRequest};
 pub use dead_letters::{Letter, LetterPage, LetterSummary, RedriveAnswer, RedriveRequest, RefusedLetter};
 pub use erasures::{ErasureAnswer, ErasureProgress, ErasureRequest};
 pub use temporary::TemporaryIndex;
@@ -129,6 +131,7 @@ async fn assemble(context: Context) -> anyhow::Result<(App, Indexing)> {
 
 fn routes(app: App) -> Router {
     api::routes()
+        .merge(commands::routes())
         .merge(erasures::routes())
         .merge(export::routes())
         .merge(dead_letters::routes())

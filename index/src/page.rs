@@ -14,24 +14,26 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Form as Posted, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{Arithmetic, Enriched, EntityTag, Lane, Sentiment};
+use earshot_common::events::{Arithmetic, CommandKind, Enriched, EntityTag, Lane, Sentiment};
 use earshot_common::http::Refusal;
 use earshot_common::keys::AlertKey;
 use earshot_common::query::{Condition, Field, Query as Search, Value};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 
 use self::address::{address, web_link};
 use self::marks::{Piece, marked};
 use self::timeline::TimelineView;
 use crate::alerts_view::{Alert, AlertFilter, AlertState};
 use crate::api::{App, Pairs};
+use crate::commands::{CommandRequest, new_id};
 use crate::highlight::{TextField, highlights};
 use crate::histogram::{HistogramError, Timeline};
 use crate::params::{ParameterError, Parameters};
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/", get(home))
         .route("/mentions/{*id}", get(mention))
         .route("/alerts/{id}", get(alert))
+        .route("/alerts/{id}/{what}", post(say))
 }
 
 /// What asks for no login: the page behind a message's link, and what every page is made with.
@@ -357,6 +360,9 @@ struct AlertCard {
     loudness: &'static str,
     historic: bool,
     resolved: bool,
+    /// Who has it in hand.
+    owner: Option<String>,
+    muted: bool,
     subject: String,
     sentence: String,
     since: String,
@@ -372,6 +378,8 @@ impl AlertCard {
             loudness: words::severity(now.severity),
             historic: now.historic,
             resolved: alert.state() == AlertState::Resolved,
+            owner: now.acknowledged.as_ref().map(|held| held.by.clone()),
+            muted: now.muted_until.is_some(),
             subject: subject_name(watchlist, &now.subject),
             sentence: words::sentence(alert.raised(), &zone),
             since: words::moment(now.opened, &zone),
@@ -572,6 +580,7 @@ fn facts(enriched: &Enriched, zone: &TimeZone) -> Vec<(&'static str, String)> {
 #[template(path = "alert.html")]
 struct AlertPage {
     card: AlertCard,
+    raise: Option<String>,
     until: String,
     explanation: Vec<String>,
     baseline: Vec<String>,
@@ -583,6 +592,11 @@ struct AlertPage {
     evidence_named: usize,
     transitions: Vec<TransitionView>,
     search: String,
+    /// Who has it in hand, and what is muted.
+    standing: Vec<String>,
+    /// The id that the next command from this page is made of; none where it takes no commands.
+    command: Option<String>,
+    problem: Option<String>,
 }
 
 struct TransitionView {
@@ -593,6 +607,42 @@ struct TransitionView {
 }
 
 async fn alert(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    alert_page(&app, &id, None).await
+}
+
+/// What the form of an alert's page sends.
+#[derive(Deserialize)]
+struct Said {
+    id: String,
+    by: String,
+    #[serde(default)]
+    note: String,
+    for_hours: Option<u32>,
+}
+
+/// Carries out what a person said on the page of an alert, and shows the page again.
+async fn say(
+    State(app): State<App>,
+    Path((id, what)): Path<(String, CommandKind)>,
+    Posted(said): Posted<Said>,
+) -> Result<Response, Refusal> {
+    // The same button pressed twice is one command; another button, or another note, is another.
+    let hours = said.for_hours.unwrap_or_default().to_string();
+    let parts = [said.id.as_str(), &format!("{what:?}"), &said.by, &said.note, &hours];
+    let command = blake3::hash(parts.join("\n").as_bytes()).to_hex().to_string();
+    let request =
+        CommandRequest { id: Some(command), by: said.by, note: Some(said.note), for_hours: said.for_hours };
+    match app.command(&id, what, request).await {
+        Ok(answer) if answer.carried_out => Ok(Redirect::to(&format!("/alerts/{id}")).into_response()),
+        Ok(_) => {
+            let problem = "It is stored, and will be carried out when the decision side runs again.";
+            alert_page(&app, &id, Some(problem.to_owned())).await
+        }
+        Err(refusal) => alert_page(&app, &id, Some(refusal.message().to_owned())).await,
+    }
+}
+
+async fn alert_page(app: &App, id: &str, problem: Option<String>) -> Result<Response, Refusal> {
     let known = id.parse::<AlertKey>().ok().and_then(|key| app.alerts.borrow().get(key));
     let Some(alert) = known else { return missing(format!("There is no alert {id}.")) };
     let watchlist = app.publisher.current();
@@ -605,12 +655,19 @@ async fn alert(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
         what: words::transition(event.transition),
         when: words::moment(event.decided, &zone),
         severity: event.severity,
-        sentence: words::sentence(event, &zone),
+        sentence: words::step(event, &zone),
     });
+    let mut standing: Vec<String> = now.acknowledged.iter().map(|held| words::in_hand(held, &zone)).collect();
+    if let Some(until) = now.held_until {
+        standing.push(format!("It is told when quiet hours are over, {}.", words::moment(until, &zone)));
+    }
+    if let Some(until) = now.muted_until {
+        standing.push(format!("Nobody is told more of it until {}.", words::moment(until, &zone)));
+    }
     let raised = alert.raised();
     let baseline = match &raised.arithmetic {
         Arithmetic::Count(count) => count.baseline.iter().map(|n| words::number((*n).into())).collect(),
-        Arithmetic::Each(_) => Vec::new(),
+        _ => Vec::new(),
     };
     let (from, to) = (now.opened.to_string(), now.until.to_string());
     let mut changes = vec![("subject", Some(now.subject.as_str()))];
@@ -619,6 +676,7 @@ async fn alert(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
     }
     let page = AlertPage {
         card: AlertCard::new(&alert, &watchlist),
+        raise: words::raise(now),
         until: words::moment(now.until, &zone),
         explanation: words::explanation(&raised.arithmetic),
         baseline,
@@ -630,6 +688,9 @@ async fn alert(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
         evidence_named: raised.evidence.len(),
         transitions: transitions.collect(),
         search: address(&Parameters::default(), &changes),
+        standing,
+        command: (!now.historic).then(new_id),
+        problem,
     };
     Ok(render(&page)?.into_response())
 }

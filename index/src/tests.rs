@@ -1,5 +1,6 @@
 //! The service over the embedded log: from a record in a topic to an answer over HTTP.
 
+mod commands;
 mod dead_letters;
 mod erasures;
 mod links;
@@ -14,7 +15,7 @@ use earshot_common::broker::{NewRecord, Record};
 use earshot_common::definitions::{Definition, parse_file};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, CountArithmetic, DecidedWith, Lane, Measure, SchemaVersion,
-    Seasonality, Transition, encode,
+    Seasonality, SeverityRaise, Transition, encode,
 };
 use earshot_common::keys::{AlertKey, MentionKey};
 use earshot_common::service::{self, Context};
@@ -357,6 +358,11 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
         },
         notify: Vec::new(),
         decided: opened,
+        word: None,
+        acknowledged: None,
+        muted_until: None,
+        held_until: None,
+        raise: SeverityRaise::default(),
     }
 }
 

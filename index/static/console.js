@@ -20,6 +20,13 @@ if (form) {
   });
 }
 
+// Who speaks is asked once in a browser.
+const speaker = document.querySelector("form.say input[name=by]");
+if (speaker) {
+  speaker.value = localStorage.getItem("by") ?? "";
+  speaker.form.addEventListener("submit", () => localStorage.setItem("by", speaker.value));
+}
+
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
   if (event.key === "/" && box && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {

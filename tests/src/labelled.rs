@@ -41,6 +41,32 @@ pub fn texts(path: &Path) -> anyhow::Result<Vec<String>> {
     rows(path, |row| row["text"].as_str().map(str::to_owned).context("`text` is no text"))
 }
 
+/// A text in a language that people gave it.
+#[derive(Clone, Debug)]
+pub struct InLanguage {
+    /// The text.
+    pub text: String,
+    /// ISO 639-1.
+    pub lang: String,
+}
+
+/// Reads texts in the languages that are judged; those of rows without `lang` are English.
+pub fn in_languages(path: &Path) -> anyhow::Result<Vec<InLanguage>> {
+    rows(path, |row| {
+        let text = row["text"].as_str().context("`text` is no text")?.to_owned();
+        let lang = match row["lang"].as_str().unwrap_or("english") {
+            "english" => "en",
+            "french" => "fr",
+            "german" => "de",
+            "spanish" => "es",
+            "italian" => "it",
+            "portuguese" => "pt",
+            other => anyhow::bail!("`lang` is `{other}`, which is none of the languages that are judged"),
+        };
+        Ok(InLanguage { text, lang: lang.to_owned() })
+    })
+}
+
 fn rows<R>(path: &Path, read: impl Fn(Value) -> anyhow::Result<R>) -> anyhow::Result<Vec<R>> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut rows = Vec::new();

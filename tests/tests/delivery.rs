@@ -108,8 +108,15 @@ async fn a_mail_that_cannot_be_sent_is_told_in_the_chat_instead_once_and_with_th
     let (ok, _, noted) = alerts_command(&folder, &node, &["test", "nowhere"]).await;
     assert!(!ok && noted.contains("there is no route `nowhere`"), "{noted}");
     assert!(node.stop().await.unwrap());
+
+    // The next start goes on from a snapshot, which knows what was told in place of the mail.
+    let before = posts.lock().unwrap().len();
+    let node = Node::up(Path::new(BINARY), folder.path()).await.unwrap();
+    Watch::new(&node.address).until("/api/deliveries", listed).await.unwrap();
+    assert_eq!(posts.lock().unwrap().len(), before, "nobody is told again");
+    assert!(node.stop().await.unwrap());
     let log = std::fs::read_to_string(folder.path().join("node.log")).unwrap();
-    assert!(!log.contains("T0KEN"), "{log}");
+    assert!(log.contains("a snapshot is taken up") && !log.contains("T0KEN"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use earshot_common::events::{AlertEvent, Channel, Transition};
+use earshot_common::events::{AlertEvent, Channel};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde_json::{Value, json};
@@ -40,15 +40,17 @@ pub(crate) struct StandingAlert {
 impl Standing {
     /// Takes in a transition. Answers whether an Alertmanager is to hear of it soon.
     pub(crate) fn take(&mut self, event: &AlertEvent) -> bool {
-        match event.transition {
-            Transition::Opened | Transition::Rising => self.stands(event),
-            Transition::Resolved => match self.alerts.get_mut(&event.alert) {
+        match event.transition.leaves_open() {
+            Some(true) => self.stands(event),
+            Some(false) => match self.alerts.get_mut(&event.alert) {
                 Some(alert) => {
                     alert.ended = Some(event.decided);
                     true
                 }
                 None => false,
             },
+            // What people say changes nothing; but others may be called, or told when quiet hours are over.
+            None => !event.notify.is_empty() && self.stands(event),
         }
     }
 
@@ -120,6 +122,8 @@ pub(crate) fn test(title: &str, now: Timestamp) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use earshot_common::events::Transition;
+
     use super::*;
     use crate::delivery::tests::{event, message};
 

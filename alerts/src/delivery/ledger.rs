@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use earshot_common::events::{
-    AlertEvent, Channel, Delivery, DeliveryState, Notification, SchemaVersion, Transition,
-};
+use earshot_common::events::{AlertEvent, Channel, Delivery, DeliveryState, Notification, SchemaVersion};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -179,9 +177,9 @@ impl Ledger {
 
     /// A transition was decided: its messages are to be sent.
     pub(crate) fn expect(&mut self, event: &AlertEvent) {
-        if event.transition == Transition::Resolved {
+        if let Some(open) = event.transition.leaves_open() {
             for entry in self.entries.values_mut().filter(|entry| entry.event.alert == event.alert) {
-                entry.over = true;
+                entry.over = !open;
             }
         }
         if event.notify.is_empty() {
@@ -452,6 +450,7 @@ fn delivery(key: &str, state: DeliveryState, attempt: u32, sender: &str, error: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use earshot_common::events::Transition;
     use earshot_common::keys::AlertKey;
 
     use crate::delivery::tests::{MAIL_KEY, event};

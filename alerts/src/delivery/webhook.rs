@@ -26,7 +26,7 @@ impl std::fmt::Debug for Webhook {
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     headline: &'a str,
     link: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -64,7 +64,7 @@ impl Webhook {
         let told = message.told.first();
         let headline = message.title();
         let body = Body {
-            kind: told.map_or("test", |told| kind(told.event.transition)),
+            kind: told.map_or_else(|| "test".to_owned(), |told| kind(told.event.transition)),
             headline: &headline,
             link: told.and_then(|told| told.link.as_ref()).map(|link| link.url.as_str()),
             notes: message.notes.iter().map(String::as_str).collect(),
@@ -85,12 +85,8 @@ impl Webhook {
     }
 }
 
-fn kind(transition: Transition) -> &'static str {
-    match transition {
-        Transition::Opened => "alert.opened",
-        Transition::Rising => "alert.rising",
-        Transition::Resolved => "alert.resolved",
-    }
+fn kind(transition: Transition) -> String {
+    format!("alert.{}", transition.name())
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! An alert's numbers in words, for somebody who reads them on a phone.
 
-use earshot_common::events::{AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Seasonality};
+use earshot_common::events::{
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, RankArithmetic, Seasonality,
+    ToneArithmetic,
+};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -12,6 +15,10 @@ pub(crate) fn headline(name: &str, event: &AlertEvent) -> String {
     match &event.arithmetic {
         Arithmetic::Count(count) => count_headline(name, count),
         Arithmetic::Each(each) => each_headline(name, each),
+        Arithmetic::Tone(tone) => format!("{name}: {tone}"),
+        Arithmetic::Absence(absence) => format!("{name}: {absence}"),
+        Arithmetic::Novelty(novelty) => format!("{name}: {novelty}"),
+        Arithmetic::Rank(rank) => format!("{name}: {rank}"),
     }
 }
 
@@ -20,6 +27,10 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
     let mut sentences = match &event.arithmetic {
         Arithmetic::Count(count) => count_sentences(count, event.until, zone),
         Arithmetic::Each(each) => each_sentences(each, event.opened, zone),
+        Arithmetic::Tone(tone) => tone_sentences(tone, event.until, zone),
+        Arithmetic::Absence(absence) => absence_sentences(absence, zone),
+        Arithmetic::Novelty(novelty) => vec![format!("First heard at {}.", with_zone(novelty.first, zone))],
+        Arithmetic::Rank(rank) => rank_sentences(rank, event.until, zone),
     };
     if !event.silent_sources.is_empty() {
         let silent = event.silent_sources.join(", ");
@@ -53,29 +64,19 @@ pub(crate) fn urgency(severity: u8) -> &'static str {
 }
 
 fn count_headline(name: &str, count: &CountArithmetic) -> String {
-    let observed = grouped(u64::from(count.observed));
-    let window = if is_day(count) { "a day" } else { "an hour" };
+    let observed = format!("{} {}", grouped(u64::from(count.observed)), count.measure.in_words());
+    let window = if is_day(&count.window) { "a day" } else { "an hour" };
     match count.expected {
-        Some(expected) => format!("{name}: {observed} mentions in {window}, {} expected", about(expected)),
-        None => format!("{name}: {observed} mentions in {window}, too little history to say what is usual"),
+        Some(expected) => format!("{name}: {observed} in {window}, {} expected", about(expected)),
+        None => format!("{name}: {observed} in {window}, too little history to say what is usual"),
     }
 }
 
 fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
-    let start = count.window.split('/').next().and_then(|start| start.parse().ok()).unwrap_or(until);
-    let period = if is_day(count) {
-        format!("on {}", local(start, zone, "%A, %-d %B %Y"))
-    } else {
-        format!(
-            "in the hour from {} to {}",
-            local(start, zone, "%H:%M"),
-            local(until, zone, "%H:%M, %A, %-d %B %Y")
-        )
-    };
     let mut sentences = vec![format!(
-        "From {} different authors, {period} ({}); the count may still grow.",
+        "From {} different authors, {}; the count may still grow.",
         grouped(u64::from(count.authors)),
-        zone.iana_name().unwrap_or("UTC"),
+        period(&count.window, until, zone)
     )];
     if let (Some(expected), Some(probability)) = (count.expected, count.probability) {
         let listed: Vec<String> =
@@ -86,7 +87,7 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
             likeness(count.seasonality),
             listed.join(", ")
         ));
-        sentences.push(format!("By chance alone as many come {}.", odds(probability, is_day(count))));
+        sentences.push(format!("By chance alone as many come {}.", odds(probability, such(&count.window))));
     } else {
         sentences.push(format!(
             "There is less than two days of history, so the rule's own limit of {} decided.",
@@ -94,6 +95,46 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
         ));
     }
     sentences
+}
+
+fn tone_sentences(tone: &ToneArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let authors = grouped(u64::from(tone.authors));
+    vec![
+        format!("By {authors} different authors, {}.", period(&tone.window, until, zone)),
+        format!("By chance alone it is as bad {}.", odds(tone.probability, such(&tone.window))),
+    ]
+}
+
+fn absence_sentences(absence: &AbsenceArithmetic, zone: &TimeZone) -> Vec<String> {
+    let mut sentences = vec![format!("Since {}.", with_zone(absence.since, zone))];
+    if let Some(probability) = absence.probability {
+        sentences.push(format!("By chance alone it is as silent {}.", odds(probability, "such times")));
+    }
+    sentences
+}
+
+fn rank_sentences(rank: &RankArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let mentions = grouped(u64::from(rank.mentions));
+    let mut sentences = vec![format!("With {mentions} mentions, {}.", period(&rank.window, until, zone))];
+    if !rank.passed.is_empty() {
+        sentences.push(format!("By chance alone that comes {}.", odds(rank.probability, such(&rank.window))));
+    }
+    sentences
+}
+
+/// When a window was, in words.
+fn period(window: &str, until: Timestamp, zone: &TimeZone) -> String {
+    let start = window.split('/').next().and_then(|start| start.parse().ok()).unwrap_or(until);
+    let name = zone.iana_name().unwrap_or("UTC");
+    if is_day(window) {
+        return format!("on {} ({name})", local(start, zone, "%A, %-d %B %Y"));
+    }
+    let (from, to) = (local(start, zone, "%H:%M"), local(until, zone, "%H:%M, %A, %-d %B %Y"));
+    format!("in the hour from {from} to {to} ({name})")
+}
+
+fn with_zone(at: Timestamp, zone: &TimeZone) -> String {
+    format!("{} ({})", local(at, zone, "%H:%M, %A, %-d %B %Y"), zone.iana_name().unwrap_or("UTC"))
 }
 
 fn each_headline(name: &str, each: &EachArithmetic) -> String {
@@ -109,11 +150,7 @@ fn each_headline(name: &str, each: &EachArithmetic) -> String {
 
 fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> Vec<String> {
     let mut sentences = vec![
-        format!(
-            "Published at {} ({}).",
-            local(opened, zone, "%H:%M, %A, %-d %B %Y"),
-            zone.iana_name().unwrap_or("UTC")
-        ),
+        format!("Published at {}.", with_zone(opened, zone)),
         format!(
             "Its tone towards the subject is {:.2} on a scale from -1 to 1; the rule asks for {} or lower.",
             each.polarity, each.polarity_at_most
@@ -141,8 +178,7 @@ fn likeness(seasonality: Seasonality) -> &'static str {
 }
 
 /// A probability as an executive would say it.
-fn odds(probability: f64, day: bool) -> String {
-    let windows = if day { "days" } else { "such hours" };
+fn odds(probability: f64, windows: &str) -> String {
     if probability < 1e-9 {
         return format!("less than once in a billion {windows}");
     }
@@ -163,8 +199,13 @@ fn about(expected: f64) -> String {
     }
 }
 
-fn is_day(count: &CountArithmetic) -> bool {
-    count.window.ends_with("P1D")
+fn is_day(window: &str) -> bool {
+    window.ends_with("P1D")
+}
+
+/// What windows like this are called.
+fn such(window: &str) -> &'static str {
+    if is_day(window) { "days" } else { "such hours" }
 }
 
 /// A number with its thousands set apart.
@@ -194,12 +235,70 @@ pub(crate) fn local(at: Timestamp, zone: &TimeZone, format: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
+
     use super::*;
 
     #[test]
+    fn every_primitive_is_said_in_the_zone_of_the_subject() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let mut event = crate::delivery::tests::event();
+        event.until = "2026-01-05T10:00:00Z".parse().unwrap();
+        let since = event.until.plus_millis(-3 * 3_600_000);
+        let window = "2026-01-05T09:00:00Z/PT1H".to_owned();
+        let measure = earshot_common::events::ToneMeasure::ShareOfNegatives;
+        let mut said = Vec::new();
+        for arithmetic in [
+            Arithmetic::Tone(ToneArithmetic {
+                measure,
+                window: window.clone(),
+                mentions: 30,
+                negatives: 27,
+                authors: 25,
+                observed: 0.9,
+                expected: 0.1,
+                spread: 0.02,
+                probability: 1e-12,
+                baseline_windows: 72,
+                baseline_mentions: 288,
+            }),
+            Arithmetic::Absence(AbsenceArithmetic {
+                since,
+                hours: 3,
+                expected: Some(18.0),
+                probability: Some(0.00001),
+                sources: Vec::new(),
+            }),
+            Arithmetic::Rank(RankArithmetic {
+                window,
+                mentions: 4,
+                rank: 2,
+                usual_rank: 1,
+                of: 2,
+                passed: vec!["oakmere".to_owned()],
+                probability: 0.00001,
+            }),
+        ] {
+            event.arithmetic = arithmetic;
+            said.push(headline("Harbor", &event));
+            said.extend(sentences(&event, &zone));
+        }
+        expect![[r#"
+            Harbor: 27 of 30 mentions are negative, where about 3.0 were to be expected
+            By 25 different authors, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York).
+            By chance alone it is as bad less than once in a billion such hours.
+            Harbor: no mention for 3 hours, where about 18.0 were to be expected
+            Since 02:00, Monday, 5 January 2026 (America/New_York).
+            By chance alone it is as silent about once in 100,000 such times.
+            Harbor: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere
+            With 4 mentions, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York).
+            By chance alone that comes about once in 100,000 such hours."#]].assert_eq(&said.join("\n"));
+    }
+
+    #[test]
     fn odds_are_said_in_two_digits() {
-        assert_eq!(odds(3.1e-7, false), "about once in 3,200,000 such hours");
-        assert_eq!(odds(0.00098, true), "about once in 1,000 days");
-        assert_eq!(odds(1e-40, true), "less than once in a billion days");
+        assert_eq!(odds(3.1e-7, "such hours"), "about once in 3,200,000 such hours");
+        assert_eq!(odds(0.00098, "days"), "about once in 1,000 days");
+        assert_eq!(odds(1e-40, "days"), "less than once in a billion days");
     }
 }

@@ -1,11 +1,11 @@
 //! An alert that is open, and the record of each of its transitions.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
-    Measure, Notification, SchemaVersion, Seasonality, Signal, SubjectSignal, Transition,
+    Notification, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
+use super::people::People;
 use super::watch::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
@@ -26,22 +27,57 @@ pub(crate) struct Cause {
     pub(crate) transitions: u32,
 }
 
-/// An alert that is not over.
+/// An alert that is not over, or was not long ago.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenAlert {
     pub(crate) key: AlertKey,
     /// Of the last transition.
     pub(crate) sequence: u32,
     pub(crate) opened: Timestamp,
+    /// When it opened by the log's clock.
+    pub(crate) opened_in_log: Timestamp,
+    /// When it opened, or last opened again.
+    pub(crate) raised: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) arithmetic: Arithmetic,
     pub(crate) evidence: Evidence,
     pub(crate) lexicon: String,
     pub(crate) course: Course,
+    pub(crate) people: People,
+    /// The highest that it had so far.
+    pub(crate) severity: u8,
+    pub(crate) raise: SeverityRaise,
+    /// What the rule asks for: its size is a multiple of that. Zero where it has no size.
+    asked: u64,
+    /// When people were told, since nobody has or had it in hand.
+    pub(crate) told: Option<Told>,
+    /// Until when its message waits.
+    pub(crate) held_until: Option<Timestamp>,
+    /// Whether anybody is to be told of it: it is of now, and no other alert of its situation speaks for it.
+    pub(crate) speaks: bool,
     /// The alert of the same situation that speaks for this one.
     pub(crate) parent: Option<AlertKey>,
     /// Alerts are numbered as they open, so that the first of a situation can be told.
     pub(crate) place: u64,
+}
+
+/// That people were told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The severity that they know of.
+    pub(crate) severity: u8,
+    /// Since when, by the log's clock: the steps of an escalation count from here.
+    pub(crate) since: Timestamp,
+    /// Steps of the escalation that were taken.
+    pub(crate) steps: usize,
+}
+
+/// How far an alert about counts is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    Rising,
+    Peak,
+    Fading,
 }
 
 /// What an open alert remembers to know when it rises and when it is over.
@@ -55,10 +91,20 @@ pub(crate) enum Course {
         current: Bucket,
         /// The highest count that was announced.
         announced: u32,
+        phase: Phase,
+        /// The highest count of a window that has closed, and when that window began.
+        highest: u32,
+        highest_at: Timestamp,
         /// Windows up to here were looked at after they closed.
         checked: Timestamp,
     },
-    /// Of a rule about each mention.
+    /// Of a rule about the tone: the window that opened it.
+    Tone { opening: Bucket },
+    /// Of a rule about silence.
+    Absence,
+    /// Of a rule about ranks: the window that opened it.
+    Rank { opening: Bucket },
+    /// Of a rule about each mention, or about what is new.
     Each {
         /// The number of matches that was announced last.
         announced: u32,
@@ -67,67 +113,136 @@ pub(crate) enum Course {
     },
 }
 
-impl OpenAlert {
-    /// An alert of a count rule, opened by this window.
-    pub(crate) fn of_count(
-        key: AlertKey,
-        signal: &Signal,
-        window: Bucket,
-        arithmetic: CountArithmetic,
-        evidence: Evidence,
-    ) -> Self {
-        let course = Course::Count {
+/// What an alert opens with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) key: AlertKey,
+    /// When it opened, in event time.
+    pub(crate) at: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) lexicon: String,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) evidence: Evidence,
+    /// What the rule asks for; zero where the alert has no size.
+    pub(crate) asked: u64,
+}
+
+impl Course {
+    /// Of a count rule, opened by this window with this count.
+    pub(crate) fn of_count(window: Bucket, observed: u32) -> Self {
+        Self::Count {
             opening: window,
             current: window,
-            announced: arithmetic.observed,
+            announced: observed,
+            phase: Phase::Rising,
+            highest: observed,
+            highest_at: window.start,
             checked: window.start,
-        };
-        let arithmetic = Arithmetic::Count(arithmetic);
-        Self::new(key, signal, window.end, arithmetic, evidence, course)
+        }
     }
+}
 
-    /// An alert of a rule about each mention, opened by this one.
-    pub(crate) fn of_each(
-        key: AlertKey,
-        signal: &Signal,
-        arithmetic: EachArithmetic,
-        evidence: Evidence,
-        now: Timestamp,
-    ) -> Self {
-        let course = Course::Each { announced: 1, last_match: now };
-        Self::new(key, signal, signal.event_time, Arithmetic::Each(arithmetic), evidence, course)
-    }
-
-    fn new(
-        key: AlertKey,
-        signal: &Signal,
-        until: Timestamp,
-        arithmetic: Arithmetic,
-        evidence: Evidence,
-        course: Course,
-    ) -> Self {
+impl OpenAlert {
+    /// An alert as it opens.
+    pub(crate) fn new(opening: Opening, course: Course) -> Self {
         Self {
-            key,
+            key: opening.key,
             sequence: 0,
-            opened: signal.event_time,
-            until,
-            arithmetic,
-            evidence,
-            lexicon: signal.lexicon.clone(),
+            opened: opening.at,
+            opened_in_log: Timestamp::default(),
+            raised: opening.at,
+            until: opening.until,
+            arithmetic: opening.arithmetic,
+            evidence: opening.evidence,
+            lexicon: opening.lexicon,
             course,
+            people: People::default(),
+            severity: 0,
+            raise: SeverityRaise::default(),
+            asked: opening.asked,
+            told: None,
+            held_until: None,
+            speaks: false,
             parent: None,
             place: 0,
         }
     }
 
+    /// Goes on as the alert of the same situation that was over: with its name, its number and what people said.
+    pub(crate) fn go_on_as(&mut self, over: Self) {
+        self.key = over.key;
+        self.sequence = over.sequence;
+        self.opened = over.opened;
+        self.opened_in_log = over.opened_in_log;
+        self.people = over.people;
+    }
+
     /// Takes in a count that is worth saying.
-    pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic) {
-        if let Course::Count { current, announced, .. } = &mut self.course {
+    pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic, asked: u64) {
+        if let Course::Count { current, announced, phase, .. } = &mut self.course {
             *current = window;
             *announced = arithmetic.observed.max(*announced);
+            *phase = Phase::Rising;
         }
         self.until = window.end;
+        self.asked = asked;
         self.arithmetic = Arithmetic::Count(arithmetic);
+    }
+
+    /// Whether a count is worth saying: twice what was announced, or, after the height, a quarter more than that;
+    /// or so many that the alert is more severe.
+    pub(crate) fn is_rise(&self, observed: u32) -> bool {
+        let Course::Count { announced, phase, .. } = self.course else { return false };
+        let (observed, announced) = (u64::from(observed), u64::from(announced));
+        let higher = match phase {
+            Phase::Rising => observed >= announced * 2,
+            Phase::Peak | Phase::Fading => observed * 4 > announced * 5,
+        };
+        higher || self.raise_at(observed).total() > self.raise.total()
+    }
+
+    /// The severity's raise where it has this size.
+    fn raise_at(&self, size: u64) -> SeverityRaise {
+        SeverityRaise::of(size, self.asked, self.evidence.widest_reach())
+    }
+
+    fn size(&self) -> u64 {
+        match &self.arithmetic {
+            Arithmetic::Count(count) => count.observed.into(),
+            Arithmetic::Each(each) => each.matched.into(),
+            Arithmetic::Novelty(novelty) => novelty.mentions.into(),
+            Arithmetic::Tone(_) | Arithmetic::Absence(_) | Arithmetic::Rank(_) => 0,
+        }
+    }
+
+    /// Sets the severity by the rule, the size and the reach; it does not fall while the alert is open. Answers
+    /// whether it rose.
+    pub(crate) fn weigh(&mut self, rule: &Rule) -> bool {
+        let raise = self.raise_at(self.size());
+        if raise.total() > self.raise.total() {
+            self.raise = raise;
+        }
+        let severity = (rule.severity + self.raise.total()).min(rule.severity_at_most);
+        let rose = severity > self.severity;
+        self.severity = self.severity.max(severity);
+        rose
+    }
+
+    /// Takes in the final count of a window that has closed and is not calm. Answers the phase that begins with it.
+    pub(crate) fn closed(&mut self, start: Timestamp, observed: u32) -> Option<Transition> {
+        let Course::Count { phase, highest, highest_at, .. } = &mut self.course else { return None };
+        if observed >= *highest {
+            (*highest, *highest_at) = (observed, start);
+            return None;
+        }
+        let next = match phase {
+            _ if start <= *highest_at => return None,
+            Phase::Rising | Phase::Peak if observed.saturating_mul(2) <= *highest => Phase::Fading,
+            Phase::Rising => Phase::Peak,
+            Phase::Peak | Phase::Fading => return None,
+        };
+        *phase = next;
+        Some(if next == Phase::Peak { Transition::Peak } else { Transition::Fading })
     }
 
     /// Notes that the windows up to here were looked at, and were not calm as far as anybody can tell.
@@ -138,26 +253,34 @@ impl OpenAlert {
         self.until = self.until.max(end);
     }
 
-    /// Mentions that matched since the opening.
+    /// Mentions, or new values, that matched since the opening.
     pub(crate) fn matched(&self) -> u32 {
         match &self.arithmetic {
             Arithmetic::Each(each) => each.matched,
-            Arithmetic::Count(_) => 0,
+            Arithmetic::Novelty(novelty) => novelty.matched,
+            Arithmetic::Count(_) | Arithmetic::Tone(_) | Arithmetic::Absence(_) | Arithmetic::Rank(_) => 0,
         }
     }
 
-    /// Takes in another match. Answers whether there are twice as many as were announced.
-    pub(crate) fn join(&mut self, signal: &Signal, arithmetic: EachArithmetic, now: Timestamp) -> bool {
-        let matched = arithmetic.matched;
-        self.until = self.until.max(signal.event_time);
-        self.arithmetic = Arithmetic::Each(arithmetic);
-        let Course::Each { announced, last_match } = &mut self.course else { return false };
-        *last_match = now;
+    /// Takes in another match. Answers whether there are twice as many as were announced, or the alert is more severe.
+    pub(crate) fn join(&mut self, signal: &Signal, arithmetic: Arithmetic, now: Timestamp) -> bool {
+        self.arithmetic = arithmetic;
+        self.goes_on(signal, now);
+        let matched = self.matched();
+        let Course::Each { announced, .. } = &mut self.course else { return false };
         let doubled = matched >= announced.saturating_mul(2);
         if doubled {
             *announced = matched;
         }
-        doubled
+        doubled || self.raise_at(self.size()).total() > self.raise.total()
+    }
+
+    /// Notes that it is not over yet.
+    pub(crate) fn goes_on(&mut self, signal: &Signal, now: Timestamp) {
+        self.until = self.until.max(signal.event_time);
+        if let Course::Each { last_match, .. } = &mut self.course {
+            *last_match = now;
+        }
     }
 
     /// The next transition's record.
@@ -178,7 +301,7 @@ impl OpenAlert {
             transition,
             rule: decided_by.rule.id.clone(),
             subject: decided_by.subject.to_owned(),
-            severity: decided_by.rule.severity,
+            severity: self.severity,
             historic: decided_by.historic,
             parent: self.parent,
             opened: self.opened,
@@ -193,6 +316,11 @@ impl OpenAlert {
             },
             notify: decided_by.tell.as_ref().map(|routes| notifications(self, routes)).unwrap_or_default(),
             decided: cause.appended,
+            word: decided_by.word.clone(),
+            acknowledged: self.people.acknowledged.clone(),
+            muted_until: self.people.muted_until,
+            held_until: self.held_until,
+            raise: self.raise,
         }
     }
 }
@@ -203,9 +331,11 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) version: u64,
     pub(crate) subject: &'a str,
     pub(crate) historic: bool,
-    pub(crate) failing: &'a BTreeSet<String>,
+    pub(crate) failing: &'a BTreeMap<String, Timestamp>,
     /// Whom to tell, where this transition is told to anybody.
     pub(crate) tell: Option<Routes<'a>>,
+    /// The person's word that caused it.
+    pub(crate) word: Option<Word>,
 }
 
 /// Whom to tell.
@@ -255,7 +385,7 @@ pub(crate) fn count_arithmetic(
 ) -> CountArithmetic {
     let baseline = threshold.baseline.as_ref();
     CountArithmetic {
-        measure: Measure::Mentions,
+        measure: condition.measure,
         window: interval(condition.window, bucket),
         observed,
         expected: baseline.map(|baseline| baseline.expectation.mean),

@@ -1,9 +1,9 @@
 //! Which mentions stand for an alert: the strongest and the latest, not all.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use earshot_common::events::{Signal, SubjectSignal};
+use earshot_common::events::{Polarity, ReachUnit, Signal, SubjectSignal};
 use earshot_common::keys::{MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub(crate) struct Evidence {
     strongest: Vec<Witness>,
     latest: Vec<Witness>,
     sources: BTreeSet<String>,
+    /// The widest reach that is known of any of them.
+    widest: u64,
 }
 
 /// One mention, as far as evidence needs it.
@@ -29,6 +31,7 @@ pub(crate) struct Witness {
     story: Option<StoryKey>,
     polarity: f32,
     event_time: Timestamp,
+    reach: u64,
 }
 
 impl Witness {
@@ -39,7 +42,22 @@ impl Witness {
             story: signal.story,
             polarity: subject.polarity,
             event_time: signal.event_time,
+            // Visits of a month are not the readers of one article.
+            reach: signal
+                .reach
+                .filter(|_| signal.reach_unit != Some(ReachUnit::MonthlyVisits))
+                .unwrap_or_default(),
         }
+    }
+
+    /// Whether it is negative.
+    pub(crate) fn is_negative(&self) -> bool {
+        Polarity::of(self.polarity) == Polarity::Negative
+    }
+
+    /// A short key of its story; without one of the mention itself.
+    pub(crate) fn story(&self) -> u64 {
+        self.story.map_or_else(|| self.mention.short(), |story| story.short())
     }
 
     fn by_strength(&self, other: &Self) -> Ordering {
@@ -64,14 +82,20 @@ impl Evidence {
     pub(crate) fn add(&mut self, witness: Witness, source: &str) {
         keep(&mut self.strongest, witness, Witness::by_strength);
         keep(&mut self.latest, witness, Witness::by_time);
+        self.widest = self.widest.max(witness.reach);
         if self.sources.len() < MOST_SOURCES && !self.sources.contains(source) {
             self.sources.insert(source.to_owned());
         }
     }
 
+    /// Accounts that could have seen the mention of the widest reach, as far as is known.
+    pub(crate) fn widest_reach(&self) -> u64 {
+        self.widest
+    }
+
     /// Those of the sources behind it that are among these.
-    pub(crate) fn sources_among(&self, failing: &BTreeSet<String>) -> Vec<String> {
-        self.sources.intersection(failing).cloned().collect()
+    pub(crate) fn sources_among(&self, failing: &BTreeMap<String, Timestamp>) -> Vec<String> {
+        self.sources.iter().filter(|source| failing.contains_key(*source)).cloned().collect()
     }
 
     /// The mentions, each once: the strongest first, then the latest.
@@ -117,6 +141,7 @@ mod tests {
             story: None,
             polarity,
             event_time: Timestamp::from_millis(millis),
+            reach: 0,
         }
     }
 

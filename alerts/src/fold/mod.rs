@@ -10,13 +10,20 @@ mod alert;
 mod baseline;
 mod buckets;
 mod calendar;
+mod closing;
+mod command;
 mod evidence;
 mod imports;
 mod memory;
 mod model;
+mod novel;
+mod people;
+mod rank;
 mod series;
+mod telling;
 #[cfg(test)]
 mod tests;
+mod tone;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,15 +31,18 @@ use std::ops::Range;
 
 use earshot_common::definitions::{Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, History, Origin, PartitionProgress, SchemaVersion, Signal, SignalRecord,
-    SourceHealth, SourceStatus, SubjectSignal, Transition,
+    AlertEvent, COMMANDS_AFTER_END_MS, DefinitionVersion, History, Origin, PartitionProgress, SchemaVersion,
+    Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert, Routes};
+use calendar::HOUR_MS;
 use imports::Imports;
+use people::Commands;
+use telling::Call;
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
@@ -40,7 +50,9 @@ pub(crate) use baseline::expectation_again;
 pub(crate) use calendar::{bucket_end, window_of};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
+pub(crate) use people::Feedback;
 pub(crate) use series::MOST_AUTHORS;
+pub(crate) use tone::tone_again;
 pub(crate) use watch::alert_key;
 
 /// How far back a baseline looks, and a day or two more, so that its first bucket is whole.
@@ -84,10 +96,31 @@ pub struct State {
     clock: Option<Timestamp>,
     /// The latest event time so far.
     newest: Timestamp,
-    failing: BTreeSet<String>,
+    /// The sources that do not answer, and since when.
+    failing: BTreeMap<String, Timestamp>,
     imports: Imports,
     opened: u64,
+    /// Alerts that are over and still take words of people, and may go on.
+    over: BTreeMap<AlertKey, Over>,
+    commands: Commands,
+    /// Rules that are muted for a subject, and until when.
+    muted: BTreeMap<(String, String), Timestamp>,
+    /// What people said of the alerts of each rule.
+    feedback: BTreeMap<String, Feedback>,
+    /// When the log's clock next ends or begins something; computed again after whatever may change it.
+    next_timer: Option<Timestamp>,
     cause: Cause,
+}
+
+/// An alert that is over, and what it was decided by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Over {
+    alert: OpenAlert,
+    rule: Rule,
+    version: u64,
+    subject: String,
+    /// When it was over by the log's clock.
+    since: Timestamp,
 }
 
 impl State {
@@ -99,15 +132,21 @@ impl State {
     /// Folds one record and answers the transitions that it causes, in order.
     pub fn apply(&mut self, offset: u64, appended: Timestamp, record: &SignalRecord) -> Vec<AlertEvent> {
         self.cause = Cause { offset, appended, transitions: 0 };
-        match record {
+        let mut events = self.timers();
+        events.extend(match record {
             SignalRecord::Signal(signal) => self.signal(signal),
             SignalRecord::Progress(progress) => self.progress(&progress.partitions),
             SignalRecord::SourceHealth(health) => self.source_health(health),
             SignalRecord::Definition(version) => self.define(version),
             SignalRecord::History(history) => self.history(history),
-            // A command is a person's word beside the alert, and a delivery is the sender's: neither decides.
-            SignalRecord::Command(_) | SignalRecord::Delivery(_) => Vec::new(),
+            SignalRecord::Command(command) => self.command(command).into_iter().collect(),
+            // The sender's account of its messages decides nothing.
+            SignalRecord::Delivery(_) => Vec::new(),
+        });
+        if !events.is_empty() {
+            self.set_timer();
         }
+        events
     }
 
     /// The definitions in force: those that were read back from the log.
@@ -122,7 +161,16 @@ impl State {
 
     /// The severity of each alert that is open.
     pub fn open_severities(&self) -> impl Iterator<Item = u8> {
-        self.subjects.values().flat_map(Watched::open).map(|watch| watch.rule.severity)
+        self.subjects
+            .values()
+            .flat_map(Watched::open)
+            .filter_map(|watch| watch.open.as_ref())
+            .map(|open| open.severity)
+    }
+
+    /// What people said of the alerts of each rule.
+    pub(crate) fn feedback(&self) -> &BTreeMap<String, Feedback> {
+        &self.feedback
     }
 
     /// The historic fold that must run now, if any: an import is complete, and the history of some rule and
@@ -217,24 +265,29 @@ impl State {
         events
     }
 
-    /// Closes the buckets that are over, and the alerts.
+    /// Closes the buckets that are over, and with them moves the alerts on.
     pub(crate) fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
         self.clock = Some(clock);
-        let mut over = Vec::new();
+        let mut passed = Vec::new();
         for (id, watched) in &mut self.subjects {
             watched.close(clock);
             for rule in 0..watched.rules.len() {
-                if watched.is_over(rule, clock, &self.failing) {
-                    over.push((id.clone(), rule));
+                if let Some(transition) = watched.pass_to(rule, clock, &self.failing) {
+                    passed.push((id.clone(), rule, transition));
                 }
             }
         }
-        over.into_iter().filter_map(|(id, rule)| self.transition(&id, rule, Transition::Resolved)).collect()
+        passed.extend(self.pass_ranks(clock));
+        let mut events = Vec::new();
+        for (id, rule, transition) in passed {
+            events.extend(self.transition(&id, rule, transition));
+        }
+        events
     }
 
     fn source_health(&mut self, health: &SourceHealth) -> Vec<AlertEvent> {
         match health.state {
-            SourceStatus::Failing => drop(self.failing.insert(health.source.clone())),
+            SourceStatus::Failing => drop(self.failing.entry(health.source.clone()).or_insert(health.at)),
             SourceStatus::Healthy => drop(self.failing.remove(&health.source)),
             SourceStatus::Finished => {
                 self.failing.remove(&health.source);
@@ -328,7 +381,7 @@ impl State {
 
     fn attach(&mut self, subject: &str, version: u64, rule: &Rule) {
         if let Some(watched) = self.subjects.get_mut(subject)
-            && watched.attach(version, rule)
+            && watched.attach(version, rule, self.clock)
         {
             self.imports.defined(self.cause.offset, self.cause.appended);
         }
@@ -354,32 +407,98 @@ impl State {
         events
     }
 
-    /// The record of a transition that the open alert has made. An alert that opens finds its place in its
-    /// situation first, which decides whether anybody is told; one that is over is no longer open.
+    /// A transition that the open alert has made. One that opens finds its place in its situation first; one that is
+    /// more severe than people know is told again.
     fn transition(&mut self, subject: &str, rule: usize, transition: Transition) -> Option<AlertEvent> {
-        let mut quiet = true;
-        if transition == Transition::Opened {
-            let situation = self.situation(subject, rule)?;
-            quiet = self.historic || situation.is_told;
-            self.opened += 1;
-            let place = self.opened;
-            let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
-            open.place = place;
-            open.parent = situation.parent;
+        match transition {
+            Transition::Opened => self.open(subject, rule),
+            Transition::Rising => self.rise(subject, rule),
+            _ => self.record(subject, rule, transition, None, None),
         }
+    }
+
+    fn rise(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        let more_severe = watch.open.as_mut()?.weigh(&watch.rule);
+        let mut tell = None;
+        if more_severe {
+            let is_told = self.situation(subject, rule)?.is_told || self.cools_down(subject, rule);
+            let speaks = !self.historic && !is_told;
+            let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
+            open.speaks = open.speaks || speaks;
+            tell = self.call(subject, rule, Call::MoreSevere);
+        }
+        self.record(subject, rule, Transition::Rising, tell, None)
+    }
+
+    /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
+    /// decides whether anybody is told.
+    fn open(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
+        let over = self.goes_on(subject, rule).and_then(|key| self.over.remove(&key));
+        let transition = if over.is_some() { Transition::Reopened } else { Transition::Opened };
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        watch.open.as_mut()?.weigh(&watch.rule);
+        let situation = self.situation(subject, rule)?;
+        let cools_down = transition == Transition::Opened && self.cools_down(subject, rule);
+        self.opened += 1;
+        let (place, now) = (self.opened, self.cause.appended);
+        let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
+        open.opened_in_log = now;
+        open.place = place;
+        open.parent = situation.parent;
+        open.speaks = !self.historic && !situation.is_told && !cools_down;
+        if let Some(over) = over {
+            open.go_on_as(over.alert);
+            while open.people.end(now).is_some() {}
+        }
+        let tell = self.call(subject, rule, Call::First);
+        self.record(subject, rule, transition, tell, None)
+    }
+
+    /// The alert that was over so short a time before this one opened that it is the same situation. Those of the
+    /// past are left as they were found.
+    fn goes_on(&self, subject: &str, rule: usize) -> Option<AlertKey> {
+        let watch = &self.subjects.get(subject)?.rules[rule];
+        let opened = watch.open.as_ref()?.opened;
+        let within_ms = i64::from(watch.rule.reopen_within_hours) * HOUR_MS;
+        let same = |over: &&Over| {
+            over.subject == subject
+                && over.rule.id == watch.rule.id
+                && over.rule.asks_for_the_same(&watch.rule)
+                && within_ms > 0
+                && opened <= over.alert.until.plus_millis(within_ms)
+        };
+        let over = self.over.values().filter(same).max_by_key(|over| over.alert.place);
+        over.filter(|_| !self.historic).map(|over| over.alert.key)
+    }
+
+    /// The record of a transition of the open alert. One that is over is no longer open, but not forgotten.
+    fn record(
+        &mut self,
+        subject: &str,
+        rule: usize,
+        transition: Transition,
+        tell: Option<String>,
+        word: Option<Word>,
+    ) -> Option<AlertEvent> {
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let mut open = watch.open.take()?;
-        let route = watch.rule.route.as_ref().filter(|_| !quiet);
         let decided_by = DecidedBy {
             rule: &watch.rule,
             version: watch.version,
             subject,
             historic: self.historic,
             failing: &self.failing,
-            tell: route.and_then(|route| routes(&self.watchlist, route)),
+            tell: tell.and_then(|route| routes(&self.watchlist, &route)),
+            word,
         };
         let event = open.transition(transition, &decided_by, &mut self.cause);
-        if transition != Transition::Resolved {
+        if transition == Transition::Resolved {
+            let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
+            self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
+            self.over
+                .insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
+        } else {
             watch.open = Some(open);
         }
         Some(event)
@@ -390,20 +509,19 @@ impl State {
     fn situation(&self, subject: &str, rule: usize) -> Option<Situation> {
         let watched = self.subjects.get(subject)?;
         let opening = &watched.rules[rule];
-        let evidence = &opening.open.as_ref()?.evidence;
+        let alert = opening.open.as_ref()?;
         let mut others: Vec<&Watch> =
             watched.open().filter(|watch| watch.rule.id != opening.rule.id).collect();
         if others.is_empty() {
             let company = watched.subject.company.as_ref().and_then(|company| self.subjects.get(company));
             others = company.into_iter().flat_map(Watched::open).collect();
             let first = first_open(&others);
-            if !first.is_some_and(|first| evidence.mostly_within(&first.evidence)) {
+            if !first.is_some_and(|first| alert.evidence.mostly_within(&first.evidence)) {
                 others.clear();
             }
         }
-        let tells = |other: &&Watch| {
-            other.rule.severity >= opening.rule.severity && other.rule.route == opening.rule.route
-        };
+        let severe = |other: &Watch| other.open.as_ref().is_some_and(|open| open.severity >= alert.severity);
+        let tells = |other: &&Watch| severe(other) && other.rule.route == opening.rule.route;
         Some(Situation {
             parent: first_open(&others).map(|first| first.parent.unwrap_or(first.key)),
             is_told: others.iter().any(tells),
@@ -444,7 +562,7 @@ impl State {
             let spans = spans.get(&subject.id).cloned().unwrap_or_default();
             let mut watched = Watched::new(subject.clone(), true, spans);
             for (version, rule) in watchlist.rules().filter(|(_, rule)| rule.watches(&subject.id)) {
-                watched.attach(version, rule);
+                watched.attach(version, rule, None);
             }
             state.subjects.insert(subject.id.clone(), watched);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::definitions::Window;
-use earshot_common::events::Signal;
+use earshot_common::events::{Measure, Signal};
 use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,12 +18,15 @@ use super::evidence::{Evidence, Witness};
 pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
 const FRESH_WINDOWS: i64 = 2;
+/// A measure that counts each story or author once is exact up to here.
+const MOST_DISTINCT: usize = 100_000;
 /// Distinct authors are counted exactly up to here.
 pub(crate) const MOST_AUTHORS: usize = 1_000;
 
 /// Counts by bucket start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Series {
+    measure: Measure,
     window: Window,
     #[serde(with = "super::calendar::zone_name")]
     zone: TimeZone,
@@ -39,29 +42,43 @@ pub(crate) struct Series {
 struct Details {
     authors: BTreeSet<AuthorKey>,
     unknown_author: bool,
+    /// The stories or authors that were counted, where the measure counts each once.
+    counted: BTreeSet<u64>,
     evidence: Evidence,
 }
 
 impl Series {
     /// Nothing counted, nothing observed.
-    pub(crate) fn new(window: Window, zone: TimeZone) -> Self {
-        Self { window, zone, buckets: Buckets::default(), details: BTreeMap::new(), open: None }
+    pub(crate) fn new(measure: Measure, window: Window, zone: TimeZone) -> Self {
+        Self { measure, window, zone, buckets: Buckets::default(), details: BTreeMap::new(), open: None }
     }
 
-    /// Counts a mention in its bucket. `now` says which buckets are too old to matter.
+    /// Counts a mention in its bucket. `now` says which buckets are too old to matter: what they hold besides their
+    /// count is forgotten, so stories and authors that come so late are not counted any more.
     pub(crate) fn count(&mut self, signal: &Signal, witness: Witness, now: Timestamp) {
         let at = signal.event_time;
         if at < now.plus_millis(-LOOK_BACK_MS) {
             return;
         }
-        let fresh_from = self.fresh_from(now);
-        let counted = self.bucket_mut(at);
-        counted.count += 1;
-        let Bucket { start, end, .. } = counted.bucket();
-        if end < fresh_from {
-            return;
+        let bucket = self.bucket(at);
+        let fresh = bucket.end >= self.fresh_from(now);
+        let mut details = fresh.then(|| self.details.entry(bucket.start).or_default());
+        let mut first = |key: u64| {
+            details
+                .as_mut()
+                .is_some_and(|details| details.counted.len() < MOST_DISTINCT && details.counted.insert(key))
+        };
+        let counts = match self.measure {
+            Measure::Mentions => true,
+            Measure::Negatives if witness.is_negative() => true,
+            Measure::Negatives => return,
+            Measure::Stories => first(witness.story()),
+            Measure::Authors => first(signal.author.map_or(0, |author| author.short())),
+        };
+        if counts {
+            self.buckets.entry(bucket).count += 1;
         }
-        let details = self.details.entry(start).or_default();
+        let Some(details) = self.details.get_mut(&bucket.start).filter(|_| fresh) else { return };
         details.evidence.add(witness, &signal.source);
         match signal.author {
             Some(author) if details.authors.len() < MOST_AUTHORS => drop(details.authors.insert(author)),
@@ -78,6 +95,11 @@ impl Series {
     /// Mentions in the bucket that starts there.
     pub(crate) fn count_at(&self, start: Timestamp) -> u32 {
         self.buckets.get(start).map_or(0, |counted| counted.count)
+    }
+
+    /// Mentions in the buckets that start in a range.
+    pub(crate) fn count_in(&self, range: Range<Timestamp>) -> u32 {
+        self.buckets.range(range).map(|counted| counted.count).sum()
     }
 
     /// Mentions in all buckets.

@@ -3,35 +3,47 @@
 //! What belongs here: everything that one subject decides by itself. What it takes two subjects or the whole
 //! watchlist to decide (parents, routes) is [`super::State`]'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use earshot_common::definitions::{Condition, CountCondition, EachCondition, Rule, Subject, Window};
-use earshot_common::events::{Arithmetic, History, HistoryBucket, Signal, SubjectSignal, Transition};
+use earshot_common::definitions::{
+    Condition, CountCondition, EachCondition, NoveltyCondition, Rule, Subject, Window,
+};
+use earshot_common::events::{
+    Arithmetic, History, HistoryBucket, Measure, Signal, SubjectSignal, Transition,
+};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::alert::{Course, OpenAlert, count_arithmetic, each_arithmetic};
+use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Baseline, PastBucket, baseline};
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
+use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
+use super::novel::Novelties;
 use super::series::{LOOK_BACK_MS, Series};
 
 /// A mention that matched a rule does not match it again after an edit within this time.
 const MATCHED_FOR_MS: i64 = 30 * DAY_MS;
 /// A window whose count is more likely than this is calm.
-const CALM_PROBABILITY: f64 = 0.05;
+pub(super) const CALM_PROBABILITY: f64 = 0.05;
+/// So many sources of a subject are told apart.
+const MOST_SOURCES: usize = 100;
 /// A live alert about a count ends after this: what lasts longer is not a burst.
-const LONGEST_MS: i64 = 7 * DAY_MS;
+pub(super) const LONGEST_MS: i64 = 7 * DAY_MS;
 
 /// A subject, its counts and its rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     pub(crate) subject: Subject,
     pub(crate) rules: Vec<Watch>,
-    historic: bool,
+    pub(super) historic: bool,
+    /// The sources that brought mentions of it, and when each last did.
+    pub(super) sources: BTreeMap<String, Timestamp>,
+    /// What its newest mention was judged with.
+    pub(super) lexicon: String,
     /// When we listened. Live it is one span without an end.
     spans: Vec<Range<Timestamp>>,
     hours: Series,
@@ -46,8 +58,22 @@ pub(crate) struct Watch {
     /// Offset of the rule's version in `watchlist`.
     pub(crate) version: u64,
     pub(crate) open: Option<OpenAlert>,
+    /// When people were last told of an alert of it.
+    pub(crate) told: Option<Told>,
     /// Whether its history is in the log, or there is none to come.
     pub(crate) covered: bool,
+    /// What a signal names its filter by.
+    filter: Option<String>,
+    /// When it began to count for itself.
+    from: Option<Timestamp>,
+    /// What it counts for itself, where that is not all mentions.
+    own: Option<Series>,
+    /// What it remembers beside counts; empty where its rule asks for none of it.
+    pub(super) tones: Tones,
+    /// Windows up to here were judged, of a rule about ranks.
+    pub(super) looked: Option<Timestamp>,
+    pub(super) silence: Silence,
+    pub(super) novelties: Novelties,
     past: Vec<PastBucket>,
     bursts: Vec<Range<Timestamp>>,
     matched: Memory,
@@ -76,11 +102,18 @@ impl Watched {
             subject,
             rules: Vec::new(),
             historic,
+            sources: BTreeMap::new(),
+            lexicon: String::new(),
             spans,
-            hours: Series::new(Window::Hour, zone.clone()),
-            days: Series::new(Window::Day, zone),
+            hours: Series::new(Measure::Mentions, Window::Hour, zone.clone()),
+            days: Series::new(Measure::Mentions, Window::Day, zone),
             memory: Memory::of_counted(),
         }
+    }
+
+    /// Mentions in a window, by the hours that begin in it: each subject's days are those of its own zone.
+    pub(super) fn mentions_in(&self, bucket: &Bucket) -> u32 {
+        self.hours.count_in(bucket.start..bucket.end)
     }
 
     /// Its rules that have an alert open.
@@ -93,9 +126,9 @@ impl Watched {
         self.hours.counted()
     }
 
-    /// Puts a rule on it, or a newer version of a rule that asks for the same. Answers whether the rule is new
-    /// here.
-    pub(crate) fn attach(&mut self, version: u64, rule: &Rule) -> bool {
+    /// Puts a rule on it, or a newer version of a rule that asks for the same. What it counts for itself begins at
+    /// `clock`. Answers whether the rule is new here.
+    pub(crate) fn attach(&mut self, version: u64, rule: &Rule, clock: Option<Timestamp>) -> bool {
         let place = self.rules.partition_point(|watch| watch.rule.id < rule.id);
         match self.rules.get_mut(place) {
             Some(watch) if watch.rule.id == rule.id => {
@@ -104,7 +137,8 @@ impl Watched {
                 false
             }
             _ => {
-                self.rules.insert(place, Watch::new(version, rule.clone()));
+                let watch = Watch::new(version, rule.clone(), &self.subject.time_zone(), clock);
+                self.rules.insert(place, watch);
                 true
             }
         }
@@ -117,8 +151,49 @@ impl Watched {
             let witness = Witness::of(signal, subject);
             self.hours.count(signal, witness, now);
             self.days.count(signal, witness, now);
+            self.note_source(signal, now);
+            if self.lexicon != signal.lexicon {
+                self.lexicon.clone_from(&signal.lexicon);
+            }
+            for rule in 0..self.rules.len() {
+                self.count_for(rule, signal, subject, witness, now);
+            }
         }
         novelty
+    }
+
+    /// Counts a new mention for a rule that counts for itself.
+    fn count_for(
+        &mut self,
+        rule: usize,
+        signal: &Signal,
+        subject: &SubjectSignal,
+        witness: Witness,
+        now: Timestamp,
+    ) {
+        if !self.rules[rule].passes(signal) {
+            return;
+        }
+        if let Some(own) = self.rules[rule].own.as_mut() {
+            own.count(signal, witness, now);
+        }
+        if let Condition::Tone(condition) = &self.rules[rule].rule.condition {
+            let window = self.series(rule, condition.window).bucket(signal.event_time).start;
+            self.rules[rule].tones.add(window, subject.polarity);
+        }
+    }
+
+    fn note_source(&mut self, signal: &Signal, now: Timestamp) {
+        match self.sources.get_mut(&signal.source) {
+            Some(last) => *last = now,
+            None => {
+                let oldest = now.plus_millis(-LOOK_BACK_MS);
+                self.sources.retain(|_, last| *last >= oldest);
+                if self.sources.len() < MOST_SOURCES {
+                    self.sources.insert(signal.source.clone(), now);
+                }
+            }
+        }
     }
 
     /// What a mention that was taken in means to a rule. What it says is done in the rule's open alert already.
@@ -130,14 +205,19 @@ impl Watched {
         subject: &SubjectSignal,
         now: Timestamp,
     ) -> Option<Transition> {
-        match (self.rules[rule].rule.condition.clone(), novelty) {
-            (_, Novelty::Known) | (Condition::Count(_), Novelty::Edited) => None,
-            (Condition::Count(condition), Novelty::New) => {
-                self.judge_count(rule, &condition, signal, subject, now)
+        if novelty == Novelty::Known || !self.rules[rule].passes(signal) {
+            return None;
+        }
+        let new = novelty == Novelty::New;
+        match self.rules[rule].rule.condition.clone() {
+            Condition::Each(condition) => self.judge_each(rule, &condition, signal, subject, now),
+            Condition::Count(condition) if new => self.judge_count(rule, &condition, signal, subject, now),
+            Condition::Novelty(condition) if new => {
+                self.judge_novelty(rule, &condition, signal, subject, now)
             }
-            (Condition::Each(condition), _) => {
-                self.rules[rule].judge_each(self.historic, &condition, signal, subject, now)
-            }
+            Condition::Absence(_) if new => self.rules[rule].end_silence(signal),
+            // A tone is judged when its window has closed, a source by what it says of itself.
+            _ => None,
         }
     }
 
@@ -149,23 +229,26 @@ impl Watched {
         subject: &SubjectSignal,
         now: Timestamp,
     ) -> Option<Transition> {
-        let series = self.series(condition.window);
+        if condition.measure == Measure::Negatives && !Witness::of(signal, subject).is_negative() {
+            return None;
+        }
+        let series = self.series(rule, condition.window);
         let bucket = series.bucket(signal.event_time);
         let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
         // A late mention must not open again what was opened and closed.
-        let may_fire = series.may_fire(&bucket, now) && !self.rules[rule].in_burst(bucket.start);
+        let may_fire = series.may_fire(&bucket, now)
+            && !self.rules[rule].in_burst(bucket.start)
+            && observed >= condition.mentions_at_least;
         match self.rules[rule].open.as_mut() {
             None if !may_fire => return None,
             None => {}
             Some(open) => {
-                let Course::Count { current, announced, .. } = &open.course else { return None };
+                let Course::Count { current, .. } = &open.course else { return None };
                 if bucket.start < current.start {
                     return None;
                 }
-                let announced_here = bucket.start == current.start;
-                let doubled = observed >= announced.saturating_mul(2);
                 open.evidence.add(Witness::of(signal, subject), &signal.source);
-                if announced_here && !doubled {
+                if !open.is_rise(observed) {
                     return None;
                 }
             }
@@ -175,44 +258,133 @@ impl Watched {
         if authors < condition.authors_at_least {
             return None;
         }
+        if self.rules[rule].open.is_none() && !self.is_persistent(rule, condition, &bucket) {
+            return None;
+        }
         let threshold = self.threshold(rule, condition, &bucket);
         if threshold.count.is_none_or(|count| observed < count) {
             return None;
         }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
-        let evidence = self.series(condition.window).evidence_at(bucket.start);
+        let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
+        if let Some(open) = self.rules[rule].open.as_mut() {
+            open.announce(bucket, arithmetic, asked.into());
+            return Some(Transition::Rising);
+        }
+        if !self.is_scheduled(rule, signal.event_time) {
+            return None;
+        }
+        let opening = Opening {
+            key: self.key(rule, &bucket.start.to_string()),
+            at: signal.event_time,
+            until: bucket.end,
+            lexicon: signal.lexicon.clone(),
+            asked: asked.into(),
+            arithmetic: Arithmetic::Count(arithmetic),
+            evidence: self.series(rule, condition.window).evidence_at(bucket.start),
+        };
         let watch = &mut self.rules[rule];
-        let (rule, words) = (&watch.rule.id, watch.rule.to_string());
-        let key = alert_key(self.historic, rule, &words, &self.subject.id, &bucket.start.to_string());
-        match watch.open.as_mut() {
-            Some(open) => {
-                open.announce(bucket, arithmetic);
-                Some(Transition::Rising)
+        watch.open = Some(OpenAlert::new(opening, Course::of_count(bucket, observed)));
+        watch.generation += 1;
+        Some(Transition::Opened)
+    }
+
+    /// Whether the windows before this one were surprising too, as many as the rule asks for.
+    fn is_persistent(&mut self, rule: usize, condition: &CountCondition, bucket: &Bucket) -> bool {
+        let mut start = bucket.start;
+        for _ in 1..condition.windows {
+            let before = self.series(rule, condition.window).bucket(start.plus_millis(-1));
+            let observed = self.series(rule, condition.window).count_at(before.start);
+            let threshold = self.threshold(rule, condition, &before);
+            if threshold.count.is_none_or(|count| observed < count) {
+                return false;
             }
-            None => {
-                watch.open = Some(OpenAlert::of_count(key, signal, bucket, arithmetic, evidence));
-                watch.generation += 1;
-                Some(Transition::Opened)
-            }
+            start = before.start;
+        }
+        true
+    }
+
+    /// One strong mention is enough. More while the alert is open join it; it rises when their number doubles,
+    /// so that a storm of them is a handful of transitions.
+    fn judge_each(
+        &mut self,
+        rule: usize,
+        condition: &EachCondition,
+        signal: &Signal,
+        subject: &SubjectSignal,
+        now: Timestamp,
+    ) -> Option<Transition> {
+        let reaches = condition.reach_at_least == 0
+            || signal.reach.is_some_and(|reach| reach >= condition.reach_at_least);
+        let satisfied = reaches && subject.polarity <= condition.sentiment_at_most;
+        let opens = self.rules[rule].open.is_none();
+        if !satisfied || (opens && !self.is_scheduled(rule, signal.event_time)) {
+            return None;
+        }
+        if self.rules[rule].matched.take(signal.mention, 0, now) != Novelty::New {
+            return None;
+        }
+        let arithmetic = |matched| Arithmetic::Each(each_arithmetic(condition, signal, subject, matched));
+        let mut evidence = Evidence::default();
+        evidence.add(Witness::of(signal, subject), &signal.source);
+        let opening = |key| Opening {
+            key,
+            at: signal.event_time,
+            until: signal.event_time,
+            lexicon: signal.lexicon.clone(),
+            arithmetic: arithmetic(1),
+            evidence,
+            asked: 1,
+        };
+        if opens {
+            let opening = opening(self.key(rule, &signal.mention.to_string()));
+            self.rules[rule].open =
+                Some(OpenAlert::new(opening, Course::Each { announced: 1, last_match: now }));
+            return Some(Transition::Opened);
+        }
+        let open = self.rules[rule].open.as_mut()?;
+        open.evidence.add(Witness::of(signal, subject), &signal.source);
+        let arithmetic = arithmetic(open.matched() + 1);
+        open.join(signal, arithmetic, now).then_some(Transition::Rising)
+    }
+
+    /// What a rule counts: for itself, or all mentions.
+    pub(super) fn series(&self, rule: usize, window: Window) -> &Series {
+        match (&self.rules[rule].own, window) {
+            (Some(own), _) => own,
+            (None, Window::Hour) => &self.hours,
+            (None, Window::Day) => &self.days,
         }
     }
 
-    fn series(&self, window: Window) -> &Series {
-        match window {
-            Window::Hour => &self.hours,
-            Window::Day => &self.days,
-        }
+    /// Since when a rule hears all of what it counts.
+    pub(super) fn listened_from(&self, rule: usize) -> Option<Timestamp> {
+        let start = self.spans.first()?.start;
+        Some(self.rules[rule].from.map_or(start, |from| from.max(start)))
+    }
+
+    /// Whether the rule raises alerts at this time.
+    pub(super) fn is_scheduled(&self, rule: usize, at: Timestamp) -> bool {
+        let rule = &self.rules[rule].rule;
+        rule.schedule.as_ref().is_none_or(|hours| hours.end(at, &rule.telling.zone(&self.zone())).is_some())
+    }
+
+    /// The key of an alert of this rule.
+    pub(super) fn key(&self, rule: usize, situation: &str) -> AlertKey {
+        let rule = &self.rules[rule].rule;
+        alert_key(self.historic, &rule.id, &rule.to_string(), &self.subject.id, situation)
     }
 
     /// From which count on the bucket is surprising. Computed once for a bucket, and again when a bucket closes
     /// or what is known of the past changes.
     fn threshold(&mut self, rule: usize, condition: &CountCondition, bucket: &Bucket) -> &Threshold {
-        let key = (bucket.start, self.series(condition.window).closed_until(), self.rules[rule].generation);
+        let key =
+            (bucket.start, self.series(rule, condition.window).closed_until(), self.rules[rule].generation);
         let known = self.rules[rule].threshold.take().filter(|(known, _)| *known == key);
         let threshold = match known {
             Some((_, threshold)) => threshold,
             None => {
-                let past = self.rules[rule].past_buckets(self.series(condition.window), bucket);
+                let past = self.rules[rule].past_buckets(self.series(rule, condition.window), bucket);
                 self.threshold_of(condition, baseline(condition.window, bucket.slot, &past))
             }
         };
@@ -259,49 +431,94 @@ impl Watched {
         let before = self.hours.closed_until();
         self.hours.close(&self.spans, clock);
         self.days.close(&self.spans, clock);
-        if self.hours.closed_until() != before {
+        let prunes = self.hours.closed_until() != before;
+        if prunes {
             self.hours.prune(clock);
             self.days.prune(clock);
         }
-    }
-
-    /// Whether the rule's open alert is over at `clock`; then it says until when it held.
-    pub(crate) fn is_over(&mut self, rule: usize, clock: Timestamp, failing: &BTreeSet<String>) -> bool {
-        let Some(open) = &self.rules[rule].open else { return false };
-        let silent = !open.evidence.sources_among(failing).is_empty();
-        let expired = !self.historic && open.opened.plus_millis(LONGEST_MS) <= clock;
-        match (self.rules[rule].rule.condition.clone(), &open.course) {
-            (Condition::Each(condition), Course::Each { last_match, .. }) => {
-                let quiet_ms = i64::from(condition.quiet_after_hours) * HOUR_MS;
-                last_match.plus_millis(quiet_ms) <= clock && (!silent || expired)
+        for watch in &mut self.rules {
+            let Some(own) = watch.own.as_mut() else { continue };
+            let from = watch.from.unwrap_or_else(|| Timestamp::from_millis(i64::MIN));
+            let spans: Vec<Range<Timestamp>> =
+                self.spans.iter().map(|span| span.start.max(from)..span.end.max(from)).collect();
+            own.close(&spans, clock);
+            if prunes {
+                own.prune(clock);
             }
-            (Condition::Count(condition), Course::Count { .. }) => {
-                self.calm_at(rule, &condition, clock, silent)
-                    || (expired
-                        && self.end_burst(rule, bucket_of(condition.window, &self.zone(), clock).start))
-            }
-            _ => true,
         }
     }
 
-    /// Looks at each window that has closed, and takes its final count. The first calm one ends the alert, unless a
-    /// source behind the alert is silent: then nobody knows whether it is calm.
-    fn calm_at(&mut self, rule: usize, condition: &CountCondition, clock: Timestamp, silent: bool) -> bool {
+    /// What the clock makes of the rule's open alert: the phase that begins, or that it is over, and then until when
+    /// it held.
+    pub(crate) fn pass_to(
+        &mut self,
+        rule: usize,
+        clock: Timestamp,
+        failing: &BTreeMap<String, Timestamp>,
+    ) -> Option<Transition> {
+        let condition = self.rules[rule].rule.condition.clone();
+        match &condition {
+            Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, failing),
+            Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
+            Condition::Tone(condition) => {
+                let open = self.rules[rule].open.as_ref();
+                let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
+                return self.pass_tone(rule, condition, clock, silent);
+            }
+            // Several subjects decide that together.
+            Condition::Rank(_) => return None,
+            Condition::Each(_) | Condition::Count(_) | Condition::Novelty(_) => {}
+        }
+        let open = self.rules[rule].open.as_ref()?;
+        let silent = !open.evidence.sources_among(failing).is_empty();
+        let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
+        match (condition, &open.course) {
+            (
+                Condition::Each(EachCondition { quiet_after_hours, .. })
+                | Condition::Novelty(NoveltyCondition { quiet_after_hours, .. }),
+                Course::Each { last_match, .. },
+            ) => {
+                let quiet_ms = i64::from(quiet_after_hours) * HOUR_MS;
+                let over = last_match.plus_millis(quiet_ms) <= clock && (!silent || expired);
+                over.then_some(Transition::Resolved)
+            }
+            (Condition::Count(condition), Course::Count { .. }) => {
+                let phase = self.closed_windows(rule, &condition, clock, silent);
+                if phase != Some(Transition::Resolved) && expired {
+                    return self.end_burst(rule, bucket_of(condition.window, &self.zone(), clock).start);
+                }
+                phase
+            }
+            _ => Some(Transition::Resolved),
+        }
+    }
+
+    /// Looks at each window that has closed, and takes its final count. The first calm one ends the alert, and the
+    /// last that begins a phase is said; unless a source behind the alert is silent: then nobody knows whether it is
+    /// calm.
+    fn closed_windows(
+        &mut self,
+        rule: usize,
+        condition: &CountCondition,
+        clock: Timestamp,
+        silent: bool,
+    ) -> Option<Transition> {
+        let mut phase = None;
         loop {
             let Some(Course::Count { checked, .. }) = self.rules[rule].open.as_ref().map(|open| &open.course)
             else {
-                return false;
+                return phase;
             };
-            let bucket = self.series(condition.window).bucket(*checked);
+            let bucket = self.series(rule, condition.window).bucket(*checked);
             if bucket.end > clock {
-                return false;
+                return phase;
             }
-            let series = self.series(condition.window);
+            let series = self.series(rule, condition.window);
             let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
             let threshold = self.threshold(rule, condition, &bucket);
             let calm = is_calm(condition, threshold, observed);
             let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
-            let Some(open) = self.rules[rule].open.as_mut() else { return false };
+            let open = self.rules[rule].open.as_mut()?;
             if !calm || !silent {
                 open.arithmetic = Arithmetic::Count(arithmetic);
             }
@@ -309,21 +526,23 @@ impl Watched {
                 return self.end_burst(rule, bucket.start);
             }
             open.checked_up_to(bucket.end);
+            if !silent {
+                phase = open.closed(bucket.start, observed).or(phase);
+            }
         }
     }
 
-    /// Marks the windows from the opening to here as a burst. Answers true: the alert is over.
-    fn end_burst(&mut self, rule: usize, end: Timestamp) -> bool {
+    /// Marks the windows from the opening to here as a burst: the alert is over.
+    fn end_burst(&mut self, rule: usize, end: Timestamp) -> Option<Transition> {
         let watch = &mut self.rules[rule];
         if let Some(open) = watch.open.as_mut()
             && let Course::Count { opening, .. } = &open.course
         {
             open.until = end.max(opening.end);
-            watch.bursts.push(opening.start..open.until);
-            watch.bursts.retain(|burst| burst.end >= end.plus_millis(-LOOK_BACK_MS));
-            watch.generation += 1;
+            let burst = opening.start..open.until;
+            watch.note_burst(burst, end);
         }
-        true
+        Some(Transition::Resolved)
     }
 
     /// What the past was, as the historic fold found it.
@@ -358,7 +577,7 @@ impl Watched {
         let Condition::Count(condition) = &watch.rule.condition else { return (nothing, Vec::new()) };
         let (mut run, mut buckets) = (nothing, Vec::new());
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
-        for counted in self.series(condition.window).observed(always) {
+        for counted in self.series(rule, condition.window).observed(always) {
             let bucket = counted.bucket();
             if run.end != bucket.start {
                 run.start = bucket.start;
@@ -379,12 +598,29 @@ impl Watched {
 }
 
 impl Watch {
-    fn new(version: u64, rule: Rule) -> Self {
+    fn new(version: u64, rule: Rule, zone: &jiff::tz::TimeZone, clock: Option<Timestamp>) -> Self {
+        let filtered = rule.filter.is_some();
+        let own = match &rule.condition {
+            Condition::Count(count) if filtered || count.measure != Measure::Mentions => {
+                Some((count.measure, count.window))
+            }
+            Condition::Tone(tone) if filtered => Some((Measure::Mentions, tone.window)),
+            Condition::Absence(_) if filtered => Some((Measure::Mentions, Window::Hour)),
+            _ => None,
+        };
         Self {
+            filter: filtered.then(|| rule.filter_id()),
             rule,
             version,
             open: None,
+            told: None,
             covered: false,
+            from: clock,
+            own: own.map(|(measure, window)| Series::new(measure, window, zone.clone())),
+            tones: Tones::default(),
+            looked: None,
+            silence: Silence::default(),
+            novelties: Novelties::default(),
             past: Vec::new(),
             bursts: Vec::new(),
             matched: Memory::lasting(MATCHED_FOR_MS),
@@ -393,41 +629,29 @@ impl Watch {
         }
     }
 
-    /// One strong mention is enough. More while the alert is open join it; it rises when their number doubles,
-    /// so that a storm of them is a handful of transitions.
-    fn judge_each(
-        &mut self,
-        historic: bool,
-        condition: &EachCondition,
-        signal: &Signal,
-        subject: &SubjectSignal,
-        now: Timestamp,
-    ) -> Option<Transition> {
-        let reaches = signal.reach.is_some_and(|reach| reach >= condition.reach_at_least);
-        let passes = self.rule.filter.is_none() || signal.matched.contains(&self.rule.filter_id());
-        let satisfied = passes && reaches && subject.polarity <= condition.sentiment_at_most;
-        if !satisfied || self.matched.take(signal.mention, 0, now) != Novelty::New {
-            return None;
-        }
-        let witness = Witness::of(signal, subject);
-        let Some(open) = self.open.as_mut() else {
-            let (rule, words) = (&self.rule.id, self.rule.to_string());
-            let key = alert_key(historic, rule, &words, &subject.id, &signal.mention.to_string());
-            let mut evidence = Evidence::default();
-            evidence.add(witness, &signal.source);
-            let arithmetic = each_arithmetic(condition, signal, subject, 1);
-            self.open = Some(OpenAlert::of_each(key, signal, arithmetic, evidence, now));
-            return Some(Transition::Opened);
-        };
-        open.evidence.add(witness, &signal.source);
-        let matched = open.matched() + 1;
-        let arithmetic = each_arithmetic(condition, signal, subject, matched);
-        open.join(signal, arithmetic, now).then_some(Transition::Rising)
+    /// Whether a mention passes the rule's filter.
+    fn passes(&self, signal: &Signal) -> bool {
+        self.filter.as_ref().is_none_or(|filter| signal.matched.contains(filter))
+    }
+
+    /// A mention ends a silence, and the alert about it.
+    fn end_silence(&mut self, signal: &Signal) -> Option<Transition> {
+        self.silence.hear(signal.event_time);
+        let open = self.open.as_mut().filter(|open| open.opened < signal.event_time)?;
+        open.until = signal.event_time;
+        Some(Transition::Resolved)
+    }
+
+    /// Marks windows as belonging to a burst, which baselines leave out.
+    pub(super) fn note_burst(&mut self, burst: Range<Timestamp>, now: Timestamp) {
+        self.bursts.push(burst);
+        self.bursts.retain(|burst| burst.end >= now.plus_millis(-LOOK_BACK_MS));
+        self.generation += 1;
     }
 
     /// The observed buckets before this one within the look-back. While an alert is open its windows are not
     /// among them: the baseline is frozen at the opening.
-    fn past_buckets(&self, series: &Series, bucket: &Bucket) -> Vec<PastBucket> {
+    pub(super) fn past_buckets(&self, series: &Series, bucket: &Bucket) -> Vec<PastBucket> {
         let frozen_at = match self.open.as_ref().map(|open| &open.course) {
             Some(Course::Count { opening, .. }) => opening.start,
             _ => bucket.start,
@@ -447,7 +671,7 @@ impl Watch {
         past
     }
 
-    fn in_burst(&self, start: Timestamp) -> bool {
+    pub(super) fn in_burst(&self, start: Timestamp) -> bool {
         self.bursts.iter().any(|burst| burst.contains(&start))
     }
 }

@@ -4,16 +4,18 @@
 
 use earshot_common::definitions::Window;
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, CountAsked, EachArithmetic, Transition,
+    AlertEvent, Arithmetic, CountArithmetic, CountAsked, EachArithmetic, ToneArithmetic, ToneMeasure,
+    Transition,
 };
 use earshot_common::time::Timestamp;
 
 use super::verify::Check;
-use crate::fold::{alert_key, expectation_again, window_of};
+use crate::fold::{alert_key, expectation_again, tone_again, window_of};
 
 /// Floating-point numbers that were written and read again may differ by this share.
 const ROUNDING: f64 = 1e-9;
 const OLDER_RECORD: &str = "a record of this version does not carry what it follows from";
+const WINDOWS_BEFORE: &str = "the record does not carry the windows that it was compared with";
 
 /// Computes the numbers of a transition again.
 pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
@@ -24,16 +26,23 @@ pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
     match &event.arithmetic {
         Arithmetic::Count(count) => checks.extend(count_checks(event, count)),
         Arithmetic::Each(each) => checks.extend(each_checks(event, each)),
+        Arithmetic::Tone(tone) => checks.extend(tone_checks(tone)),
+        Arithmetic::Absence(absence) => {
+            let hourly =
+                "it follows from what was usual in each of the hours, which the record does not carry";
+            checks.extend(absence.expected.map(|told| Check::not_possible("expected", told, hourly)));
+            checks.extend(absence.probability.map(|told| Check::not_possible("probability", told, hourly)));
+        }
+        Arithmetic::Novelty(novelty) if event.transition == Transition::Opened => {
+            checks.push(Check::of("new values at the opening", novelty.matched, 1));
+        }
+        Arithmetic::Novelty(_) => {}
+        Arithmetic::Rank(rank) => {
+            checks.push(Check::not_possible("usual rank", rank.usual_rank, WINDOWS_BEFORE));
+            checks.push(Check::not_possible("probability", rank.probability, WINDOWS_BEFORE));
+        }
     }
     checks
-}
-
-/// Whether a transition says that the rule is satisfied, and not that it no longer is.
-pub(crate) fn raises(transition: Transition) -> bool {
-    match transition {
-        Transition::Opened | Transition::Rising => true,
-        Transition::Resolved => false,
-    }
 }
 
 /// An alert's id is the hash of what makes it this alert.
@@ -41,6 +50,10 @@ fn name(event: &AlertEvent) -> Check {
     let situation = match &event.arithmetic {
         Arithmetic::Count(count) => window_of(&count.window).map(|(_, start)| start.to_string()),
         Arithmetic::Each(_) => event.evidence.first().map(ToString::to_string),
+        Arithmetic::Tone(tone) => window_of(&tone.window).map(|(_, start)| start.to_string()),
+        Arithmetic::Absence(absence) => Some(absence.since.to_string()),
+        Arithmetic::Novelty(novelty) => Some(novelty.value.clone()),
+        Arithmetic::Rank(rank) => window_of(&rank.window).map(|(_, start)| start.to_string()),
     };
     let what = "id, from rule, subject and situation";
     match situation {
@@ -100,7 +113,7 @@ fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> 
     if let Some(threshold) = threshold(window, count, asked) {
         checks.push(Check::of("threshold", count.threshold, threshold));
     }
-    if raises(event.transition) {
+    if event.transition.raises() {
         let (observed, threshold) = (count.observed, count.threshold);
         let enough = observed >= threshold && threshold > 0;
         let found = format!("a threshold of {threshold}");
@@ -134,7 +147,7 @@ fn each_checks(event: &AlertEvent, each: &EachArithmetic) -> Vec<Check> {
         Check::that(
             "reach, at least what the rule asks for",
             reach,
-            each.reach.is_some_and(|reach| reach >= each.reach_at_least),
+            reaches(each.reach, each.reach_at_least),
             format!("{} asked for", each.reach_at_least),
         ),
     ];
@@ -144,15 +157,38 @@ fn each_checks(event: &AlertEvent, each: &EachArithmetic) -> Vec<Check> {
     checks
 }
 
+/// Whether a reach is as wide as a rule asks for: one that is unknown is so only where it asks for none.
+pub(crate) fn reaches(reach: Option<u64>, at_least: u64) -> bool {
+    at_least == 0 || reach.is_some_and(|reach| reach >= at_least)
+}
+
+/// The probability again, from the tone and what was to be expected.
+fn tone_checks(tone: &ToneArithmetic) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if tone.measure == ToneMeasure::ShareOfNegatives {
+        let share = f64::from(tone.negatives) / f64::from(tone.mentions);
+        checks.push(number("observed", tone.observed, share));
+    }
+    checks.push(number("probability", tone.probability, tone_again(tone)));
+    checks.push(Check::not_possible("expected", tone.expected, WINDOWS_BEFORE));
+    checks.push(Check::not_possible("spread", tone.spread, WINDOWS_BEFORE));
+    checks
+}
+
 fn number(what: &str, told: f64, found: f64) -> Check {
     let agrees = (told - found).abs() <= ROUNDING * told.abs().max(found.abs());
     Check::that(what, told, agrees, found)
 }
 
-/// When the window of a count began, or the opening of an alert about single mentions.
+/// When the window of the numbers began, or what they are about, or the opening of an alert about single mentions.
 pub(crate) fn begins(event: &AlertEvent) -> Timestamp {
-    match &event.arithmetic {
-        Arithmetic::Count(count) => window_of(&count.window).map_or(event.opened, |(_, start)| start),
-        Arithmetic::Each(_) => event.opened,
-    }
+    let window = match &event.arithmetic {
+        Arithmetic::Count(count) => &count.window,
+        Arithmetic::Tone(tone) => &tone.window,
+        Arithmetic::Rank(rank) => &rank.window,
+        Arithmetic::Absence(absence) => return absence.since,
+        Arithmetic::Novelty(novelty) => return novelty.first,
+        Arithmetic::Each(_) => return event.opened,
+    };
+    window_of(window).map_or(event.opened, |(_, start)| start)
 }

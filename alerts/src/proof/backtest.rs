@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use earshot_common::definitions::{Definition, Rule, Search, Watchlist, check};
+use earshot_common::definitions::{Condition, Definition, Rule, Search, Watchlist, check};
 use earshot_common::events::{
     AlertEvent, Arithmetic, DefinitionVersion, Origin, SchemaVersion, Signal, SignalRecord, Transition,
 };
@@ -78,7 +78,7 @@ pub struct Fired {
     pub until: Option<Timestamp>,
     /// The subject's id.
     pub subject: String,
-    /// Its severity.
+    /// Its severity, the highest that it had.
     pub severity: u8,
     /// Its numbers where they were announced last.
     pub arithmetic: Arithmetic,
@@ -104,6 +104,7 @@ impl Existing {
     pub(crate) fn take(known: &mut Vec<Self>, event: &AlertEvent) {
         let until = (event.transition == Transition::Resolved).then_some(event.until);
         match known.iter_mut().find(|existing| existing.alert == event.alert) {
+            Some(_) if event.transition.leaves_open().is_none() => {}
             Some(existing) => existing.until = until,
             None => known.push(Self {
                 alert: event.alert,
@@ -160,6 +161,12 @@ impl Plan {
         let tested =
             Version::of(&request.rule, &changed).ok_or_else(|| unknown_rule(&request.rule, in_force))?;
         let in_force_version = Version::of(&request.rule, in_force);
+        if matches!(tested.rule.condition, Condition::SourceAbsence(_)) {
+            return Err(format!(
+                "rule `{}`: whether a source answered is not tested on history; `earshot status` says which do not",
+                request.rule
+            ));
+        }
         let known_filter = in_force_version.as_ref().and_then(|version| version.rule.filter.as_ref());
         if tested.rule.filter.is_some() && tested.rule.filter.as_ref() != known_filter {
             return Err(format!(
@@ -193,7 +200,7 @@ impl Version {
         for version in watchlist.versions() {
             let is_wanted = match &version.definition {
                 Some(Definition::Rule(other)) => other.id == rule.id,
-                Some(Definition::Subject(subject)) => rule.watches(&subject.id),
+                Some(Definition::Subject(subject)) => needed(rule).contains(&subject.id),
                 Some(Definition::Search(search)) => rule.searches.contains(&search.id),
                 _ => false,
             };
@@ -203,6 +210,15 @@ impl Version {
         }
         Some(Self { rule: rule.clone(), watchlist: alone })
     }
+}
+
+/// The subjects that a rule watches, and those that it compares them with.
+fn needed(rule: &Rule) -> BTreeSet<String> {
+    let competitors = match &rule.condition {
+        Condition::Rank(rank) => rank.competitors.as_slice(),
+        _ => &[],
+    };
+    rule.watched().chain(competitors.iter().cloned()).collect()
 }
 
 fn unknown_rule(rule: &str, in_force: &Watchlist) -> String {
@@ -235,7 +251,7 @@ impl Gathered {
     /// Nothing yet.
     pub(crate) fn new(plan: Plan, raised: Vec<Existing>) -> Self {
         Self {
-            watched: plan.versions().flat_map(|version| version.rule.watched()).collect(),
+            watched: plan.versions().flat_map(|version| needed(&version.rule)).collect(),
             plan,
             raised,
             names: Names::default(),
@@ -379,12 +395,14 @@ fn alerts(events: &[AlertEvent]) -> Vec<Fired> {
     let mut alerts: Vec<Fired> = Vec::new();
     for event in events {
         let place = *places.entry(event.alert).or_insert(alerts.len());
-        match (alerts.get_mut(place), event.transition) {
-            (Some(alert), Transition::Resolved) => alert.until = Some(event.until),
-            (Some(alert), Transition::Opened | Transition::Rising) => {
+        match alerts.get_mut(place) {
+            Some(alert) if event.transition == Transition::Resolved => alert.until = Some(event.until),
+            Some(alert) if event.transition.raises() => {
+                alert.severity = event.severity;
                 alert.arithmetic = event.arithmetic.clone();
             }
-            (None, _) => alerts.push(Fired {
+            Some(_) => {}
+            None => alerts.push(Fired {
                 opened: event.opened,
                 until: None,
                 subject: event.subject.clone(),

@@ -6,6 +6,7 @@
 mod arithmetic;
 mod backtest;
 mod gaps;
+mod numbers;
 mod recount;
 mod verify;
 

@@ -4,28 +4,33 @@
 //! numbers must be exactly those at its cause. One that ends it may tell numbers of some time before, so there must
 //! be at least as many; and so for the past, where the order of event time decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use earshot_common::definitions::{Definition, Search};
+use earshot_common::definitions::{Definition, FILTER_PREFIX, Rule, Search};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, DefinitionVersion, EachArithmetic, Origin, Signal, SignalRecord,
-    Transition,
+    AlertEvent, Arithmetic, DefinitionVersion, NoveltyOf, Origin, Signal, SignalRecord, SourceHealth,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Place;
-use super::arithmetic::{begins, raises};
+use super::arithmetic::begins;
+use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{MOST_AUTHORS, Memory, Novelty, State, bucket_end, window_of};
+use crate::fold::{Memory, Novelty, State};
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
 pub(crate) struct Recount {
     subject: String,
     definition: String,
+    rule: String,
+    /// What a signal names the rule's filter by.
+    filter: String,
+    /// What an alert about something new can be about, and what it was.
+    values: Option<(NoveltyOf, BTreeSet<String>)>,
     origin: Origin,
     /// What else is in the log was not there yet, or is no evidence.
     offsets: RangeInclusive<u64>,
@@ -38,6 +43,12 @@ pub(crate) struct Recount {
     beginnings: Vec<(u64, String)>,
     /// Whether the subject is in force, as far as the log is read.
     in_force: bool,
+    /// Where the rule began anew to count for itself, and what it asks for from there on.
+    rules: Vec<(u64, Rule)>,
+    /// Whether the rule watches the subject, as far as the log is read.
+    watches: bool,
+    /// What sources said of themselves.
+    health: Vec<(u64, SourceHealth)>,
     seen: Vec<Seen>,
     /// Which mentions were counted already, in this window or one before.
     memory: Memory,
@@ -48,17 +59,23 @@ pub(crate) struct Recount {
 }
 
 /// A mention, as far as evidence needs it.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    offset: u64,
-    mention: MentionKey,
-    revision: i64,
-    author: Option<AuthorKey>,
-    event_time: Timestamp,
-    polarity: f32,
-    reach: Option<u64>,
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) offset: u64,
+    pub(super) mention: MentionKey,
+    pub(super) revision: i64,
+    pub(super) author: Option<AuthorKey>,
+    /// A short key of its story, or of itself where it has none.
+    pub(super) story: u64,
+    pub(super) event_time: Timestamp,
+    pub(super) polarity: f32,
+    pub(super) reach: Option<u64>,
+    /// Whether the rule's filter matched.
+    pub(super) matched: bool,
+    /// What it says that was new.
+    pub(super) value: Option<String>,
     /// Whether it was the first of its mention, which is the one that counts live.
-    is_new: bool,
+    pub(super) is_new: bool,
 }
 
 impl Recount {
@@ -69,14 +86,20 @@ impl Recount {
             Some(search) => format!("search/{search}"),
             None => format!("subject/{}", opening.subject),
         };
+        let always = Timestamp::from_millis(i64::MIN);
         let (first_offset, from) = match &opening.arithmetic {
             // A mention that came late may match too.
-            Arithmetic::Each(_) if !opening.historic => {
-                (opening.signals.offset, Timestamp::from_millis(i64::MIN))
-            }
-            Arithmetic::Each(_) | Arithmetic::Count(_) => (0, begins(opening)),
+            Arithmetic::Each(_) if !opening.historic => (opening.signals.offset, always),
+            Arithmetic::Novelty(_) => (0, always),
+            _ => (0, begins(opening)),
         };
         Some(Self {
+            rule: format!("rule/{}", opening.rule),
+            filter: format!("{FILTER_PREFIX}{}", opening.rule),
+            values: values(transitions),
+            rules: Vec::new(),
+            watches: false,
+            health: Vec::new(),
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
@@ -101,6 +124,8 @@ impl Recount {
         match record {
             SignalRecord::Signal(signal) => self.signal(place, signal),
             SignalRecord::Definition(version) if version.id == self.definition => self.define(place, version),
+            SignalRecord::Definition(version) if version.id == self.rule => self.define_rule(place, version),
+            SignalRecord::SourceHealth(health) => self.health.push((place.offset, health.clone())),
             SignalRecord::Progress(_) => drop(self.clock.apply(place.offset, place.appended, record)),
             _ => {}
         }
@@ -116,16 +141,28 @@ impl Recount {
         concerned.retain(|subject| subject.id == self.subject);
         for subject in concerned {
             let is_new = self.memory.take(signal.mention, signal.revision, now) == Novelty::New;
-            let is_evidence = signal.event_time >= self.from || self.evidence.contains(&signal.mention);
+            let value = self.values.as_ref().and_then(|(of, values)| {
+                let value = match of {
+                    NoveltyOf::Story => signal.story?.to_string(),
+                    NoveltyOf::Source => signal.source.clone(),
+                };
+                values.contains(&value).then_some(value)
+            });
+            let is_asked_for =
+                if self.values.is_some() { value.is_some() } else { signal.event_time >= self.from };
+            let is_evidence = is_asked_for || self.evidence.contains(&signal.mention);
             if self.offsets.contains(&place.offset) && is_evidence {
                 self.seen.push(Seen {
                     offset: place.offset,
                     mention: signal.mention,
                     revision: signal.revision,
                     author: signal.author,
+                    story: signal.story.map_or_else(|| signal.mention.short(), |story| story.short()),
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
+                    matched: signal.matched.contains(&self.filter),
+                    value,
                     is_new,
                 });
             }
@@ -155,21 +192,53 @@ impl Recount {
         self.in_force = true;
     }
 
+    /// A rule that comes into force for the subject, or asks for something else, counts for itself from there on.
+    fn define_rule(&mut self, place: Place, version: &DefinitionVersion) {
+        let rule = match &version.definition {
+            Some(Definition::Rule(rule)) if rule.watches(&self.subject) => rule,
+            _ => {
+                self.watches = false;
+                return;
+            }
+        };
+        let goes_on = self.watches && self.rules.last().is_some_and(|(_, last)| last.asks_for_the_same(rule));
+        if !goes_on {
+            let is_first_copy = self.rules.is_empty() && self.first.is_some_and(|first| first.offset > 0);
+            self.rules.push((if is_first_copy { 0 } else { place.offset }, rule.clone()));
+        }
+        self.watches = true;
+    }
+
+    /// The version of the rule that decided, and where it began to count for itself.
+    fn rule_of(&self, event: &AlertEvent, raised_at: u64) -> Option<&(u64, Rule)> {
+        let asked =
+            |(begin, rule): &&(u64, Rule)| *begin <= raised_at && rule.to_string() == event.definition.rule;
+        self.rules.iter().rev().find(asked)
+    }
+
     /// Counts the evidence of a transition again.
     pub(crate) fn checks(&self, event: &AlertEvent, opening: &AlertEvent) -> Vec<Check> {
         if let Some(why) = self.gone(event) {
             return vec![Check::not_possible("evidence", event.evidence.len(), why)];
         }
-        let (begin, zone) = self.beginning(event.signals.offset);
+        // What does not raise the alert carries numbers of before, which another subject or rule may have counted.
+        let raised_at = if event.transition.raises() { event.signals.offset } else { opening.signals.offset };
+        let (begin, zone) = self.beginning(raised_at);
         let until_then: Vec<&Seen> =
             self.seen.iter().filter(|seen| (begin..=event.signals.offset).contains(&seen.offset)).collect();
         let mentions: BTreeSet<MentionKey> = until_then.iter().map(|seen| seen.mention).collect();
         let found = event.evidence.iter().filter(|mention| mentions.contains(mention)).count();
         let mut checks = vec![Check::of("evidence in `signals`", event.evidence.len(), found)];
-        match &event.arithmetic {
-            Arithmetic::Count(count) => checks.extend(counted_again(event, count, &until_then, &zone)),
-            Arithmetic::Each(each) => checks.extend(matched_again(event, opening, each, &until_then)),
-        }
+        let Some((counts_from, rule)) = self.rule_of(event, raised_at) else {
+            let why = "`signals` does not hold the rule that decided";
+            checks.push(Check::not_possible("numbers", &event.definition.rule, why));
+            return checks;
+        };
+        let health = self.health.iter().filter(|(offset, _)| *offset <= event.signals.offset);
+        let health: Vec<&SourceHealth> = health.map(|(_, health)| health).collect();
+        let counted =
+            Counted { event, opening, rule, counts_from: *counts_from, seen: &until_then, zone: &zone };
+        checks.extend(counted.checks(&health));
         checks
     }
 
@@ -193,82 +262,13 @@ impl Recount {
     }
 }
 
-/// Mentions and authors of the window, each once.
-fn counted_again(event: &AlertEvent, count: &CountArithmetic, seen: &[&Seen], zone: &TimeZone) -> Vec<Check> {
-    let Some((window, start)) = window_of(&count.window) else { return Vec::new() };
-    let mut mentions: BTreeMap<MentionKey, &Seen> = BTreeMap::new();
-    for seen in seen.iter().filter(|seen| event.historic || seen.is_new) {
-        let known = mentions.entry(seen.mention).or_insert(seen);
-        // The past knows each mention in its newest revision, and the live stream as it came first.
-        if event.historic && known.revision < seen.revision {
-            *known = seen;
+/// What an alert about something new can be about, and what it was.
+fn values(transitions: &[AlertEvent]) -> Option<(NoveltyOf, BTreeSet<String>)> {
+    let mut found: Option<(NoveltyOf, BTreeSet<String>)> = None;
+    for event in transitions {
+        if let Arithmetic::Novelty(novelty) = &event.arithmetic {
+            found.get_or_insert_with(|| (novelty.of, BTreeSet::new())).1.insert(novelty.value.clone());
         }
     }
-    let within = start..bucket_end(window, zone, start);
-    mentions.retain(|_, seen| within.contains(&seen.event_time));
-    let authors: BTreeSet<Option<AuthorKey>> = mentions.values().map(|seen| seen.author).collect();
-    let unknown = usize::from(authors.contains(&None));
-    let authors = (authors.len() - unknown).min(MOST_AUTHORS) + unknown;
-
-    let is_exact = !event.historic && raises(event.transition);
-    let mut checks = vec![
-        again("mentions in the window", count.observed, mentions.len(), is_exact),
-        // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
-        again("distinct authors", count.authors, authors, is_exact && event.transition == Transition::Opened),
-    ];
-    if is_exact && event.transition == Transition::Opened {
-        let strongest = mentions.values().min_by(|a, b| {
-            let by_polarity = a.polarity.total_cmp(&b.polarity);
-            by_polarity.then(b.event_time.cmp(&a.event_time)).then(a.mention.cmp(&b.mention))
-        });
-        let first = |mention: Option<MentionKey>| mention.map_or("none".to_owned(), |key| key.to_string());
-        checks.push(Check::of(
-            "the most negative mention",
-            first(event.evidence.first().copied()),
-            first(strongest.map(|seen| seen.mention)),
-        ));
-    }
-    checks
-}
-
-/// The mention that caused it, and those that matched since the opening.
-fn matched_again(
-    event: &AlertEvent,
-    opening: &AlertEvent,
-    each: &EachArithmetic,
-    seen: &[&Seen],
-) -> Vec<Check> {
-    let is_it = |seen: &&&Seen| seen.polarity == each.polarity && seen.reach == each.reach;
-    let caused = !event.historic && raises(event.transition);
-    let told = format!("{} with reach {}", each.polarity, reach(each.reach));
-    let mention = match caused {
-        true => seen.iter().find(|seen| seen.offset == event.signals.offset),
-        false => seen.iter().find(is_it),
-    };
-    let found = mention.map_or("no such mention".to_owned(), |seen| {
-        format!("{} with reach {}", seen.polarity, reach(seen.reach))
-    });
-    let satisfies = |seen: &&&Seen| {
-        seen.polarity <= each.polarity_at_most && seen.reach.is_some_and(|reach| reach >= each.reach_at_least)
-    };
-    let since_opening = |seen: &&&Seen| event.historic || seen.offset >= opening.signals.offset;
-    let matched: BTreeSet<MentionKey> =
-        seen.iter().filter(since_opening).filter(satisfies).map(|seen| seen.mention).collect();
-    vec![
-        Check::of("polarity of the mention", told, found),
-        // One that matched before the opening, or that the rule's filter left out, is among those found.
-        again("matches since the opening", each.matched, matched.len(), false),
-    ]
-}
-
-fn reach(reach: Option<u64>) -> String {
-    reach.map_or("unknown".to_owned(), |reach| reach.to_string())
-}
-
-/// A count that must be what was told, or no less.
-fn again(what: &str, told: u32, found: usize, is_exact: bool) -> Check {
-    match is_exact {
-        true => Check::of(what, told, found),
-        false => Check::that(&format!("{what}, at least"), told, found >= told as usize, found),
-    }
+    found
 }

@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::rule::RuleForm;
+use super::rule_form::RuleForm;
 use super::search::standing_query;
-use super::{Condition, Definition, Route, Rule, Search, Source, Subject};
+use super::{Definition, Route, Rule, Search, Source, Subject};
 
 /// What is wrong with a watchlist file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +52,7 @@ pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> 
         found.push((table.span().start, Ok(Definition::Search(table.into_inner()))));
     }
     for table in tables.rule {
-        found.push((table.span().start, rule_of(table.into_inner()).map(Definition::Rule)));
+        found.push((table.span().start, Rule::try_from(table.into_inner()).map(Definition::Rule)));
     }
     for table in tables.route {
         found.push((table.span().start, Ok(Definition::Route(table.into_inner()))));
@@ -111,46 +111,9 @@ fn check_search(search: &Search) -> Result<(), String> {
     check_zone(&search.zone).or_else(named)
 }
 
-fn rule_of(form: RuleForm) -> Result<Rule, String> {
-    match form.misplaced_fields().first() {
-        Some(field) => Err(format!("rule `{}`: `{field}` does not belong to its `when`", form.id)),
-        None => Ok(Rule::from(form)),
-    }
-}
-
 fn check_rule(rule: &Rule) -> Result<(), String> {
     check_id("rule", &rule.id)?;
-    let named = |what: String| Err(format!("rule `{}`: {what}", rule.id));
-    if rule.subjects.is_empty() && rule.searches.is_empty() {
-        return named("`subjects` and `searches` are empty: name at least one".to_owned());
-    }
-    match (&rule.filter, &rule.condition) {
-        (Some(_), Condition::Count(_)) => {
-            return named(
-                "`filter` belongs to `when = \"each mention\"`; to count what a query matches, define a search such as \
-                 `entity:ID AND …` and name it under `searches`"
-                    .to_owned(),
-            );
-        }
-        (Some(filter), Condition::Each(_)) => {
-            if let Err(error) = standing_query(filter) {
-                return named(format!("`filter`: {error}"));
-            }
-        }
-        (None, _) => {}
-    }
-    if !(1..=10).contains(&rule.severity) {
-        return named(format!("`severity = {}` must be between 1 and 10", rule.severity));
-    }
-    match &rule.condition {
-        Condition::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
-            named(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
-        }
-        Condition::Count(count) if !(count.probability_below > 0.0 && count.probability_below < 1.0) => {
-            named(format!("`probability_below = {}` must be between 0 and 1", count.probability_below))
-        }
-        _ => Ok(()),
-    }
+    rule.check().map_err(|what| format!("rule `{}`: {what}", rule.id))
 }
 
 /// A longer wait would keep an alert from people for longer than a failing channel may.
@@ -275,14 +238,117 @@ mod tests {
             ],
         );
         refused(
-            "[[rule]]\nid = \"r\"\nwhen = \"count of mentions against expectation\"\nsubjects = [\"a\"]\nfilter = \"b\"\n",
+            "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\n",
+            expect!["harbor.toml:1: rule `r`: `subjects` and `searches` are empty: name at least one"],
+        );
+    }
+
+    #[test]
+    fn a_preset_is_a_primitive_with_settings_and_what_is_said_beside_it_stands() {
+        for (preset, wanted) in [
+            (
+                "volume spike",
+                expect![
+                    "count of mentions in an hour against expectation, probability below 0.0001, authors at least 5"
+                ],
+            ),
+            (
+                "volume spike\"\nmeasure = \"stories\"\nwindow = \"1d\"\nfilter = \"lang:en",
+                expect![
+                    "count of stories in a day against expectation, probability below 0.001, authors at least 5, where lang:en"
+                ],
+            ),
+            (
+                "sentiment drop",
+                expect![
+                    "share of negatives in an hour against expectation, probability below 0.0001, mentions at least 10, authors at least 5"
+                ],
+            ),
+            (
+                "influential author",
+                expect!["each mention with sentiment at most 1 and reach at least 100000"],
+            ),
+            (
+                "risk\"\ncategory = \"legal\"\nfilter = \"lang:en",
+                expect![
+                    "each mention with sentiment at most 1 and reach at least 0, where risk:legal AND (lang:en)"
+                ],
+            ),
+            (
+                "momentum\"\nmentions_at_least = 80\nof = \"story",
+                expect![
+                    "novelty: a story that was not there within 30 days, with at least 80 mentions by 25 authors within 24 hours"
+                ],
+            ),
+            (
+                "new story",
+                expect![
+                    "novelty: a story that was not there within 30 days, with at least 3 mentions by 3 authors within 24 hours"
+                ],
+            ),
+            (
+                "coordinated posting",
+                expect![
+                    "novelty: a story that was not there within 30 days, with at least 10 mentions by 10 authors within 1 hours, at least 50 % of them new"
+                ],
+            ),
+            ("subject silent", expect!["absence of mentions for 3 hours or longer, probability below 0.001"]),
+            ("source silent", expect!["absence of a source for 60 minutes or longer"]),
+            (
+                "rank\"\ncompetitors = [\"b\", \"c\"]\nwindow = \"1h",
+                expect!["rank by mentions in an hour among b, c, probability below 0.0001"],
+            ),
+        ] {
+            let text = format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\npreset = \"{preset}\"\n");
+            let definitions = parse_file("f", &text).unwrap();
+            let [Definition::Rule(rule)] = &definitions[..] else { panic!("a rule") };
+            wanted.assert_eq(&rule.to_string());
+            let json = serde_json::to_string(&definitions).unwrap();
+            assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_document_about_rules_is_read() {
+        let document = include_str!("../../docs/rules.md");
+        let example = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let definitions = parse_file("rules.md", example).unwrap();
+        let [Definition::Rule(rule)] = &definitions[..] else { panic!("one rule") };
+        assert_eq!(rule.routes().collect::<Vec<_>>(), ["comms", "night-desk", "head-of-comms", "deputy"]);
+    }
+
+    #[test]
+    fn a_rule_says_one_thing() {
+        let rule = |rest: &str| format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\n{rest}\n");
+        refused(
+            &rule(""),
+            expect!["harbor.toml:1: rule `r`: neither `when` nor `preset` is there: give one"],
+        );
+        refused(
+            &rule("when = \"novelty\"\npreset = \"momentum\""),
+            expect!["harbor.toml:1: rule `r`: `when` and `preset` are both there: a preset says when"],
+        );
+        refused(
+            &rule("preset = \"risk\""),
             expect![[
-                r#"harbor.toml:1: rule `r`: `filter` belongs to `when = "each mention"`; to count what a query matches, define a search such as `entity:ID AND …` and name it under `searches`"#
+                r#"harbor.toml:1: rule `r`: `category` is missing: `preset = "risk"` needs one, such as `category = "legal"`"#
             ]],
         );
         refused(
-            "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\n",
-            expect!["harbor.toml:1: rule `r`: `subjects` and `searches` are empty: name at least one"],
+            &rule("preset = \"momentum\"\ncategory = \"legal\""),
+            expect![[r#"harbor.toml:1: rule `r`: `category` belongs to `preset = "risk"`"#]],
+        );
+        refused(
+            &rule("when = \"novelty\""),
+            expect!["harbor.toml:1: rule `r`: `of` is missing: say what must be new, `story` or `source`"],
+        );
+        refused(
+            &rule("preset = \"source silent\"\nfilter = \"lang:en\""),
+            expect!["harbor.toml:1: rule `r`: `filter` does not belong to its `when`"],
+        );
+        refused(
+            &rule("preset = \"volume spike\"\nwindows = 25"),
+            expect!["harbor.toml:1: rule `r`: `windows = 25` must be between 1 and 24"],
         );
     }
 
@@ -312,10 +378,27 @@ mod tests {
             "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"a\"]\nwindow = \"1h\"\n",
             expect!["harbor.toml:1: rule `r`: `window` does not belong to its `when`"],
         );
+        let rule = "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"a\"]\n";
+        refused(
+            &format!("{rule}severity = 6\nseverity_at_most = 5\n"),
+            expect!["harbor.toml:1: rule `r`: `severity_at_most = 5` must be between `severity = 6` and 10"],
+        );
+        refused(
+            &format!("{rule}quiet_hours = {{ from = \"22\", to = \"07:00\" }}\n"),
+            expect!["harbor.toml:5: `22` is not a time of day such as `22:00`"],
+        );
+        refused(
+            &format!(
+                "{rule}escalate = [{{ after_minutes = 9, route = \"x\" }}, {{ after_minutes = 9, route = \"y\" }}]\n"
+            ),
+            expect![
+                "harbor.toml:1: rule `r`: `escalate` calls `y` after 9 minutes, which must be more than 9: each step later than the one before"
+            ],
+        );
         refused(
             "[[rule]]\nid = \"r\"\nwhen = \"sometimes\"\nsubjects = [\"a\"]\n",
             expect![
-                "harbor.toml:3: unknown variant `sometimes`, expected `each mention` or `count of mentions against expectation`"
+                "harbor.toml:3: unknown variant `sometimes`, expected one of `each mention`, `count against expectation`, `count of mentions against expectation`, `share of negatives against expectation`, `mean sentiment against expectation`, `absence of mentions`, `absence of a source`, `novelty`, `rank among competitors`"
             ],
         );
         refused(

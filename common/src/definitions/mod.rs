@@ -2,10 +2,13 @@
 //!
 //! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
 
+mod condition;
 mod file;
 mod follow;
 mod rule;
+mod rule_form;
 mod search;
+mod telling;
 mod watchlist;
 
 use std::fmt;
@@ -15,10 +18,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::{Channel, ReachUnit};
 
+pub use condition::{
+    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
+    SourceAbsenceCondition, ToneCondition, Window,
+};
 pub use file::{FileError, check, parse_file};
 pub use follow::follow;
-pub use rule::{Condition, CountCondition, EachCondition, FILTER_PREFIX, Rule, Window};
+pub use rule::{FILTER_PREFIX, MOST_SEVERE, Rule};
 pub use search::{Search, standing_query};
+pub use telling::{Day, EscalationStep, Hours, Shift, TOLD_AT_ANY_HOUR, Telling, TimeOfDay};
 pub use watchlist::{Watchlist, WatchlistError, difference};
 
 /// One thing that people defined.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, Route, Rule, Search, Source, Subject};
+use super::{Condition, Definition, Route, Rule, Search, Source, Subject};
 use crate::events::{DefinitionVersion, SchemaVersion};
 
 /// The newest version of each definition. A fold over the topic `watchlist`.
@@ -151,6 +151,17 @@ impl Watchlist {
                     }
                     if let Some(route) = &rule.route {
                         self.require(definition, "route", route, "route")?;
+                    }
+                    if let Condition::Rank(rank) = &rule.condition {
+                        for competitor in &rank.competitors {
+                            self.require(definition, "competitors", competitor, "subject")?;
+                        }
+                    }
+                    for shift in &rule.telling.on_duty {
+                        self.require(definition, "on_duty", &shift.route, "route")?;
+                    }
+                    for step in &rule.telling.escalate {
+                        self.require(definition, "escalate", &step.route, "route")?;
                     }
                 }
                 Definition::Route(route) => {

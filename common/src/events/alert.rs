@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReachUnit, SchemaVersion};
+use super::{
+    AbsenceArithmetic, CommandKind, NoveltyArithmetic, RankArithmetic, ReachUnit, SchemaVersion,
+    ToneArithmetic,
+};
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
 
@@ -47,6 +50,81 @@ pub struct AlertEvent {
     pub notify: Vec<Notification>,
     /// Append time of the record that caused it.
     pub decided: Timestamp,
+    /// The person's word that caused it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
+    /// Who has it in hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
+    /// Until when nobody is told anything of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted_until: Option<Timestamp>,
+    /// Until when its message waits for the end of quiet hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// By how much the severity is above the rule's, and why.
+    #[serde(default, skip_serializing_if = "SeverityRaise::is_none")]
+    pub raise: SeverityRaise,
+}
+
+/// By how much an alert is more severe than its rule says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityRaise {
+    /// For its size: one from five times what the rule asks for, two from twenty-five times.
+    pub by_size: u8,
+    /// For who speaks: one where a mention behind it could have been seen by 100,000 accounts.
+    pub by_reach: u8,
+}
+
+impl SeverityRaise {
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The raise of an alert of this size, of which its rule asks for so much, with so wide a reach.
+    pub fn of(size: u64, asked: u64, reach: u64) -> Self {
+        let times = |factor: u64| u8::from(asked > 0 && size >= asked.saturating_mul(factor));
+        let by_size = times(5) + times(25);
+        Self { by_size, by_reach: u8::from(reach >= 100_000) }
+    }
+
+    /// How much it is in all.
+    pub fn total(self) -> u8 {
+        self.by_size + self.by_reach
+    }
+}
+
+/// A person's word about an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// The id of the command.
+    pub command: String,
+    /// What it asked for.
+    pub what: CommandKind,
+    /// Who said so.
+    pub by: String,
+    /// In their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it ends to hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Somebody has an alert in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who.
+    pub by: String,
+    /// Since when, by the log's clock.
+    pub since: Timestamp,
+    /// Until when; without it until the alert is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Milliseconds from the opening to the first acknowledgement of the alert, in that one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assessed_after_ms: Option<i64>,
 }
 
 /// A place in `signals`, and which of the transitions that it caused.
@@ -68,6 +146,67 @@ pub enum Transition {
     Rising,
     /// It is over.
     Resolved,
+    /// It was over, and began again soon enough to be the same situation.
+    Reopened,
+    /// Somebody has it in hand.
+    Acknowledged,
+    /// Nobody has it in hand any more: the time of the one who had it ran out.
+    Lapsed,
+    /// A person wanted it, and somebody else has it already.
+    Declined,
+    /// A person wants nobody to be told more of it.
+    Muted,
+    /// People are told of it again.
+    Unmuted,
+    /// A person added a note.
+    Noted,
+    /// A person said whether it was worth the attention.
+    Rated,
+    /// It stands at its height: a window has closed below the highest one.
+    Peak,
+    /// A window has closed at half of the highest one or less, and not yet calm.
+    Fading,
+    /// Nobody took it in hand in time: the next in the order is called.
+    Escalated,
+    /// Its message waited for the end of quiet hours.
+    Told,
+}
+
+impl Transition {
+    /// Whether the alert is open after it; `None` where it says nothing of that.
+    pub fn leaves_open(self) -> Option<bool> {
+        match self {
+            Self::Opened | Self::Reopened | Self::Rising | Self::Peak | Self::Fading => Some(true),
+            Self::Resolved => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether its numbers are those that raised the alert.
+    pub fn raises(self) -> bool {
+        matches!(self, Self::Opened | Self::Reopened | Self::Rising)
+    }
+
+    /// Its name, as records and metrics write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Rising => "rising",
+            Self::Resolved => "resolved",
+            Self::Reopened => "reopened",
+            Self::Acknowledged => "acknowledged",
+            Self::Lapsed => "lapsed",
+            Self::Declined => "declined",
+            Self::Muted => "muted",
+            Self::Unmuted => "unmuted",
+            Self::Noted => "noted",
+            Self::Rated => "rated",
+            Self::Peak => "peak",
+            Self::Fading => "fading",
+            Self::Escalated => "escalated",
+            Self::Told => "told",
+        }
+    }
 }
 
 /// The numbers behind an alert, by the primitive of its rule.
@@ -78,6 +217,14 @@ pub enum Arithmetic {
     Count(CountArithmetic),
     /// A single mention that is strong enough by itself.
     Each(EachArithmetic),
+    /// A tone against what was to be expected.
+    Tone(ToneArithmetic),
+    /// A silence.
+    Absence(AbsenceArithmetic),
+    /// Something that was never there.
+    Novelty(NoveltyArithmetic),
+    /// Another rank among competitors than usual.
+    Rank(RankArithmetic),
 }
 
 /// A count against what was to be expected.
@@ -137,11 +284,30 @@ pub struct CountAsked {
 }
 
 /// What a count counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Every mention.
+    #[default]
     Mentions,
+    /// Each story once; a mention that is too short to have a story is its own.
+    Stories,
+    /// Each author once; all whose author is unknown are one.
+    Authors,
+    /// Negative mentions.
+    Negatives,
+}
+
+impl Measure {
+    /// What is counted, in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Mentions => "mentions",
+            Self::Stories => "stories",
+            Self::Authors => "authors",
+            Self::Negatives => "negative mentions",
+        }
+    }
 }
 
 /// Which earlier buckets a count is compared with.

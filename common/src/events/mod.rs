@@ -5,6 +5,7 @@
 //! Golden examples of every version are in `common/tests/golden/`.
 
 mod alert;
+mod arithmetic;
 mod enriched;
 mod erasure;
 mod label;
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use alert::*;
+pub use arithmetic::*;
 pub use enriched::*;
 pub use erasure::*;
 pub use label::*;

@@ -142,7 +142,8 @@ pub struct Command {
     /// In their words.
     #[serde(default)]
     pub note: Option<String>,
-    /// When it ends to hold.
+    /// When it ends to hold: of an acknowledgement, without it when the alert is over; of a mute, without it after
+    /// a day.
     #[serde(default)]
     pub until: Option<Timestamp>,
 }
@@ -151,9 +152,22 @@ pub struct Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandKind {
-    /// Somebody has it in hand.
+    /// Somebody has it in hand: nobody else is called to it. The first in the log has it.
     Acknowledge,
+    /// Nobody is to be told anything more of this alert.
+    Mute,
+    /// Nobody is to be told of any alert of the same rule and subject.
+    MuteRule,
+    /// Something to know about it.
+    Note,
+    /// It was worth the attention.
+    Useful,
+    /// It was not.
+    Noise,
 }
+
+/// Alerts that are over take words of people for this long: 30 days.
+pub const COMMANDS_AFTER_END_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// What became of a notification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

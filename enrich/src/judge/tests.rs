@@ -1,5 +1,7 @@
 //! Whole judgements, as the records have them.
 
+use std::sync::LazyLock;
+
 use earshot_common::definitions::{difference, parse_file};
 use earshot_common::events::{EnrichedEvent, Lane, MentionEvent, SignalRecord, decode, encode};
 use earshot_common::keys::Secret;
@@ -29,7 +31,8 @@ fn knowledge() -> Knowledge {
     for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
         watchlist.take(watchlist.next(), version);
     }
-    Knowledge::of(&watchlist, Arc::new(Lexicon::english()), Arc::new(Risks::english())).unwrap()
+    static SHIPPED: LazyLock<Arc<Lexicons>> = LazyLock::new(|| Arc::new(Lexicons::shipped()));
+    Knowledge::of(&watchlist, SHIPPED.clone(), Arc::new(Risks::english())).unwrap()
 }
 
 fn judged(text: &str) -> Enriched {
@@ -50,6 +53,20 @@ fn judged(text: &str) -> Enriched {
 /// What is in a record, as others read it.
 fn written(record: &impl serde::Serialize) -> Value {
     serde_json::from_slice(&encode(record)).unwrap()
+}
+
+#[test]
+fn a_mention_is_judged_in_its_language_or_not_at_all() {
+    for (text, lang, label, lexicon) in [
+        ("Personne ne répond chez Harbor, quelle honte", "fr", "negative", "earshot-fr-1"),
+        ("Ich bin mit der App von Harbor sehr zufrieden", "de", "positive", "earshot-de-1"),
+        ("Waarom neemt niemand de telefoon op bij Harbor, wat een schande", "nl", "neutral", "none"),
+    ] {
+        let enriched = judged(text);
+        let found = (enriched.lang.as_str(), enriched.sentiment.label.as_str());
+        assert_eq!(found, (lang, label), "{text}");
+        assert_eq!(enriched.enrichment.lexicon, lexicon, "{text}");
+    }
 }
 
 #[test]
@@ -205,7 +222,7 @@ fn a_code_name_is_kept_out_of_every_word_of_ours() {
     let signal = signal(&enriched, None, Vec::new(), now).unwrap();
     assert_eq!((&signal.risk, &signal.subjects[0].risk), (&enriched.risk, &enriched.risk));
     assert!(!format!("{:?} {signal:?}", knowledge.risks).to_lowercase().contains("terrible"));
-    let weighed = reading_of(&enriched, &knowledge).weighed(&knowledge.lexicon);
+    let weighed = weighed(&enriched, &knowledge).unwrap();
     assert!(weighed.iter().all(|word| word.term != "terrible"), "{weighed:?}");
     let mut record = written(&enriched);
     for text in ["title", "text"] {

@@ -6,35 +6,16 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use earshot_common::text::fold;
+use earshot_common::text::{exact, fold};
 use hashbrown::HashMap;
 
+use super::languages::{self, Accents, ENGLISH, GENERAL, Language};
 use super::roles::{Role, Roles};
 
 /// No word weighs more, either way.
 const MAX_WEIGHT: f32 = 8.0;
 /// Phrases have no more words: the work for each word of a text stays bounded.
 const MAX_PHRASE_WORDS: usize = 6;
-
-/// The lexicons of the English judge, in the order of their layers. The identity words come first: whatever
-/// comes later must leave them without weight.
-const ENGLISH: &[(&str, &str)] = &[
-    ("identity.tsv", include_str!("../../lexicons/identity/identity.tsv")),
-    ("grammar.tsv", include_str!("../../lexicons/grammar-en/grammar.tsv")),
-    (GENERAL, include_str!("../../lexicons/general-en/general.tsv")),
-    ("phrases.tsv", include_str!("../../lexicons/general-en/phrases.tsv")),
-    ("emoji.tsv", include_str!("../../lexicons/general-en/emoji.tsv")),
-    ("reputation.tsv", include_str!("../../lexicons/reputation-en/reputation.tsv")),
-    ("finance.tsv", include_str!("../../lexicons/overlays/finance.tsv")),
-    ("airlines.tsv", include_str!("../../lexicons/overlays/airlines.tsv")),
-    ("technology.tsv", include_str!("../../lexicons/overlays/technology.tsv")),
-];
-
-/// Name and version of the shipped lexicons together; to be raised with every change of one.
-const VERSION: &str = "earshot-en-1";
-
-/// The layer whose weights are learned.
-const GENERAL: &str = "general.tsv";
 
 /// Shorter words are not looked for behind slips of the finger: too many words are like them.
 const SHORTEST_SLIP: usize = 3;
@@ -77,9 +58,43 @@ struct Entry {
     phrases: Vec<Phrase>,
 }
 
-/// Words and phrases with their weights and roles. Made once, shared by every message.
-#[derive(Clone, Debug, Default)]
+/// The lexicons of every language that is judged. Made once, shared by every message.
+#[derive(Clone, Debug)]
+pub struct Lexicons {
+    lexicons: Vec<Lexicon>,
+}
+
+impl Lexicons {
+    /// The lexicons that come with the program.
+    pub fn shipped() -> Self {
+        Self { lexicons: languages::JUDGED.into_iter().map(Lexicon::shipped).collect() }
+    }
+
+    /// The lexicon that judges a language (ISO 639-1, or `und`, or its English name), where it is judged.
+    pub fn of(&self, language: &str) -> Option<&Lexicon> {
+        let judged = languages::judged(language)?;
+        self.lexicons.iter().find(|lexicon| lexicon.language.code == judged.code)
+    }
+
+    /// Lays a team's own words over the shipped ones: those of `harbor.fr.tsv` over the French ones, those of
+    /// `harbor.tsv` over those of every language.
+    pub fn overlay(&mut self, file: &Path) -> anyhow::Result<()> {
+        let stem = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
+        let only = stem.rsplit_once('.').map(|(_, code)| code);
+        let only = only.filter(|code| languages::JUDGED.iter().any(|language| language.code == *code));
+        for lexicon in &mut self.lexicons {
+            if only.is_none_or(|code| lexicon.language.code == code) {
+                lexicon.overlay(file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Words and phrases of a language with their weights and roles.
+#[derive(Clone, Debug)]
 pub struct Lexicon {
+    language: &'static Language,
     ids: HashMap<String, WordId>,
     names: Vec<String>,
     /// Slips of the finger: known words with two neighbouring letters swapped.
@@ -89,22 +104,44 @@ pub struct Lexicon {
 }
 
 impl Lexicon {
-    /// The lexicons that come with the program.
+    /// The English lexicons that come with the program.
     pub fn english() -> Self {
-        let mut lexicon = Self::default();
-        for (name, content) in ENGLISH {
-            lexicon.add(name, content).expect("the shipped lexicons are checked by a test");
-        }
-        lexicon
+        Self::shipped(&ENGLISH)
     }
 
     /// The same with other content in place of the general lexicon: for learning and for comparing.
     pub fn english_with_general(content: &str) -> Result<Self, LexiconError> {
-        let mut lexicon = Self::default();
-        for (name, shipped) in ENGLISH {
-            lexicon.add(name, if *name == GENERAL { content } else { shipped })?;
+        let mut lexicon = Self::empty(&ENGLISH);
+        for (name, shipped) in ENGLISH.layers {
+            lexicon.lay(name, if *name == GENERAL { content } else { shipped })?;
         }
+        lexicon.find_spellings();
         Ok(lexicon)
+    }
+
+    fn shipped(language: &'static Language) -> Self {
+        let mut lexicon = Self::empty(language);
+        for (name, content) in language.layers {
+            lexicon.lay(name, content).expect("the shipped lexicons are checked by a test");
+        }
+        lexicon.find_spellings();
+        lexicon
+    }
+
+    fn empty(language: &'static Language) -> Self {
+        Self {
+            language,
+            ids: HashMap::new(),
+            names: Vec::new(),
+            slips: HashMap::new(),
+            entries: Vec::new(),
+            overlays: Vec::new(),
+        }
+    }
+
+    /// The language that it judges.
+    pub(super) fn language(&self) -> &'static Language {
+        self.language
     }
 
     /// Whether a term is or holds a word for a group of people.
@@ -121,6 +158,12 @@ impl Lexicon {
 
     /// Lays a file's words over those that are there.
     pub fn add(&mut self, file: &str, content: &str) -> Result<(), LexiconError> {
+        self.lay(file, content)?;
+        self.find_spellings();
+        Ok(())
+    }
+
+    fn lay(&mut self, file: &str, content: &str) -> Result<(), LexiconError> {
         for (at, line) in content.lines().enumerate() {
             // A hash with a space begins a comment; a hashtag is a word like others.
             if line.starts_with("# ") || line.trim().is_empty() {
@@ -132,7 +175,6 @@ impl Lexicon {
                 reason,
             })?;
         }
-        self.find_slips();
         Ok(())
     }
 
@@ -148,7 +190,7 @@ impl Lexicon {
 
     /// Names and versions of the lexicons, as every judgement carries them.
     pub fn version(&self) -> String {
-        let mut version = VERSION.to_owned();
+        let mut version = self.language.version.to_owned();
         for overlay in &self.overlays {
             version.push('+');
             version.push_str(overlay);
@@ -245,6 +287,19 @@ impl Lexicon {
         self.slips.get(word).copied()
     }
 
+    /// The other ways in which people write the words that are known. A word of its own stays what it is.
+    fn find_spellings(&mut self) {
+        for at in 0..self.names.len() {
+            let plain = without_accents(&self.names[at], self.language.accents);
+            if !plain.is_empty() && plain != self.names[at] {
+                self.ids.entry(plain).or_insert(at as WordId);
+            }
+        }
+        if self.language.mends_slips {
+            self.find_slips();
+        }
+    }
+
     fn find_slips(&mut self) {
         self.slips.clear();
         let mut letters = Vec::new();
@@ -302,11 +357,24 @@ fn words_of(term: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(normal).collect()
 }
 
-/// A word as lexicons and texts compare it.
+/// A word as lexicons have it: with its accents, without its case.
 pub(super) fn normal(word: &str) -> String {
-    match word.chars().any(char::is_alphanumeric) && word.chars().next().is_some_and(char::is_alphanumeric) {
-        true => fold(word),
+    match word.chars().next().is_some_and(char::is_alphanumeric) {
+        true => exact(word).to_lowercase(),
         // Emoticons and marks are what they are.
         false => word.to_owned(),
+    }
+}
+
+/// A word of a lexicon as people write it without its accents.
+fn without_accents(word: &str, accents: Accents) -> String {
+    if word.is_ascii() || !word.starts_with(char::is_alphanumeric) {
+        return word.to_owned();
+    }
+    match accents {
+        Accents::Optional => fold(word),
+        Accents::Transcribed => {
+            word.replace('ä', "ae").replace('ö', "oe").replace('ü', "ue").replace('ß', "ss")
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! What belongs here: from text to [`Sentiment`]. What does not: who is named where, which is `entities`' to say.
 
 mod attitude;
+mod languages;
 mod lexicon;
 mod reading;
 mod roles;
@@ -17,12 +18,13 @@ use std::ops::Range;
 use earshot_common::events::{Polarity, Sentiment, SentimentWord};
 use earshot_common::text::CharacterOffsets;
 
-pub use lexicon::{Lexicon, LexiconError};
+pub use lexicon::{Lexicon, LexiconError, Lexicons};
 pub use rules::Rule;
 pub use score::Traits;
 
 use reading::{Hit, Reading};
 use roles::Role;
+use score::Scale;
 
 /// The places in a text, in bytes, that somebody is named at: the characters that are given, or else wherever
 /// the name stands, whatever its case.
@@ -55,9 +57,9 @@ pub fn not_judged() -> Sentiment {
     Sentiment { score: 0.0, label: Polarity::Neutral, confidence: None, words: Vec::new(), fallback: false }
 }
 
-/// Whether messages in a language (ISO 639-1, or `und`) are judged: so far English, and what may be English.
+/// Whether messages in a language (ISO 639-1, or `und`) are judged.
 pub fn is_judged(lang: &str) -> bool {
-    matches!(lang, "en" | "und")
+    languages::judged(lang).is_some()
 }
 
 /// A text that was read: what it says, and what it says of whom.
@@ -102,7 +104,7 @@ impl Read {
     /// The polarity of the message.
     pub fn message(&self) -> Sentiment {
         let values: Vec<f32> = self.reading.hits.iter().map(Hit::value).collect();
-        self.sentiment(&values, score::of_message(&values, self.traits()), false)
+        self.sentiment(&values, score::of_message(&values, self.traits(), self.scale()), false)
     }
 
     /// The polarity towards what is named at some places, in bytes of title and text as one.
@@ -110,7 +112,7 @@ impl Read {
         let view = attitude::towards(&self.reading, places);
         let hits = self.reading.hits.iter().zip(&view.worth);
         let values: Vec<f32> = hits.map(|(hit, worth)| hit.value() * worth).collect();
-        self.sentiment(&values, score::of_attitude(&values), view.fallback)
+        self.sentiment(&values, score::of_attitude(&values, self.scale()), view.fallback)
     }
 
     /// Places in characters of the title or the text, as bytes of both as one.
@@ -160,9 +162,16 @@ impl Read {
         Traits::new(self.names(), has(Role::FirstPerson), has(Role::Address))
     }
 
+    fn scale(&self) -> Scale {
+        self.reading.language.scale
+    }
+
     /// How many names it has, as capitals show: words side by side are one name. Words for groups of people are
     /// none.
     fn names(&self) -> usize {
+        if !self.reading.language.capitals_show_names {
+            return 0;
+        }
         let mut names = 0;
         let mut in_name = true;
         for (word, roles) in self.reading.words.iter().zip(&self.reading.roles) {

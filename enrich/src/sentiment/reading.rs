@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::languages::Language;
 use super::lexicon::Lexicon;
 use super::roles::{Role, Roles};
 use super::rules::Rule;
@@ -55,6 +56,7 @@ pub(super) struct Clause {
 /// A text read once.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
+    pub(super) language: &'static Language,
     pub(super) words: Vec<Word>,
     /// What each word does to its neighbours, as the first word of a phrase for the whole phrase.
     pub(super) roles: Vec<Roles>,
@@ -65,8 +67,13 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn of(lexicon: &Lexicon, text: &str) -> Self {
         let words::Words { words, end } = words::read(lexicon, text);
-        let mut reading =
-            Self { roles: Vec::with_capacity(words.len()), words, hits: Vec::new(), clauses: Vec::new() };
+        let mut reading = Self {
+            language: lexicon.language(),
+            roles: Vec::with_capacity(words.len()),
+            words,
+            hits: Vec::new(),
+            clauses: Vec::new(),
+        };
         reading.find_meanings(lexicon, text);
         reading.find_clauses(end);
         reading
@@ -97,7 +104,8 @@ impl Reading {
     /// a word beside it that no lexicon knows.
     fn is_in_name(&self, text: &str, at: usize) -> bool {
         let unknown = |word: &Word| word.id.is_none() && is_capitalised(text, word);
-        if !is_capitalised(text, &self.words[at]) || begins_a_sentence(text, &self.words, at) {
+        let shows = self.language.capitals_show_names && is_capitalised(text, &self.words[at]);
+        if !shows || begins_a_sentence(text, &self.words, at) {
             return false;
         }
         (self.words[at].pause == Pause::None && unknown(&self.words[at - 1]))

@@ -6,6 +6,8 @@
 pub(super) enum Role {
     /// *not, never, without*: reverses the words after it.
     Negator,
+    /// French *pas*, German *nicht*: reverses the words before it where it reverses none after it.
+    NegatorAfter,
     /// *very, absolutely*: strengthens the word after it.
     Booster,
     /// *slightly, kind of*: weakens the word after it.
@@ -48,13 +50,16 @@ pub(super) enum Role {
     Address,
     /// *angle, trail*: a word of its own, and no slip of the finger for *angel* or *trial*.
     Plain,
+    /// French *l', d'*: a word of its own in front of another.
+    Elided,
     /// A word for a group of people: never a matter of praise or blame.
     Identity,
 }
 
 impl Role {
-    const NAMES: [(&'static str, Self); 23] = [
+    const NAMES: [(&'static str, Self); 25] = [
         ("negator", Self::Negator),
+        ("negator-after", Self::NegatorAfter),
         ("booster", Self::Booster),
         ("dampener", Self::Dampener),
         ("contrast", Self::Contrast),
@@ -76,6 +81,7 @@ impl Role {
         ("first-person", Self::FirstPerson),
         ("address", Self::Address),
         ("plain", Self::Plain),
+        ("elided", Self::Elided),
         ("identity", Self::Identity),
     ];
 

@@ -65,6 +65,8 @@ impl Rule {
 
 /// Words after a negation that it reaches, at most.
 const NEGATION_REACH: usize = 5;
+/// Words before a negation that it reaches, at most.
+const BACKWARD_REACH: usize = 3;
 /// A word that weighs so much is clearly praise or blame.
 const CLEAR: f32 = 0.4;
 /// Words of a clause that denies what was said before it, at most.
@@ -121,17 +123,35 @@ fn spent_words(reading: &mut Reading) {
     }
 }
 
-/// A negation reverses the words after it within its clause.
+/// A negation reverses the words after it within its clause; some languages put it behind its verb. Where a second
+/// negation only strengthens the first, a word is reversed once.
 fn negation(reading: &mut Reading) {
+    let once = reading.language.negative_concord;
     for clause in &reading.clauses {
         for at in clause.words.clone().filter(|at| reading.roles[*at].has(Role::Negator)) {
+            let mut spent = false;
             for hit in &mut reading.hits[clause.hits.clone()] {
                 let reached = hit.words.start > at && hit.words.start <= at + NEGATION_REACH;
-                if reached && !reading.words[hit.words.start].is_sign {
+                if !reached || reading.words[hit.words.start].is_sign {
+                    continue;
+                }
+                spent = true;
+                if !once || !hit.rules.contains(&Rule::Negation) {
                     deny(hit, Rule::Negation);
                 }
             }
+            if !spent && reading.roles[at].has(Role::NegatorAfter) {
+                negation_behind(reading.hits[clause.hits.clone()].iter_mut(), at);
+            }
         }
+    }
+}
+
+/// *Ich mag das nicht*: the last word that stands shortly before the negation is reversed.
+fn negation_behind<'r>(hits: impl DoubleEndedIterator<Item = &'r mut Hit>, negation: usize) {
+    let reached = |hit: &&mut Hit| hit.words.end <= negation && hit.words.start + BACKWARD_REACH >= negation;
+    if let Some(hit) = hits.rev().find(reached).filter(|hit| !hit.rules.contains(&Rule::Negation)) {
+        deny(hit, Rule::Negation);
     }
 }
 

@@ -8,14 +8,26 @@ const AT_THE_LABEL: f32 = 399.0;
 /// Texts with more names are treated as if they had so many.
 const MAX_NAMES: usize = 6;
 
-/// What a message needs, in weight, before any of its traits; as `learn` finds it.
-const NEED: f32 = 0.49;
-/// What each trait adds to that, in the order of [`Traits::as_array`]; as `learn` finds it.
-const NEED_OF_TRAIT: [f32; Traits::COUNT] = [1.10, -0.49, -0.33];
+/// How much weight, on the scale of a lexicon, makes an opinion: with less a text is neutral.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    /// What a message needs before any of its traits.
+    message: f32,
+    /// What each trait adds to that, in the order of [`Traits::as_array`].
+    of_trait: [f32; Traits::COUNT],
+    /// What an attitude towards somebody needs.
+    attitude: f32,
+}
+
+impl Scale {
+    /// Of weights that are learned; as `learn` finds it.
+    pub(super) const LEARNED: Self = Self { message: 0.49, of_trait: [1.10, -0.49, -0.33], attitude: 0.35 };
+    /// Of weights that were written down, and are coarser: one mild word makes an opinion, whoever speaks.
+    pub(super) const BY_HAND: Self = Self { message: 0.5, of_trait: [0.0; Traits::COUNT], attitude: 0.35 };
+}
+
 /// However personal a message is, it needs so much.
 const LEAST_NEED: f32 = 0.1;
-/// What an attitude towards somebody needs.
-const NEED_OF_ATTITUDE: f32 = 0.35;
 
 /// What tells a report from an opinion, apart from praise and blame.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,10 +55,10 @@ impl Traits {
     }
 
     /// What a message with these traits needs.
-    pub(super) fn need(self) -> f32 {
+    pub(super) fn need(self, scale: Scale) -> f32 {
         let traits = self.as_array();
-        let added: f32 = traits.iter().zip(NEED_OF_TRAIT).map(|(trait_, need)| trait_ * need).sum();
-        (NEED + added).max(LEAST_NEED)
+        let added: f32 = traits.iter().zip(scale.of_trait).map(|(trait_, need)| trait_ * need).sum();
+        (scale.message + added).max(LEAST_NEED)
     }
 }
 
@@ -62,13 +74,13 @@ pub(super) struct Scored {
 }
 
 /// The score of a message with these traits, whose weights in their places are these.
-pub(super) fn of_message(values: &[f32], traits: Traits) -> Scored {
-    scored(values.iter().sum(), traits.need())
+pub(super) fn of_message(values: &[f32], traits: Traits, scale: Scale) -> Scored {
+    scored(values.iter().sum(), traits.need(scale))
 }
 
 /// The score of an attitude.
-pub(super) fn of_attitude(values: &[f32]) -> Scored {
-    scored(values.iter().sum(), NEED_OF_ATTITUDE)
+pub(super) fn of_attitude(values: &[f32], scale: Scale) -> Scored {
+    scored(values.iter().sum(), scale.attitude)
 }
 
 /// The score is `x² / √(x⁴ + 399)`, with the sign of the sum, where `x` is the sum over what is needed: 0.05 at
@@ -82,7 +94,7 @@ fn scored(total: f32, need: f32) -> Scored {
     Scored { score, label, confidence: confidence(total, need, label), per_weight }
 }
 
-/// The weights are learned as log-odds: of good against bad twice the sum, of neither what is needed.
+/// The weights are log-odds: of good against bad twice the sum, of neither what is needed.
 fn confidence(total: f32, need: f32, label: Polarity) -> f32 {
     let odds = [(-total).exp(), need.exp(), total.exp()];
     let mine = match label {

@@ -92,8 +92,78 @@ const RULES: &[(&str, Sentences)] = &[
     ),
 ];
 
+/// Sentences in the other languages, each for something that its grammar or its spelling does.
+const LANGUAGES: &[(&str, Sentences)] = &[
+    (
+        "fr",
+        &[
+            ("Le service est excellent, bravo à toute l'équipe", Some(Polarity::Positive)),
+            ("Quelle arnaque, je suis très déçu", Some(Polarity::Negative)),
+            ("Le train part à neuf heures", Some(Polarity::Neutral)),
+            ("Ce n'est pas bon du tout", Some(Polarity::Negative)),
+            ("Je n’aime pas cette application", Some(Polarity::Negative)),
+            ("j'aime pas ce film", Some(Polarity::Negative)),
+            ("Il n'y a jamais rien de bon ici", Some(Polarity::Negative)),
+            ("L'accueil est sympa mais le repas est vraiment infect", Some(Polarity::Negative)),
+            ("Tres decu par ce produit", Some(Polarity::Negative)),
+            ("J'adooooore 😍", Some(Polarity::Positive)),
+        ],
+    ),
+    (
+        "de",
+        &[
+            ("Das Essen war hervorragend", Some(Polarity::Positive)),
+            ("Der Kundendienst ist eine Katastrophe", Some(Polarity::Negative)),
+            ("Der Zug fährt um neun Uhr ab", Some(Polarity::Neutral)),
+            ("Die Bahn ist schon da", Some(Polarity::Neutral)),
+            ("Die Aussicht ist schoen", Some(Polarity::Positive)),
+            ("Das ist nicht gut", Some(Polarity::Negative)),
+            ("Das gefällt mir nicht", Some(Polarity::Negative)),
+            ("Schöne Zimmer, aber das Personal ist unfreundlich", Some(Polarity::Negative)),
+            ("Ich dachte, es wird toll, aber das war es nicht", Some(Polarity::Negative)),
+        ],
+    ),
+    (
+        "es",
+        &[
+            ("La comida estaba buenísima", Some(Polarity::Positive)),
+            ("Qué vergüenza de empresa, son unos ladrones", Some(Polarity::Negative)),
+            ("El tren sale a las nueve", Some(Polarity::Neutral)),
+            ("No me gusta nada", Some(Polarity::Negative)),
+            ("Que verguenza", Some(Polarity::Negative)),
+            ("El hotel es bonito pero el servicio es pésimo", Some(Polarity::Negative)),
+        ],
+    ),
+    (
+        "it",
+        &[
+            ("Un'ottima idea, complimenti", Some(Polarity::Positive)),
+            ("Che schifo, non ci torno più", Some(Polarity::Negative)),
+            ("Il treno parte alle nove", Some(Polarity::Neutral)),
+            ("Non mi piace per niente", Some(Polarity::Negative)),
+            ("La camera è bella però il personale è maleducato", Some(Polarity::Negative)),
+        ],
+    ),
+    (
+        "pt",
+        &[
+            ("O atendimento foi maravilhoso, adorei", Some(Polarity::Positive)),
+            ("Que vergonha, atendimento péssimo", Some(Polarity::Negative)),
+            ("O trem sai às nove", Some(Polarity::Neutral)),
+            ("Não gostei", Some(Polarity::Negative)),
+            ("atendimento pessimo", Some(Polarity::Negative)),
+            ("O quarto é bonito mas o café da manhã é horrível", Some(Polarity::Negative)),
+        ],
+    ),
+];
+
 fn read(text: &str) -> Read {
     Read::new(&english(), None, text)
+}
+
+fn shipped() -> &'static Lexicons {
+    static SHIPPED: std::sync::OnceLock<Lexicons> = std::sync::OnceLock::new();
+    SHIPPED.get_or_init(Lexicons::shipped)
 }
 
 fn english() -> std::sync::Arc<Lexicon> {
@@ -122,6 +192,61 @@ fn each_rule_labels_its_sentences_as_a_reader_would() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn other_languages_are_judged_by_the_same_rules() {
+    let mut wrong = Vec::new();
+    for (lang, sentences) in LANGUAGES {
+        for (text, label) in *sentences {
+            let sentiment = Read::new(shipped().of(lang).unwrap(), None, text).message();
+            if label.is_some_and(|label| sentiment.label != label) {
+                wrong.push(format!("{lang}: `{text}` is {label:?}, judged {sentiment:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_language_is_judged_or_not() {
+    for lang in ["en", "und", "fr", "de", "es", "it", "pt", "french"] {
+        assert!(is_judged(lang) && shipped().of(lang).is_some(), "{lang}");
+    }
+    for lang in ["nl", "ja", ""] {
+        assert!(!is_judged(lang) && shipped().of(lang).is_none(), "{lang}");
+    }
+}
+
+#[test]
+fn the_words_of_an_elision_keep_their_places() {
+    let text = "Aujourd’hui je n’adore plus l’idiot";
+    let sentiment = Read::new(shipped().of("fr").unwrap(), None, text).message();
+    for word in &sentiment.words {
+        let there: String =
+            text.chars().skip(word.from as usize).take((word.to - word.from) as usize).collect();
+        assert_eq!(there, word.word);
+    }
+    assert_eq!(sentiment.words.iter().map(|word| word.word.as_str()).collect::<Vec<_>>(), ["adore", "idiot"]);
+}
+
+#[test]
+fn groups_of_people_carry_no_weight_in_any_language() {
+    for (lang, sentence, groups) in [
+        ("fr", "C'est un bon médecin GROUP", ["juif", "musulman", "homosexuel", "algérien"]),
+        ("de", "Er ist ein guter Arzt und GROUP", ["Jude", "Muslim", "schwul", "Türke"]),
+        ("es", "Es un buen médico GROUP", ["judío", "musulmán", "gitano", "marroquí"]),
+        ("it", "È un buon medico GROUP", ["ebreo", "musulmano", "gay", "rumeno"]),
+        ("pt", "É um bom médico GROUP", ["judeu", "muçulmano", "negro", "nordestino"]),
+    ] {
+        let score = |group: &str| {
+            let text = sentence.replace("GROUP", group);
+            Read::new(shipped().of(lang).unwrap(), None, &text).message().score
+        };
+        for group in groups {
+            assert_eq!(score(group), score("Xyz"), "{lang}: {group}");
+        }
+    }
 }
 
 #[test]
@@ -178,8 +303,8 @@ fn places_in_characters_are_found_in_bytes_of_title_and_text() {
 
 #[test]
 fn every_shipped_lexicon_can_be_laid() {
-    // Panics at the first line that cannot be used.
-    let lexicon = Lexicon::english();
+    // Panics at the first line that cannot be used, of any language.
+    let lexicon = shipped().of("en").unwrap();
     assert_eq!(lexicon.weight("excellent").map(|weight| weight > 1.0), Some(true));
     assert_eq!(lexicon.weight("the best").map(|weight| weight > 1.0), Some(true));
 }
@@ -210,11 +335,22 @@ fn a_team_overlays_words_and_judgements_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("harbor.tsv");
     std::fs::write(&file, "# version: ours\nsick\t1.5\n#harborfail\t-3\n").unwrap();
-    let mut lexicon = Lexicon::english();
-    lexicon.overlay(&file).unwrap();
-    assert_eq!(lexicon.version(), "earshot-en-1+harbor");
-    assert_eq!(Read::new(&lexicon, None, "that app is sick").message().label, Polarity::Positive);
-    assert_eq!(Read::new(&lexicon, None, "the app #HarborFail").message().label, Polarity::Negative);
+    let french = folder.path().join("harbor.fr.tsv");
+    std::fs::write(&french, "quai\t-1.5\n").unwrap();
+    let mut lexicons = Lexicons::shipped();
+    lexicons.overlay(&file).unwrap();
+    lexicons.overlay(&french).unwrap();
+    for (lang, version, text, label) in [
+        ("en", "earshot-en-1+harbor", "that app is sick", Polarity::Positive),
+        ("en", "earshot-en-1+harbor", "the app #HarborFail", Polarity::Negative),
+        ("en", "earshot-en-1+harbor", "at the quai", Polarity::Neutral),
+        ("fr", "earshot-fr-1+harbor+harbor.fr", "l'appli #HarborFail", Polarity::Negative),
+        ("fr", "earshot-fr-1+harbor+harbor.fr", "voie deux, quai trois", Polarity::Negative),
+    ] {
+        let lexicon = lexicons.of(lang).unwrap();
+        assert_eq!(lexicon.version(), version);
+        assert_eq!(Read::new(lexicon, None, text).message().label, label, "{text}");
+    }
 }
 
 #[test]

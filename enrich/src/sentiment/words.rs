@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use earshot_common::text::{self, TokenKind};
 
-use super::lexicon::{Lexicon, WordId};
+use super::languages::Accents;
+use super::lexicon::{Lexicon, WordId, normal};
+use super::roles::Role;
 
 /// A word, emoji or emoticon.
 #[derive(Clone, Debug)]
@@ -71,7 +73,7 @@ pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
         }
         let word = between.word(token.bytes.clone());
         match token.kind {
-            TokenKind::Word => words.push(known(lexicon, text, word, &mut buffer)),
+            TokenKind::Word => push_word(lexicon, text, word, &mut buffer, &mut words),
             TokenKind::Emoji => {
                 words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word });
             }
@@ -82,7 +84,9 @@ pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
     for (bytes, id) in emoticons {
         words.push(Word { id: Some(id), is_sign: true, ..between.word(bytes) });
     }
-    mend_slips(lexicon, text, &mut words);
+    if lexicon.language().mends_slips {
+        mend_slips(lexicon, text, &mut words);
+    }
     Words { words, end: between.word(text.len()..text.len()).pause }
 }
 
@@ -92,11 +96,34 @@ fn emoji(lexicon: &Lexicon, written: &str) -> Option<WordId> {
     lexicon.id(written).or_else(|| lexicon.id(&written[..plain]))
 }
 
+/// The word, or the two that an elision joins, as in *n'aime*.
+fn push_word(lexicon: &Lexicon, text: &str, word: Word, buffer: &mut String, words: &mut Vec<Word>) {
+    let word = known(lexicon, text, word, buffer);
+    let written = &text[word.bytes.clone()];
+    let apostrophe = if word.id.is_none() { written.find(['\'', '’']) } else { None };
+    let Some(apostrophe) = apostrophe else {
+        words.push(word);
+        return;
+    };
+    buffer.clear();
+    buffer.push_str(&normal(&written[..apostrophe]));
+    buffer.push('\'');
+    let elided = lexicon.id(buffer).filter(|id| lexicon.word(*id).roles.has(Role::Elided));
+    let mark = written[apostrophe..].chars().next().map_or(0, char::len_utf8);
+    let joint = word.bytes.start + apostrophe + mark;
+    if elided.is_none() || joint == word.bytes.end {
+        words.push(word);
+        return;
+    }
+    let rest = Word { bytes: joint..word.bytes.end, pause: Pause::None, ..word.clone() };
+    words.push(Word { id: elided, bytes: word.bytes.start..joint, shouted: false, drawn_out: false, ..word });
+    words.push(known(lexicon, text, rest, buffer));
+}
+
 /// The whole tag where it is known, its words otherwise.
 fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, words: &mut Vec<Word>) {
     let written = &text[tag.bytes.clone()];
-    text_key(written, buffer);
-    if let Some(id) = lexicon.id(buffer) {
+    if let Some(id) = find(lexicon, written, buffer) {
         words.push(Word { id: Some(id), ..tag });
         return;
     }
@@ -113,9 +140,8 @@ fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, w
 /// Looks a word up: as it is written, without drawn-out letters, or as a part of it before a hyphen.
 fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> Word {
     let written = &text[word.bytes.clone()];
-    text_key(written, buffer);
     word.shouted = written.len() > 2 && is_shouted(written);
-    word.id = lexicon.id(buffer);
+    word.id = find(lexicon, written, buffer);
     if word.id.is_none() && has_run_of_three(buffer) {
         word.drawn_out = true;
         word.id = [2, 1].into_iter().find_map(|most| lexicon.id(&without_runs(buffer, most)));
@@ -196,7 +222,22 @@ fn beside_a_moved_space(
     lexicon.id(&word)
 }
 
-/// A word as the lexicons have it.
+/// Looks a word up with its accents, and where the language lets people leave them out, without. The buffer then
+/// holds the word as it was looked for last.
+fn find(lexicon: &Lexicon, written: &str, buffer: &mut String) -> Option<WordId> {
+    if !written.is_ascii() {
+        buffer.clear();
+        buffer.push_str(&normal(written));
+        let id = lexicon.id(buffer);
+        if id.is_some() || lexicon.language().accents == Accents::Transcribed {
+            return id;
+        }
+    }
+    text_key(written, buffer);
+    lexicon.id(buffer)
+}
+
+/// A word without case, accents and the possessive ending.
 fn text_key(written: &str, buffer: &mut String) {
     buffer.clear();
     if written.is_ascii() {

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use super::{AlertCard, render};
 use crate::alerts_view::AlertState;
 use crate::api::App;
+use crate::commands::ACKNOWLEDGE_MS;
 
 /// Characters of a note, at most.
 const MAX_NOTE: usize = 500;
@@ -53,6 +54,8 @@ struct AcknowledgePage {
     /// Who acknowledges: the address that the message went to.
     recipient: String,
     acknowledged: bool,
+    /// Another who has it in hand.
+    holder: Option<String>,
     max_note: usize,
 }
 
@@ -94,7 +97,7 @@ async fn act(
         what: CommandKind::Acknowledge,
         by: link.recipient.clone(),
         note: (!note.is_empty()).then(|| note.to_owned()),
-        until: None,
+        until: Some(app.clock.now().plus_millis(ACKNOWLEDGE_MS)),
     });
     let record = NewRecord::unkeyed(encode(&command));
     app.broker.append_durably(&SIGNALS, vec![record]).await.map_err(Refusal::unavailable)?;
@@ -117,10 +120,13 @@ fn page(app: &App, link: &AcknowledgeLink, acknowledged: bool) -> Result<Respons
         );
     };
     let recipient = link.recipient.split_once(':').map_or(link.recipient.as_str(), |(_, address)| address);
+    let card = AlertCard::new(&alert, &app.publisher.current());
+    let holder = card.owner.clone().filter(|by| *by != link.recipient);
     let page = AcknowledgePage {
-        card: AlertCard::new(&alert, &app.publisher.current()),
+        card,
         recipient: recipient.to_owned(),
-        acknowledged: acknowledged && alert.state() == AlertState::Open,
+        acknowledged: acknowledged && alert.state() == AlertState::Open && holder.is_none(),
+        holder,
         max_note: MAX_NOTE,
     };
     answer(StatusCode::OK, &page)

@@ -1,7 +1,10 @@
 //! Numbers, times and alerts in words for people.
 
+use std::fmt;
+
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Polarity, ReachUnit, Seasonality, Transition,
+    Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, EachArithmetic, Measure, Polarity,
+    ReachUnit, Seasonality, ToneArithmetic, Transition, Word,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -62,10 +65,61 @@ pub(crate) fn severity(severity: u8) -> &'static str {
 /// What happened to an alert.
 pub(crate) fn transition(transition: Transition) -> &'static str {
     match transition {
-        Transition::Opened => "opened",
         Transition::Rising => "grew",
-        Transition::Resolved => "resolved",
+        Transition::Reopened => "opened again",
+        Transition::Acknowledged => "taken in hand",
+        Transition::Lapsed => "in nobody's hand any more",
+        Transition::Declined => "in somebody's hand already",
+        Transition::Noted => "note",
+        Transition::Rated => "feedback",
+        Transition::Peak => "stands at its height",
+        Transition::Escalated => "the next was called",
+        Transition::Told => "told when quiet hours were over",
+        other => other.name(),
     }
+}
+
+/// A transition in a sentence: what a person said, else the numbers.
+pub(crate) fn step(event: &AlertEvent, zone: &TimeZone) -> String {
+    match &event.word {
+        Some(said) => word(said, zone),
+        None => sentence(event, zone),
+    }
+}
+
+fn word(word: &Word, zone: &TimeZone) -> String {
+    let until = word.until.map_or_else(String::new, |until| format!(" until {}", moment(until, zone)));
+    let what = match word.what {
+        CommandKind::Acknowledge => format!("{} takes it in hand{until}", word.by),
+        CommandKind::Mute => format!("{} wants nobody to be told more of it{until}", word.by),
+        CommandKind::MuteRule => format!("{} wants nobody to be told of this rule here{until}", word.by),
+        CommandKind::Note => word.by.clone(),
+        CommandKind::Useful => format!("{}: it was worth the attention", word.by),
+        CommandKind::Noise => format!("{}: it was noise", word.by),
+    };
+    match &word.note {
+        Some(note) => format!("{what}: {note}"),
+        None => format!("{what}."),
+    }
+}
+
+/// Why an alert is more severe than its rule says, where it is.
+pub(crate) fn raise(event: &AlertEvent) -> Option<String> {
+    let reasons: Vec<&str> = [
+        (event.raise.by_size == 1, "it has five times the size that the rule asks for"),
+        (event.raise.by_size > 1, "it has twenty-five times the size that the rule asks for"),
+        (event.raise.by_reach > 0, "a mention behind it could have been seen by 100,000 accounts or more"),
+    ]
+    .into_iter()
+    .filter_map(|(holds, reason)| holds.then_some(reason))
+    .collect();
+    (!reasons.is_empty()).then(|| format!("More severe than usual, since {}.", reasons.join(" and ")))
+}
+
+/// Who has an alert in hand.
+pub(crate) fn in_hand(held: &Acknowledgement, zone: &TimeZone) -> String {
+    let until = held.until.map_or_else(String::new, |until| format!(", until {}", moment(until, zone)));
+    format!("{} has it in hand since {}{until}.", held.by, moment(held.since, zone))
 }
 
 /// An alert in one sentence.
@@ -73,11 +127,23 @@ pub(crate) fn sentence(alert: &AlertEvent, zone: &TimeZone) -> String {
     match &alert.arithmetic {
         Arithmetic::Count(count) => count_sentence(count, zone),
         Arithmetic::Each(each) => each_sentence(each),
+        Arithmetic::Tone(tone) => plain(tone),
+        Arithmetic::Absence(absence) => plain(absence),
+        Arithmetic::Novelty(novelty) => plain(novelty),
+        Arithmetic::Rank(rank) => plain(rank),
     }
 }
 
+/// Numbers that say themselves, as a sentence.
+fn plain(numbers: &impl fmt::Display) -> String {
+    let text = numbers.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    format!("{}{}.", first.collect::<String>(), letters.as_str())
+}
+
 fn count_sentence(count: &CountArithmetic, zone: &TimeZone) -> String {
-    let observed = counted(count.observed.into(), "mention", "mentions");
+    let observed = measured(count);
     let when = window(&count.window, zone);
     match count.expected {
         Some(expected) if !count.little_data => {
@@ -85,6 +151,17 @@ fn count_sentence(count: &CountArithmetic, zone: &TimeZone) -> String {
         }
         _ => format!("{observed} {when}; there is too little history to say what is usual."),
     }
+}
+
+/// A count with what it counts.
+fn measured(count: &CountArithmetic) -> String {
+    let (one, many) = match count.measure {
+        Measure::Mentions => ("mention", "mentions"),
+        Measure::Stories => ("story", "stories"),
+        Measure::Authors => ("author", "authors"),
+        Measure::Negatives => ("negative mention", "negative mentions"),
+    };
+    counted(count.observed.into(), one, many)
 }
 
 fn each_sentence(each: &EachArithmetic) -> String {
@@ -124,14 +201,59 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             ),
             format!("Mentions that met both since the alert opened: {}.", number(each.matched.into())),
         ],
+        Arithmetic::Tone(tone) => tone_explanation(tone),
+        Arithmetic::Absence(absence) => absence
+            .probability
+            .map(|probability| {
+                format!(
+                    "By chance alone, such a silence has a probability of {probability:.2e} in these hours."
+                )
+            })
+            .into_iter()
+            .collect(),
+        Arithmetic::Rank(rank) => vec![format!(
+            "Mentions of the subject: {}. By chance alone, such a share of the mentions of both has a probability of \
+             {:.2e}.",
+            number(rank.mentions.into()),
+            rank.probability
+        )],
+        Arithmetic::Novelty(novelty) => vec![format!(
+            "What is new: {} ({}), first heard {}.",
+            novelty.of.in_words(),
+            novelty.value,
+            novelty.first
+        )],
     }
+}
+
+fn tone_explanation(tone: &ToneArithmetic) -> Vec<String> {
+    vec![
+        format!(
+            "Compared: the {} of {} by {}.",
+            tone.measure.in_words(),
+            counted(tone.mentions.into(), "mention", "mentions"),
+            counted(tone.authors.into(), "author", "different authors")
+        ),
+        format!(
+            "It is {:.2}; in {} before, with {}, it was {:.2}.",
+            tone.observed,
+            counted(tone.baseline_windows.into(), "window", "windows"),
+            counted(tone.baseline_mentions, "mention", "mentions"),
+            tone.expected
+        ),
+        format!(
+            "A tone as bad or worse has a probability of {:.2e}, windows that differ by themselves allowed for \
+             (spread {:.3}).",
+            tone.probability, tone.spread
+        ),
+    ]
 }
 
 fn count_explanation(count: &CountArithmetic) -> Vec<String> {
     let span = if count.window.ends_with("P1D") { "days" } else { "hours" };
     let mut sentences = vec![format!(
         "Counted: {} by {}.",
-        counted(count.observed.into(), "mention", "mentions"),
+        measured(count),
         counted(count.authors.into(), "author", "different authors")
     )];
     if let Some(expected) = count.expected.filter(|_| !count.little_data) {

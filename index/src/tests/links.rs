@@ -1,6 +1,6 @@
 //! What a message needs of the index: the texts behind an alert, and the page of its link.
 
-use earshot_common::events::{CommandKind, SignalRecord, decode};
+use earshot_common::events::{Acknowledgement, CommandKind, SignalRecord, decode};
 use earshot_common::keys::StoryKey;
 use earshot_common::signed::AcknowledgeLink;
 use earshot_common::topics::SIGNALS;
@@ -86,10 +86,26 @@ async fn the_page_of_a_link_shows_what_it_acknowledges_and_only_its_button_does(
     }
     let commands = bench.commands().await;
     assert_eq!(commands.len(), 2);
-    assert_eq!(commands[0], commands[1], "the same command, which counts once");
+    assert_eq!(commands[0].id, commands[1].id, "the same command, which counts once");
+    assert!(commands[0].until.is_some(), "nobody's absence keeps others from being called");
     assert_eq!((commands[0].alert, commands[0].what), (opened.alert, CommandKind::Acknowledge));
     assert_eq!(commands[0].by, "mail:<b>@harbor.example");
     assert_eq!(commands[0].note.as_deref(), Some("calling the press office"));
+
+    let mut taken = alert(2, Transition::Acknowledged, "hn:1");
+    taken.acknowledged = Some(Acknowledgement {
+        by: "Ben".to_owned(),
+        since: taken.decided,
+        until: None,
+        assessed_after_ms: None,
+    });
+    bench.append(&ALERTS, &taken.alert.to_string(), encode(&taken)).await;
+    let is_taken = |answer: &Value| answer["alerts"][0]["acknowledged"]["by"] == "Ben";
+    bench.until("/api/alerts", is_taken).await;
+    for request in [Request::get(&good), Request::post(&good)] {
+        let (_, page) = bench.open(request, "").await;
+        assert!(page.contains("Ben has it in hand already") && !page.contains("Acknowledged."), "{page}");
+    }
     bench.stop().await;
 }
 

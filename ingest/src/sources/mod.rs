@@ -134,6 +134,8 @@ impl Sources {
             self.around.context.health.well("ingest", ROUND * 4);
             self.show(&running);
             tokio::select! {
+                // First: at a stop the watchlist ends too, and its end must not be taken for another one.
+                biased;
                 () = stop.cancelled() => {}
                 changed = self.watchlist.changed() => {
                     if changed.is_err() {

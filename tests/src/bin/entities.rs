@@ -24,7 +24,7 @@ use earshot_common::text::{TokenKind, tokens};
 use earshot_common::time::Timestamp;
 use earshot_enrich::judge::{Knowledge, judge};
 use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::Lexicon;
+use earshot_enrich::sentiment::Lexicons;
 use earshot_tests::sp500;
 use flate2::read::MultiGzDecoder;
 use rand::SeedableRng;
@@ -85,7 +85,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
 
     let watchlist = sp500::watchlist(&list, ADDITIONS)?;
-    let knowledge = Knowledge::of(&watchlist, Arc::new(Lexicon::english()), Arc::new(Risks::english()))?;
+    let knowledge = Knowledge::of(&watchlist, Arc::new(Lexicons::shipped()), Arc::new(Risks::english()))?;
     let mut tweets = stocks(&streams.join("stocks.jsonl.gz"), &watchlist)?;
     tweets.extend(airline(&streams.join("airline.csv.gz"), &watchlist)?);
     let rows = tweets.len();

@@ -22,7 +22,7 @@ use earshot_common::events::{Enriched, INTENTS, Mention, RISKS, RawPosition, Sou
 use earshot_common::time::Timestamp;
 use earshot_enrich::judge::{Knowledge, judge};
 use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::Lexicon;
+use earshot_enrich::sentiment::Lexicons;
 use flate2::read::MultiGzDecoder;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<()> {
     let risks = Arc::new(Risks::english());
     println!("{} texts; {:.1} µs for the patterns of one", rows.len(), microseconds(&rows, &risks));
 
-    let knowledge = Knowledge::of(&Watchlist::default(), Arc::new(Lexicon::english()), risks)?;
+    let knowledge = Knowledge::of(&Watchlist::default(), Arc::new(Lexicons::shipped()), risks)?;
     let mut tags: BTreeMap<&str, Vec<(&Row, String)>> = BTreeMap::new();
     for row in &rows {
         let enriched = judged(row, &knowledge);

@@ -2,14 +2,20 @@
 
 use earshot_common::events::{SourceHealth, SourceStatus};
 
+use super::timelines::played;
 use super::*;
 use crate::proof::{Backtest, BacktestRequest, Existing, Gathered, Plan};
 
 impl Timeline {
     /// A back-test of the rule `volume` since a time, with these definitions in place of those in force.
     fn backtest(&self, since: &str, changed: &str) -> Backtest {
+        self.backtest_of("volume", since, changed)
+    }
+
+    /// A back-test of a rule since a time, with these definitions in place of those in force.
+    pub(super) fn backtest_of(&self, rule: &str, since: &str, changed: &str) -> Backtest {
         let request = BacktestRequest {
-            rule: "volume".to_owned(),
+            rule: rule.to_owned(),
             definitions: parse_file("changed.toml", changed).unwrap(),
             since: at(since),
         };
@@ -123,4 +129,36 @@ fn what_history_cannot_say_is_refused_with_what_to_do() {
     let elsewhere = filtered.replace("harbor", "haven").replace("filter = \"app\"\n", "");
     let message = refused("strong", &elsewhere);
     assert!(message.contains("there is no subject of that id; there are: harbor"), "{message}");
+}
+
+#[test]
+fn of_other_primitives_it_says_what_was_decided_live_too() {
+    for (rule, timeline) in [
+        (
+            "when = \"share of negatives against expectation\"",
+            "quiet 3 at 4\n00:00 push 30 by 30 toned -0.6\n01:00 progress",
+        ),
+        ("preset = \"subject silent\"", "quiet 3 at 6\n01:00 progress\n02:00 progress\n03:00 progress"),
+        ("preset = \"new story\"", "quiet 3 at 1\n00:00 push 2 by 2 of merger\n01:00 push 1 by 1 of merger"),
+        ("when = \"count against expectation\"\nmeasure = \"authors\"", "quiet 3 at 4\n00:00 push 80 by 80"),
+    ] {
+        let timeline = played(rule, timeline);
+        let fired = timeline.backtest_of("rule", "2026-01-07T00:00", "").fired;
+        assert_eq!(fired.len(), 1, "{rule}: {fired:?}");
+        let opened = &timeline.events[0];
+        assert_eq!((fired[0].opened, fired[0].alert), (opened.opened, Some(opened.alert)), "{rule}");
+    }
+}
+
+#[test]
+fn whether_a_source_answered_is_not_tested_on_history() {
+    let timeline = Timeline::new(HARBOR);
+    let silent = "[[rule]]\nid = \"volume\"\nsubjects = [\"harbor\"]\npreset = \"source silent\"\n";
+    let request = BacktestRequest {
+        rule: "volume".to_owned(),
+        definitions: parse_file("changed.toml", silent).unwrap(),
+        since: at("2026-01-08T00:00"),
+    };
+    let refused = Plan::of(request, timeline.state.watchlist()).unwrap_err();
+    assert!(refused.contains("whether a source answered is not tested on history"), "{refused}");
 }

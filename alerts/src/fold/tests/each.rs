@@ -38,12 +38,13 @@ fn one_strong_mention_opens_and_more_join_it() {
         opened strong/harbor #1: polarity -0.8 reach Some(5000) matched 1, told /1/log
         rising strong/harbor #2: polarity -0.8 reach Some(5000) matched 2
         rising strong/harbor #3: polarity -0.8 reach Some(5000) matched 4
+        rising strong/harbor #4: polarity -0.8 reach Some(5000) matched 5, told /4/log
     "#]]
     .assert_eq(&timeline.said());
     timeline.progress("2026-01-05T15:29");
     assert_eq!(timeline.said(), "");
     timeline.progress("2026-01-05T15:30");
-    assert!(timeline.said().starts_with("resolved strong/harbor #4"), "six hours after the last match");
+    assert!(timeline.said().starts_with("resolved strong/harbor #5"), "six hours after the last match");
 }
 
 #[test]

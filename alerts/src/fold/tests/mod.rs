@@ -8,6 +8,7 @@ mod past;
 mod replay;
 mod searches;
 mod situations;
+mod timelines;
 mod verify;
 
 use std::fmt::Write;
@@ -224,17 +225,17 @@ fn at(time: &str) -> Timestamp {
 fn describe(events: &[AlertEvent]) -> String {
     let mut text = String::new();
     for event in events {
-        let transition = match event.transition {
-            Transition::Opened => "opened",
-            Transition::Rising => "rising",
-            Transition::Resolved => "resolved",
-        };
+        let transition = event.transition.name();
         let numbers = match &event.arithmetic {
             Arithmetic::Count(count) => {
                 let expected =
                     count.expected.map_or("little data".to_owned(), |mean| format!("{mean:.1} expected"));
                 format!("{} with {} by {} authors, {expected}", count.window, count.observed, count.authors)
             }
+            Arithmetic::Tone(tone) => tone.to_string(),
+            Arithmetic::Absence(absence) => absence.to_string(),
+            Arithmetic::Novelty(novelty) => novelty.to_string(),
+            Arithmetic::Rank(rank) => rank.to_string(),
             Arithmetic::Each(each) => {
                 format!("polarity {} reach {:?} matched {}", each.polarity, each.reach, each.matched)
             }

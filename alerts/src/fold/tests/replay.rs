@@ -1,6 +1,6 @@
 //! What comes twice counts once, and a replay decides the same.
 
-use earshot_common::events::encode;
+use earshot_common::events::{Command, CommandKind, encode};
 use proptest::prelude::*;
 
 use super::*;
@@ -72,14 +72,23 @@ pub(super) enum Step {
     Burst { mentions: u32, authors: u32 },
     Strong { name: u8, revision: i64 },
     Pass { minutes: i64 },
+    Say { what: CommandKind, by: u8, minutes: i64 },
     Again { back: usize },
 }
+
+const WORDS: &[CommandKind] =
+    &[CommandKind::Acknowledge, CommandKind::Mute, CommandKind::MuteRule, CommandKind::Noise];
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (1..60u32, 1..30u32).prop_map(|(mentions, authors)| Step::Burst { mentions, authors }),
         (0..5u8, 1..4i64).prop_map(|(name, revision)| Step::Strong { name, revision }),
         (1..900i64).prop_map(|minutes| Step::Pass { minutes }),
+        (prop::sample::select(WORDS), 0..3u8, 1..600i64).prop_map(|(what, by, minutes)| Step::Say {
+            what,
+            by,
+            minutes
+        }),
         (1..50usize).prop_map(|back| Step::Again { back }),
     ];
     proptest::collection::vec(step, 1..30)
@@ -87,9 +96,18 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// A log that such steps leave, with re-deliveries where `again` says so.
 pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
-    let rules = format!(
-        "{HARBOR}\n[[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 10\n"
-    );
+    let mut rules = HARBOR.to_owned();
+    for rule in [
+        "when = \"each mention\"\nreach_at_least = 10\nroute = \"comms\"\n\
+         quiet_hours = { from = \"22:00\", to = \"02:00\" }\nescalate = [{ after_minutes = 15, route = \"comms\" }]",
+        "preset = \"sentiment drop\"",
+        "preset = \"subject silent\"",
+        "when = \"novelty\"\nof = \"source\"",
+        "when = \"count against expectation\"\nmeasure = \"authors\"\nwindows = 2",
+    ] {
+        let id = rules.len();
+        writeln!(rules, "[[rule]]\nid = \"rule-{id}\"\nsubjects = [\"harbor\"]\n{rule}").unwrap();
+    }
     let mut timeline = Timeline::new(&rules);
     timeline.ordinary_days("2026-01-05T00:00", 3, 2);
     let mut now = at("2026-01-08T00:00");
@@ -104,6 +122,19 @@ pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
             Step::Pass { minutes } => {
                 now = now.plus_millis(minutes * 60_000);
                 timeline.progress_at(now);
+            }
+            Step::Say { what, by, minutes } => {
+                let Some(alert) = timeline.events.last().map(|event| event.alert) else { continue };
+                let command = Command {
+                    v: SchemaVersion::default(),
+                    id: format!("command-{}-{by}", timeline.events.len()),
+                    alert,
+                    what: *what,
+                    by: by.to_string(),
+                    note: None,
+                    until: Some(now.plus_millis(minutes * 60_000)),
+                };
+                timeline.append(now, SignalRecord::Command(command));
             }
             Step::Again { back } if again => {
                 let mut signals = timeline

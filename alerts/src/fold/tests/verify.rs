@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use earshot_common::events::{CountArithmetic, EachArithmetic};
+use earshot_common::events::{
+    AbsenceArithmetic, CountArithmetic, EachArithmetic, NoveltyArithmetic, ToneArithmetic,
+};
 use earshot_common::keys::AlertKey;
 use proptest::prelude::*;
 
 use super::past::{airlines, crisis_signals, due};
 use super::replay::{log_of, steps};
+use super::timelines::played;
 use super::*;
 use crate::fold::HistoryDue;
 use crate::history::Past;
@@ -41,6 +44,18 @@ fn faults(verification: &Verification) -> Vec<Check> {
     checks.filter(|check| !matches!(check.found, Finding::Agrees(_))).cloned().collect()
 }
 
+/// Every number that is another than was told, or that should have been found: of other primitives than counts and
+/// single mentions some do not follow from what the topics hold.
+fn contradictions(verification: &Verification) -> Vec<Check> {
+    const NOT_HELD: [&str; 6] =
+        ["expected", "spread", "probability", "usual rank", "rank", "authors never heard before"];
+    let mut faults = faults(verification);
+    faults.retain(|check| {
+        !(matches!(check.found, Finding::NotPossible(_)) && NOT_HELD.contains(&check.what.as_str()))
+    });
+    faults
+}
+
 /// A burst of forty after three ordinary days, that is over an hour later.
 fn burst() -> Timeline {
     let mut timeline = Timeline::new(HARBOR);
@@ -63,6 +78,19 @@ fn strong() -> Timeline {
     timeline
 }
 
+impl Timeline {
+    /// Every alert verifies, and the state comes back from a snapshot as it was.
+    pub(super) fn verifies(&self) {
+        for transitions in by_alert(&self.events).values() {
+            let faults = contradictions(&verified(transitions, &self.log));
+            assert_eq!(faults, [], "{}", describe(transitions));
+        }
+        let bytes = rmp_serde::to_vec_named(&self.state).unwrap();
+        let again: State = rmp_serde::from_slice(&bytes).unwrap();
+        assert!(rmp_serde::to_vec_named(&again).unwrap() == bytes);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -71,7 +99,7 @@ proptest! {
         let timeline = log_of(&steps, true);
         for transitions in by_alert(&timeline.events).values() {
             let verification = verified(transitions, &timeline.log);
-            prop_assert_eq!(faults(&verification), Vec::new(), "{:?}", verification);
+            prop_assert_eq!(contradictions(&verification), Vec::new(), "{:?}", verification);
         }
     }
 }
@@ -152,6 +180,35 @@ fn a_tampered_record_about_single_mentions_differs_too() {
 }
 
 #[test]
+fn tampered_records_of_the_other_primitives_differ_too() {
+    let tone = "when = \"share of negatives against expectation\"";
+    let tone = played(tone, "quiet 3 at 4\n00:00 push 30 by 30 toned -0.6\n01:00 progress");
+    let silence = played("preset = \"subject silent\"", "quiet 3 at 6\n03:00 progress");
+    let story = "quiet 3 at 1\n00:00 push 2 by 2 of merger\n01:00 push 1 by 1 of merger";
+    let story = played("preset = \"new story\"", story);
+    let stories = "when = \"count against expectation\"\nmeasure = \"stories\"";
+    let stories = played(stories, "quiet 3 at 4\n00:00 push 80 by 80");
+    let tampers: [(&Timeline, Tamper); 9] = [
+        (&tone, ("probability", |event| tone_of(event).probability = 1e-30)),
+        (&tone, ("observed", |event| tone_of(event).observed = 0.9)),
+        (&tone, ("mentions in the window", |event| tone_of(event).mentions += 1)),
+        (&tone, ("negative ones among them", |event| tone_of(event).negatives -= 1)),
+        (&silence, ("mentions since then", |event| absence_of(event).since = at("2026-01-06T00:00"))),
+        (&silence, ("hours, at least those asked for", |event| absence_of(event).hours = 0)),
+        (&story, ("mentions of it", |event| novelty_of(event).mentions += 1)),
+        (&story, ("distinct authors", |event| novelty_of(event).authors += 1)),
+        (&stories, ("stories in the window", |event| count_of(event).observed += 1)),
+    ];
+    for (timeline, (what, tamper)) in tampers {
+        let mut transitions = timeline.events.clone();
+        assert_eq!(contradictions(&verified(&transitions, &timeline.log)), [], "{what}");
+        tamper(&mut transitions[0]);
+        let faults = contradictions(&verified(&transitions, &timeline.log));
+        assert!(faults.iter().any(|check| check.what == what), "{what}: {faults:?}");
+    }
+}
+
+#[test]
 fn a_mention_that_is_gone_from_the_log_differs_and_a_log_that_begins_later_cannot_say() {
     let timeline = burst();
     let without: Vec<_> = timeline.log[..timeline.log.len() - 3].to_vec();
@@ -169,13 +226,34 @@ fn a_mention_that_is_gone_from_the_log_differs_and_a_log_that_begins_later_canno
 fn count_of(event: &mut AlertEvent) -> &mut CountArithmetic {
     match &mut event.arithmetic {
         Arithmetic::Count(count) => count,
-        Arithmetic::Each(_) => panic!("it is a count"),
+        _ => panic!("it is a count"),
+    }
+}
+
+fn tone_of(event: &mut AlertEvent) -> &mut ToneArithmetic {
+    match &mut event.arithmetic {
+        Arithmetic::Tone(tone) => tone,
+        _ => panic!("it is a tone"),
+    }
+}
+
+fn absence_of(event: &mut AlertEvent) -> &mut AbsenceArithmetic {
+    match &mut event.arithmetic {
+        Arithmetic::Absence(absence) => absence,
+        _ => panic!("it is a silence"),
+    }
+}
+
+fn novelty_of(event: &mut AlertEvent) -> &mut NoveltyArithmetic {
+    match &mut event.arithmetic {
+        Arithmetic::Novelty(novelty) => novelty,
+        _ => panic!("it is something new"),
     }
 }
 
 fn each_of(event: &mut AlertEvent) -> &mut EachArithmetic {
     match &mut event.arithmetic {
         Arithmetic::Each(each) => each,
-        Arithmetic::Count(_) => panic!("it is a single mention"),
+        _ => panic!("it is a single mention"),
     }
 }

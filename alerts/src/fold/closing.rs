@@ -1,0 +1,287 @@
+//! What is judged when time has passed: a tone over a window that has closed, and silence.
+//!
+//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While a
+//! source does not answer nobody knows whether it is silent, or calm again.
+
+use std::collections::BTreeMap;
+
+use earshot_common::definitions::{AbsenceCondition, SourceAbsenceCondition, ToneCondition, Window};
+use earshot_common::events::{AbsenceArithmetic, Arithmetic, ToneArithmetic, Transition};
+use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::alert::{Course, OpenAlert, Opening};
+use super::baseline::baseline;
+use super::calendar::{Bucket, HOUR_MS, interval};
+use super::evidence::Evidence;
+use super::series::LOOK_BACK_MS;
+use super::tone::{Tone, ToneSums, compare};
+use super::watch::{CALM_PROBABILITY, LONGEST_MS, Watched};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// The tones of the windows of one subject and rule.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Tones {
+    windows: BTreeMap<Timestamp, ToneSums>,
+    /// Windows up to here were judged.
+    looked: Option<Timestamp>,
+}
+
+impl Tones {
+    /// Takes a mention's polarity into its window.
+    pub(crate) fn add(&mut self, window: Timestamp, polarity: f32) {
+        self.windows.entry(window).or_default().add(polarity);
+    }
+}
+
+/// How long nothing was heard of one subject and rule, and how unlikely that is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Silence {
+    /// The newest mention.
+    heard: Option<Timestamp>,
+    /// Hours up to here are in the sums.
+    looked: Option<Timestamp>,
+    hours: u32,
+    expected: f64,
+    ln_probability: f64,
+}
+
+impl Silence {
+    /// A mention ends it.
+    pub(crate) fn hear(&mut self, at: Timestamp) {
+        if self.heard.is_none_or(|heard| heard < at) {
+            *self = Self { heard: Some(at), ..Self::default() };
+        }
+    }
+}
+
+/// Whether so many mentions by so many authors are enough to judge a tone by.
+fn is_evidence(condition: &ToneCondition, found: &ToneArithmetic) -> bool {
+    found.mentions >= condition.mentions_at_least && found.authors >= condition.authors_at_least
+}
+
+impl Watched {
+    /// Judges the windows that have closed: the first that is bad opens an alert, the first that is calm ends it.
+    pub(super) fn pass_tone(
+        &mut self,
+        rule: usize,
+        condition: &ToneCondition,
+        clock: Timestamp,
+        silent: bool,
+    ) -> Option<Transition> {
+        let start = self.listened_from(rule)?.max(clock.plus_millis(-LOOK_BACK_MS));
+        loop {
+            let looked = self.rules[rule].tones.looked.unwrap_or(start);
+            let bucket = self.series(rule, condition.window).bucket(looked);
+            if bucket.end > clock {
+                return None;
+            }
+            self.rules[rule].tones.looked = Some(bucket.end);
+            let oldest = clock.plus_millis(-LOOK_BACK_MS);
+            self.rules[rule].tones.windows.retain(|start, _| *start >= oldest);
+            let (tone, arithmetic) = self.tone_of(rule, condition, &bucket).unzip();
+            let is_bad = tone.is_some_and(|tone: Tone| tone.probability < condition.probability_below)
+                && arithmetic.as_ref().is_some_and(|found| is_evidence(condition, found));
+            let historic = self.historic;
+            let Some(open) = self.rules[rule].open.as_mut() else {
+                let fires = self.series(rule, condition.window).may_fire(&bucket, clock);
+                if let Some(arithmetic) =
+                    arithmetic.filter(|_| is_bad && fires && self.is_scheduled(rule, bucket.start))
+                {
+                    self.open_tone(rule, condition, &bucket, arithmetic);
+                    return Some(Transition::Opened);
+                }
+                continue;
+            };
+            let expired = !historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
+            if silent && !expired {
+                continue;
+            }
+            let calm = CALM_PROBABILITY.max(condition.probability_below);
+            if expired || tone.is_none_or(|tone| tone.probability > calm) {
+                open.until = bucket.start;
+                if let Some(arithmetic) = arithmetic {
+                    open.arithmetic = Arithmetic::Tone(arithmetic);
+                }
+                let Course::Tone { opening } = open.course else { return Some(Transition::Resolved) };
+                self.rules[rule].note_burst(opening.start..bucket.start, clock);
+                return Some(Transition::Resolved);
+            }
+            open.until = bucket.end;
+        }
+    }
+
+    fn open_tone(
+        &mut self,
+        rule: usize,
+        condition: &ToneCondition,
+        bucket: &Bucket,
+        arithmetic: ToneArithmetic,
+    ) {
+        let evidence = self.series(rule, condition.window).evidence_at(bucket.start);
+        let opening = Opening {
+            key: self.key(rule, &bucket.start.to_string()),
+            at: bucket.start,
+            until: bucket.end,
+            lexicon: self.lexicon.clone(),
+            arithmetic: Arithmetic::Tone(arithmetic),
+            evidence,
+            asked: 0,
+        };
+        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Tone { opening: *bucket }));
+    }
+
+    /// The tone of a window that was wholly observed, against those before it that belong to no burst.
+    fn tone_of(
+        &mut self,
+        rule: usize,
+        condition: &ToneCondition,
+        bucket: &Bucket,
+    ) -> Option<(Tone, ToneArithmetic)> {
+        let series = self.series(rule, condition.window);
+        if !series.is_observed(bucket.start) {
+            return None;
+        }
+        let authors = series.authors_at(bucket.start);
+        let watch = &self.rules[rule];
+        let before = match watch.open.as_ref().map(|open| &open.course) {
+            Some(Course::Tone { opening }) => opening.start,
+            _ => bucket.start,
+        };
+        let oldest = bucket.start.plus_millis(-LOOK_BACK_MS);
+        let range = oldest..before.max(oldest);
+        let window = watch.tones.windows.get(&bucket.start).copied().unwrap_or_default();
+        let (mut past, mut bursts) = (Vec::new(), Vec::new());
+        for (start, sums) in watch.tones.windows.range(range) {
+            let kind = if watch.in_burst(*start) { &mut bursts } else { &mut past };
+            kind.push(*sums);
+        }
+        // Where bursts are most of the windows, they are how things are now.
+        if bursts.len() > past.len() {
+            past.append(&mut bursts);
+        }
+        let tone = compare(condition.measure, &window, &past)?;
+        let arithmetic = ToneArithmetic {
+            measure: condition.measure,
+            window: interval(condition.window, bucket),
+            mentions: window.mentions,
+            negatives: window.negatives,
+            authors,
+            observed: tone.observed,
+            expected: tone.expected,
+            spread: tone.spread,
+            probability: tone.probability,
+            baseline_windows: tone.windows,
+            baseline_mentions: tone.mentions,
+        };
+        Some((tone, arithmetic))
+    }
+
+    /// Looks at each hour that has closed without a mention. The alert is over with the next mention, elsewhere.
+    pub(super) fn pass_silence(
+        &mut self,
+        rule: usize,
+        condition: &AbsenceCondition,
+        clock: Timestamp,
+        failing: &BTreeMap<String, Timestamp>,
+    ) -> Option<Transition> {
+        if self.historic || self.rules[rule].open.is_some() {
+            return None;
+        }
+        let start = self.listened_from(rule)?.max(clock.plus_millis(-LOOK_BACK_MS));
+        loop {
+            let since = self.rules[rule].silence.heard.unwrap_or(start);
+            let looked = self.rules[rule].silence.looked;
+            let series = self.series(rule, Window::Hour);
+            let bucket = series.bucket(looked.unwrap_or_else(|| series.bucket(since).end));
+            if bucket.end > clock {
+                break;
+            }
+            // Nobody knows whether anything came where nobody listened, as between the spans of a back-test.
+            if !series.is_observed(bucket.start) {
+                self.rules[rule].silence.hear(bucket.end);
+                continue;
+            }
+            let past = self.rules[rule].past_buckets(series, &bucket);
+            let expected = baseline(Window::Hour, bucket.slot, &past).map(|baseline| baseline.expectation);
+            let silence = &mut self.rules[rule].silence;
+            silence.looked = Some(bucket.end);
+            silence.hours += 1;
+            if let Some(expectation) = expected {
+                silence.expected += expectation.mean;
+                silence.ln_probability += (-expectation.probability_of_at_least(1)).ln_1p();
+            }
+        }
+        let silence = self.rules[rule].silence.clone();
+        let since = silence.heard.unwrap_or(start);
+        let probability = silence.ln_probability.exp().max(f64::MIN_POSITIVE);
+        let blocked = self.sources.keys().any(|source| failing.contains_key(source));
+        let fires =
+            silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
+        if blocked || !fires || !self.is_scheduled(rule, clock) {
+            return None;
+        }
+        let arithmetic = AbsenceArithmetic {
+            since,
+            hours: silence.hours,
+            expected: Some(silence.expected),
+            probability: Some(probability),
+            sources: Vec::new(),
+        };
+        self.open_absence(rule, arithmetic, clock);
+        Some(Transition::Opened)
+    }
+
+    /// Opens an alert for the sources of the subject that do not answer for so long, and ends it when all do again.
+    pub(super) fn pass_sources(
+        &mut self,
+        rule: usize,
+        condition: &SourceAbsenceCondition,
+        clock: Timestamp,
+        failing: &BTreeMap<String, Timestamp>,
+    ) -> Option<Transition> {
+        if self.historic {
+            return None;
+        }
+        let oldest = clock.plus_millis(-LOOK_BACK_MS);
+        let brought = |source: &String| self.sources.get(source).is_some_and(|last| *last >= oldest);
+        let failing_here = || failing.iter().filter(|(source, _)| brought(source));
+        if self.rules[rule].open.is_some() {
+            let over = failing_here().next().is_none();
+            if let Some(open) = self.rules[rule].open.as_mut().filter(|_| over) {
+                open.until = clock;
+            }
+            return over.then_some(Transition::Resolved);
+        }
+        let silent_ms = i64::from(condition.silent_after_minutes) * MINUTE_MS;
+        let silent: Vec<(&String, &Timestamp)> =
+            failing_here().filter(|(_, since)| since.plus_millis(silent_ms) <= clock).collect();
+        let since = **silent.iter().map(|(_, since)| since).min()?;
+        if !self.is_scheduled(rule, clock) {
+            return None;
+        }
+        let arithmetic = AbsenceArithmetic {
+            since,
+            hours: ((clock.as_millis() - since.as_millis()) / HOUR_MS) as u32,
+            expected: None,
+            probability: None,
+            sources: silent.iter().map(|(source, _)| (*source).clone()).collect(),
+        };
+        self.open_absence(rule, arithmetic, clock);
+        Some(Transition::Opened)
+    }
+
+    fn open_absence(&mut self, rule: usize, arithmetic: AbsenceArithmetic, clock: Timestamp) {
+        let opening = Opening {
+            key: self.key(rule, &arithmetic.since.to_string()),
+            at: arithmetic.since,
+            until: clock,
+            lexicon: self.lexicon.clone(),
+            arithmetic: Arithmetic::Absence(arithmetic),
+            evidence: Evidence::default(),
+            asked: 0,
+        };
+        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Absence));
+    }
+}

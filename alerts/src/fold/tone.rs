@@ -1,0 +1,242 @@
+//! The tone of a window against that of the windows before it: the share of negatives, and the mean sentiment.
+//!
+//! Mentions of one window are alike: they answer to one event, or to each other. Negatives among `n` are therefore
+//! beta-binomial, with the correlation `rho` of two mentions of a window, and the mean of a window varies by more than
+//! `s / sqrt(n)`. Both are estimated by moments over the windows before and drawn towards a prior, so that a short
+//! history asks for more before it is surprised.
+//!
+//! What belongs here: arithmetic on sums. Which windows are compared is said in [`super::watch`].
+
+use earshot_common::events::{Polarity, ToneArithmetic, ToneMeasure};
+use serde::{Deserialize, Serialize};
+use statrs::function::erf::erfc;
+use statrs::function::gamma::ln_gamma;
+
+/// Fewer mentions before are too little to say what is usual.
+const LEAST_MENTIONS: u64 = 50;
+/// Fewer windows with mentions are.
+const LEAST_WINDOWS: u32 = 10;
+/// What is believed before any data weighs as much as so many windows.
+const PRIOR_WINDOWS: f64 = 10.0;
+/// The correlation within a window that is believed before any data.
+const PRIOR_CORRELATION: f64 = 0.02;
+/// The variance of a window's mean beyond chance that is believed before any data: a tenth either way.
+const PRIOR_VARIANCE: f64 = 0.01;
+/// Probabilities are never written as zero, which would claim more than a model can.
+const LEAST_PROBABILITY: f64 = 1e-300;
+
+/// The tone of a window's mentions, as sums of integers, so that the order in which they came cannot show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ToneSums {
+    /// Mentions.
+    pub(crate) mentions: u32,
+    /// Negative ones.
+    pub(crate) negatives: u32,
+    /// Of the polarities, in thousandths.
+    sum: i64,
+    /// Of their squares.
+    squares: i64,
+}
+
+/// A window's tone and how it compares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tone {
+    pub(crate) observed: f64,
+    pub(crate) expected: f64,
+    pub(crate) spread: f64,
+    pub(crate) probability: f64,
+    pub(crate) windows: u32,
+    pub(crate) mentions: u64,
+}
+
+impl ToneSums {
+    /// Takes a polarity in.
+    pub(crate) fn add(&mut self, polarity: f32) {
+        let thousandths = (f64::from(polarity) * 1_000.0).round() as i64;
+        self.mentions += 1;
+        self.negatives += u32::from(Polarity::of(polarity) == Polarity::Negative);
+        self.sum += thousandths;
+        self.squares += thousandths * thousandths;
+    }
+
+    /// So many of all, for a share alone.
+    pub(crate) fn of_counts(part: u32, all: u32) -> Self {
+        Self { mentions: all, negatives: part, ..Self::default() }
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum as f64 / 1_000.0 / f64::from(self.mentions)
+    }
+}
+
+/// How a window's tone compares with that of the windows before, oldest first; `None` is too little data.
+pub(crate) fn compare(measure: ToneMeasure, window: &ToneSums, past: &[ToneSums]) -> Option<Tone> {
+    let past: Vec<&ToneSums> = past.iter().filter(|sums| sums.mentions > 0).collect();
+    let windows = past.len() as u32;
+    let mentions: u64 = past.iter().map(|sums| u64::from(sums.mentions)).sum();
+    if window.mentions == 0 || windows < LEAST_WINDOWS || mentions < LEAST_MENTIONS {
+        return None;
+    }
+    let (observed, expected, spread, probability) = match measure {
+        ToneMeasure::ShareOfNegatives => share(window, &past, mentions),
+        ToneMeasure::MeanSentiment => mean(window, &past, mentions),
+    };
+    Some(Tone { observed, expected, spread, probability, windows, mentions })
+}
+
+/// Half a negative among one more mention is added, so that a history without any is not the certainty of none.
+fn share(window: &ToneSums, past: &[&ToneSums], mentions: u64) -> (f64, f64, f64, f64) {
+    let negatives: u64 = past.iter().map(|sums| u64::from(sums.negatives)).sum();
+    let expected = (negatives as f64 + 0.5) / (mentions as f64 + 1.0);
+    let (mut excess, mut pairs, mut weighed) = (0.0, 0.0, 0.0);
+    for sums in past.iter().filter(|sums| sums.mentions > 1) {
+        let n = f64::from(sums.mentions);
+        let deviation = f64::from(sums.negatives) - n * expected;
+        excess += deviation * deviation / (expected * (1.0 - expected)) - n;
+        pairs += n * (n - 1.0);
+        weighed += 1.0;
+    }
+    let measured = if pairs > 0.0 { (excess / pairs).clamp(0.0, 0.9) } else { PRIOR_CORRELATION };
+    let correlation = drawn(measured, PRIOR_CORRELATION, weighed);
+    let observed = f64::from(window.negatives) / f64::from(window.mentions);
+    let probability = probability_of_at_least(window.negatives, window.mentions, expected, correlation);
+    (observed, expected, correlation, probability)
+}
+
+fn mean(window: &ToneSums, past: &[&ToneSums], mentions: u64) -> (f64, f64, f64, f64) {
+    let all = mentions as f64;
+    let sum: i64 = past.iter().map(|sums| sums.sum).sum();
+    let squares: i64 = past.iter().map(|sums| sums.squares).sum();
+    let expected = sum as f64 / 1_000.0 / all;
+    let variance = (squares as f64 / 1_000_000.0 / all - expected * expected).max(0.0);
+    let (mut excess, mut weighed) = (0.0, 0.0);
+    for sums in past.iter().filter(|sums| sums.mentions > 1) {
+        let deviation = sums.mean() - expected;
+        excess += deviation * deviation - variance / f64::from(sums.mentions);
+        weighed += 1.0;
+    }
+    let measured = if weighed > 0.0 { f64::max(excess / weighed, 0.0) } else { PRIOR_VARIANCE };
+    let between = drawn(measured, PRIOR_VARIANCE, weighed);
+    let spread = (variance / f64::from(window.mentions) + variance / all + between).sqrt();
+    let observed = window.mean();
+    (observed, expected, spread, normal_at_most((observed - expected) / spread))
+}
+
+/// The probability of a tone again, from what its alert carries.
+pub(crate) fn tone_again(tone: &ToneArithmetic) -> f64 {
+    match tone.measure {
+        ToneMeasure::ShareOfNegatives => {
+            probability_of_at_least(tone.negatives, tone.mentions, tone.expected, tone.spread)
+        }
+        ToneMeasure::MeanSentiment => normal_at_most((tone.observed - tone.expected) / tone.spread),
+    }
+}
+
+fn drawn(measured: f64, prior: f64, windows: f64) -> f64 {
+    (prior * PRIOR_WINDOWS + measured * windows) / (PRIOR_WINDOWS + windows)
+}
+
+/// The probability of so many negatives or more among `n`, summed from its first term, in log space at the start.
+fn probability_of_at_least(negatives: u32, n: u32, expected: f64, correlation: f64) -> f64 {
+    if negatives == 0 {
+        return 1.0;
+    }
+    let size = (1.0 - correlation) / correlation;
+    let (a, b) = (expected * size, (1.0 - expected) * size);
+    let (n, mut k) = (f64::from(n), f64::from(negatives));
+    let ln_beta = |a: f64, b: f64| ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b);
+    let ln_choose = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
+    let first = ln_choose + ln_beta(k + a, n - k + b) - ln_beta(a, b);
+    let (mut term, mut sum) = (1.0, 1.0);
+    while k < n {
+        term *= (n - k) / (k + 1.0) * (k + a) / (n - k - 1.0 + b);
+        sum += term;
+        k += 1.0;
+    }
+    (first + f64::ln(sum)).exp().clamp(LEAST_PROBABILITY, 1.0)
+}
+
+/// The probability of a standard normal deviate as low as this.
+fn normal_at_most(deviate: f64) -> f64 {
+    (erfc(-deviate / std::f64::consts::SQRT_2) / 2.0).clamp(LEAST_PROBABILITY, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `scipy.stats.betabinom.sf(k - 1, n, p (1 - rho) / rho, (1 - p) (1 - rho) / rho)` of SciPy 1.17.1; where that is
+    /// less exact, the sum in rational numbers.
+    const BETA_BINOMIAL: [(u32, f64, f64, u32, f64); 7] = [
+        (20, 0.1, 0.02, 7, 1.058944058160e-02),
+        (20, 0.1, 0.02, 12, 1.569885711724e-05),
+        (200, 0.25, 0.05, 90, 3.823196927255e-02),
+        (1000, 0.3, 0.01, 400, 2.327788631535e-02),
+        (10, 0.05, 0.02, 1, 3.751134980215e-01),
+        (50, 0.5, 0.1, 50, 4.621899822232e-05),
+        (30, 0.02, 0.001, 6, 4.395329944752e-05),
+    ];
+
+    /// `scipy.stats.norm.cdf(z)` of SciPy 1.17.1.
+    const NORMAL: [(f64, f64); 5] = [
+        (-1.0, 1.586552539315e-01),
+        (-3.5, 2.326290790355e-04),
+        (-6.0, 9.865876450377e-10),
+        (0.5, 6.914624612740e-01),
+        (-10.0, 7.619853024160e-24),
+    ];
+
+    #[test]
+    fn tails_agree_with_scipy() {
+        for (n, expected, correlation, negatives, wanted) in BETA_BINOMIAL {
+            let found = probability_of_at_least(negatives, n, expected, correlation);
+            assert!((found / wanted - 1.0).abs() < 1e-8, "{negatives} of {n}: {found:e}, SciPy {wanted:e}");
+        }
+        for (deviate, wanted) in NORMAL {
+            let found = normal_at_most(deviate);
+            assert!((found / wanted - 1.0).abs() < 1e-8, "{deviate}: {found:e}, SciPy {wanted:e}");
+        }
+    }
+
+    fn sums(negatives: u32, others: u32) -> ToneSums {
+        let mut sums = ToneSums::default();
+        for _ in 0..negatives {
+            sums.add(-0.6);
+        }
+        for _ in 0..others {
+            sums.add(0.2);
+        }
+        sums
+    }
+
+    #[test]
+    fn a_window_that_is_as_usual_is_no_surprise_and_a_bad_one_is() {
+        let past = [sums(2, 18); 20];
+        for measure in [ToneMeasure::ShareOfNegatives, ToneMeasure::MeanSentiment] {
+            let usual = compare(measure, &sums(2, 18), &past).unwrap();
+            let bad = compare(measure, &sums(16, 4), &past).unwrap();
+            assert!(usual.probability > 0.3, "{measure:?}: {usual:?}");
+            assert!(bad.probability < 1e-5, "{measure:?}: {bad:?}");
+            assert_eq!((bad.windows, bad.mentions), (20, 400));
+        }
+    }
+
+    #[test]
+    fn windows_that_differ_by_themselves_make_a_bad_one_less_surprising() {
+        let mut past = [sums(0, 20); 20];
+        for window in past.iter_mut().step_by(4) {
+            *window = sums(8, 12);
+        }
+        let calm = compare(ToneMeasure::ShareOfNegatives, &sums(10, 10), &[sums(2, 18); 20]).unwrap();
+        let lively = compare(ToneMeasure::ShareOfNegatives, &sums(10, 10), &past).unwrap();
+        assert!((calm.expected - lively.expected).abs() < 1e-12, "the same share on the whole");
+        assert!(lively.probability > calm.probability * 100.0, "{calm:?} {lively:?}");
+    }
+
+    #[test]
+    fn little_data_says_nothing() {
+        assert_eq!(compare(ToneMeasure::MeanSentiment, &sums(9, 1), &[sums(1, 9); 4]), None, "40 mentions");
+        assert_eq!(compare(ToneMeasure::MeanSentiment, &sums(9, 1), &[sums(5, 45); 4]), None, "4 windows");
+        assert_eq!(compare(ToneMeasure::MeanSentiment, &sums(0, 0), &[sums(1, 9); 40]), None);
+    }
+}

@@ -1,0 +1,302 @@
+//! The numbers of a transition, counted again from the mentions of its alert, for each primitive.
+//!
+//! What belongs here: which of the mentions a number is about. Which mentions there are is [`super::recount`]'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use earshot_common::definitions::{Condition, Rule, Window};
+use earshot_common::events::{
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Measure, NoveltyArithmetic,
+    Polarity, RankArithmetic, SourceHealth, SourceStatus, ToneArithmetic, ToneMeasure, Transition,
+};
+use earshot_common::keys::{AuthorKey, MentionKey};
+use earshot_common::time::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::arithmetic::reaches;
+use super::recount::Seen;
+use super::verify::Check;
+use crate::fold::{MOST_AUTHORS, bucket_end, window_of};
+
+/// Means that were written and read again may differ by this.
+const ROUNDING: f64 = 1e-9;
+
+/// What a transition is counted again from.
+pub(super) struct Counted<'a> {
+    pub(super) event: &'a AlertEvent,
+    /// The first transition of the alert.
+    pub(super) opening: &'a AlertEvent,
+    /// The version of the rule that decided.
+    pub(super) rule: &'a Rule,
+    /// Where the rule began to count for itself.
+    pub(super) counts_from: u64,
+    /// The mentions of the subject up to the cause.
+    pub(super) seen: &'a [&'a Seen],
+    pub(super) zone: &'a TimeZone,
+}
+
+impl Counted<'_> {
+    /// The numbers again; `health` is what sources said of themselves up to the cause.
+    pub(super) fn checks(&self, health: &[&SourceHealth]) -> Vec<Check> {
+        match &self.event.arithmetic {
+            Arithmetic::Count(count) => self.count(count),
+            Arithmetic::Each(each) => self.each(each),
+            Arithmetic::Tone(tone) => self.tone(tone),
+            Arithmetic::Absence(absence) if absence.sources.is_empty() => self.silence(absence),
+            Arithmetic::Absence(absence) => self.silent_sources(absence, health),
+            Arithmetic::Novelty(novelty) => self.novelty(novelty),
+            Arithmetic::Rank(rank) => self.rank(rank),
+        }
+    }
+
+    /// Whether the numbers must be exactly those at the cause.
+    fn is_exact(&self) -> bool {
+        !self.event.historic && self.event.transition.raises()
+    }
+
+    fn opens(&self) -> bool {
+        matches!(self.event.transition, Transition::Opened | Transition::Reopened)
+    }
+
+    /// The mentions of a window, each once, as the rule counts them: those that its filter matched, and those that came
+    /// since it counts for itself.
+    fn in_window(&self, window: Window, start: Timestamp, for_itself: bool) -> BTreeMap<MentionKey, &Seen> {
+        let mut mentions: BTreeMap<MentionKey, &Seen> = BTreeMap::new();
+        let historic = self.event.historic;
+        for seen in self.seen {
+            if !historic && !(seen.is_new && (!for_itself || seen.offset >= self.counts_from)) {
+                continue;
+            }
+            let known = mentions.entry(seen.mention).or_insert(seen);
+            // The past knows each mention in its newest revision, and the live stream as it came first.
+            if historic && known.revision < seen.revision {
+                *known = seen;
+            }
+        }
+        let within = start..bucket_end(window, self.zone, start);
+        mentions.retain(|_, seen| within.contains(&seen.event_time) && self.passes(seen));
+        mentions
+    }
+
+    fn passes(&self, seen: &Seen) -> bool {
+        self.rule.filter.is_none() || seen.matched
+    }
+
+    /// What a rule counts since it is there.
+    fn since_the_rule(&self) -> impl Iterator<Item = &Seen> {
+        let historic = self.event.historic;
+        let counts = move |seen: &&Seen| historic || (seen.is_new && seen.offset >= self.counts_from);
+        self.seen.iter().copied().filter(counts).filter(|seen| self.passes(seen))
+    }
+
+    fn count(&self, count: &CountArithmetic) -> Vec<Check> {
+        let Some((window, start)) = window_of(&count.window) else { return Vec::new() };
+        let for_itself = self.rule.filter.is_some() || count.measure != Measure::Mentions;
+        let mut mentions = self.in_window(window, start, for_itself);
+        if count.measure == Measure::Negatives {
+            mentions.retain(|_, seen| is_negative(seen));
+        }
+        let found = match count.measure {
+            Measure::Mentions | Measure::Negatives => mentions.len(),
+            Measure::Stories => distinct(mentions.values().map(|seen| seen.story)),
+            Measure::Authors => {
+                distinct(mentions.values().map(|seen| seen.author.map_or(0, |author| author.short())))
+            }
+        };
+        let exact = self.is_exact();
+        let mut checks = vec![
+            again(&format!("{} in the window", count.measure.in_words()), count.observed, found, exact),
+            // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
+            again("distinct authors", count.authors, authors(&mentions), exact && self.opens()),
+        ];
+        if exact && self.opens() {
+            let strongest = mentions.values().min_by(|a, b| {
+                let by_polarity = a.polarity.total_cmp(&b.polarity);
+                by_polarity.then(b.event_time.cmp(&a.event_time)).then(a.mention.cmp(&b.mention))
+            });
+            let first =
+                |mention: Option<MentionKey>| mention.map_or("none".to_owned(), |key| key.to_string());
+            checks.push(Check::of(
+                "the most negative mention",
+                first(self.event.evidence.first().copied()),
+                first(strongest.map(|seen| seen.mention)),
+            ));
+        }
+        checks
+    }
+
+    /// The mention that caused it, and those that matched since the opening.
+    fn each(&self, each: &EachArithmetic) -> Vec<Check> {
+        let is_it = |seen: &&&Seen| seen.polarity == each.polarity && seen.reach == each.reach;
+        let told = format!("{} with reach {}", each.polarity, reach(each.reach));
+        let mention = match self.is_exact() {
+            true => self.seen.iter().find(|seen| seen.offset == self.event.signals.offset),
+            false => self.seen.iter().find(is_it),
+        };
+        let found = mention.map_or("no such mention".to_owned(), |seen| {
+            format!("{} with reach {}", seen.polarity, reach(seen.reach))
+        });
+        let satisfies = |seen: &&&Seen| {
+            seen.polarity <= each.polarity_at_most && reaches(seen.reach, each.reach_at_least)
+        };
+        let since_opening = |seen: &&&Seen| self.event.historic || seen.offset >= self.opening.signals.offset;
+        let matched: BTreeSet<MentionKey> =
+            self.seen.iter().filter(since_opening).filter(satisfies).map(|seen| seen.mention).collect();
+        vec![
+            Check::of("polarity of the mention", told, found),
+            // One that matched before the opening, or that the rule's filter left out, is among those found.
+            again("matches since the opening", each.matched, matched.len(), false),
+        ]
+    }
+
+    fn tone(&self, tone: &ToneArithmetic) -> Vec<Check> {
+        let Some((window, start)) = window_of(&tone.window) else { return Vec::new() };
+        let mentions = self.in_window(window, start, true);
+        let negatives = mentions.values().filter(|seen| is_negative(seen)).count();
+        let exact = self.is_exact();
+        let mut checks = vec![
+            again("mentions in the window", tone.mentions, mentions.len(), exact),
+            again("negative ones among them", tone.negatives, negatives, exact),
+        ];
+        if exact {
+            let of = self.in_window(window, start, self.rule.filter.is_some());
+            checks.push(again("distinct authors", tone.authors, authors(&of), true));
+            if tone.measure == ToneMeasure::MeanSentiment {
+                let sum: f64 = mentions.values().map(|seen| thousandths(seen.polarity)).sum();
+                let mean = sum / 1_000.0 / mentions.len() as f64;
+                let agrees = (mean - tone.observed).abs() <= ROUNDING;
+                checks.push(Check::that("mean sentiment", tone.observed, agrees, mean));
+            }
+        }
+        if let Condition::Tone(asked) = &self.rule.condition {
+            checks.extend(self.less_likely_than(asked.probability_below, tone.probability));
+        }
+        checks
+    }
+
+    /// Nothing that the rule counts came since then.
+    fn silence(&self, absence: &AbsenceArithmetic) -> Vec<Check> {
+        if !self.is_exact() {
+            return Vec::new();
+        }
+        let later = self.since_the_rule().filter(|seen| seen.event_time > absence.since).count();
+        let mut checks = vec![Check::of("mentions since then", 0, later)];
+        if let Condition::Absence(asked) = &self.rule.condition {
+            let (hours, least) = (absence.hours, asked.silent_after_hours);
+            let found = format!("{least} asked for");
+            checks.push(Check::that("hours, at least those asked for", hours, hours >= least, found));
+            checks.extend(
+                absence.probability.and_then(|told| self.less_likely_than(asked.probability_below, told)),
+            );
+        }
+        checks
+    }
+
+    /// The sources did not answer, the first of them since then.
+    fn silent_sources(&self, absence: &AbsenceArithmetic, health: &[&SourceHealth]) -> Vec<Check> {
+        if !self.is_exact() {
+            return Vec::new();
+        }
+        let mut failing: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for health in health {
+            match health.state {
+                SourceStatus::Failing => {
+                    failing.entry(&health.source).or_insert(health.at);
+                }
+                SourceStatus::Healthy | SourceStatus::Finished => {
+                    failing.remove(health.source.as_str());
+                }
+            }
+        }
+        failing.retain(|source, _| absence.sources.iter().any(|told| told == source));
+        let found: Vec<&str> = failing.keys().copied().collect();
+        let since = failing.values().min().map_or("none".to_owned(), ToString::to_string);
+        vec![
+            Check::of("sources that do not answer", absence.sources.join(", "), found.join(", ")),
+            Check::of("since", absence.since, since),
+        ]
+    }
+
+    fn novelty(&self, novelty: &NoveltyArithmetic) -> Vec<Check> {
+        let of_it = |seen: &&Seen| seen.value.as_ref() == Some(&novelty.value);
+        let of_it: Vec<&Seen> = self.since_the_rule().filter(of_it).collect();
+        // What was forgotten before the first mention does not count.
+        let first = of_it.iter().position(|seen| !self.event.historic && seen.event_time == novelty.first);
+        let of_it = &of_it[first.unwrap_or_default()..];
+        let mentions = match self.event.historic {
+            true => of_it.iter().map(|seen| seen.mention).collect::<BTreeSet<_>>().len(),
+            false => of_it.len(),
+        };
+        let found = distinct(of_it.iter().map(|seen| seen.author.map_or(0, |author| author.short())));
+        let exact = self.is_exact();
+        let mut checks = vec![
+            again("mentions of it", novelty.mentions, mentions, exact),
+            again("distinct authors", novelty.authors, found, exact),
+        ];
+        if novelty.new_authors > 0 {
+            let why =
+                "it takes all that its authors ever wrote about the subject, which is not read again here";
+            checks.push(Check::not_possible("authors never heard before", novelty.new_authors, why));
+        }
+        checks
+    }
+
+    fn rank(&self, rank: &RankArithmetic) -> Vec<Check> {
+        let Some((window, start)) = window_of(&rank.window) else { return Vec::new() };
+        let mentions: usize = self.of_the_subject(start..bucket_end(window, self.zone, start));
+        let mut checks = vec![again("mentions in the window", rank.mentions, mentions, self.is_exact())];
+        let why = "the mentions of the competitors are not read again here";
+        checks.push(Check::not_possible("rank", rank.rank, why));
+        if let Condition::Rank(asked) = &self.rule.condition
+            && self.opens()
+        {
+            checks.extend(self.less_likely_than(asked.probability_below, rank.probability));
+        }
+        checks
+    }
+
+    /// Mentions of the subject in a span, whatever the rule's filter.
+    fn of_the_subject(&self, span: std::ops::Range<Timestamp>) -> usize {
+        let counts = |seen: &&&Seen| self.event.historic || seen.is_new;
+        let within = self.seen.iter().filter(counts).filter(|seen| span.contains(&seen.event_time));
+        within.map(|seen| seen.mention).collect::<BTreeSet<_>>().len()
+    }
+
+    fn less_likely_than(&self, asked: f64, told: f64) -> Option<Check> {
+        let raises = self.event.transition.raises();
+        let what = "probability, below what the rule asks for";
+        raises.then(|| Check::that(what, told, told < asked, format!("{asked} asked for")))
+    }
+}
+
+fn is_negative(seen: &Seen) -> bool {
+    Polarity::of(seen.polarity) == Polarity::Negative
+}
+
+/// As the fold sums them, so that the order cannot show.
+fn thousandths(polarity: f32) -> f64 {
+    (f64::from(polarity) * 1_000.0).round()
+}
+
+fn distinct(keys: impl Iterator<Item = u64>) -> usize {
+    keys.collect::<BTreeSet<u64>>().len()
+}
+
+/// Distinct authors, up to the limit. All whose author is unknown are one.
+fn authors(mentions: &BTreeMap<MentionKey, &Seen>) -> usize {
+    let authors: BTreeSet<Option<AuthorKey>> = mentions.values().map(|seen| seen.author).collect();
+    let unknown = usize::from(authors.contains(&None));
+    (authors.len() - unknown).min(MOST_AUTHORS) + unknown
+}
+
+fn reach(reach: Option<u64>) -> String {
+    reach.map_or("unknown".to_owned(), |reach| reach.to_string())
+}
+
+/// A count that must be what was told, or no less.
+fn again(what: &str, told: u32, found: usize, is_exact: bool) -> Check {
+    match is_exact {
+        true => Check::of(what, told, found),
+        false => Check::that(&format!("{what}, at least"), told, found >= told as usize, found),
+    }
+}

@@ -1,0 +1,290 @@
+//! What has to happen for a rule to raise an alert: five primitives over measures.
+//!
+//! What belongs here: the primitives with their settings, and how they are said. Their defaults stand in
+//! `rule_form`, beside the fields that people write; every field with its unit is in `common/docs/rules.md`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::events::{Measure, NoveltyOf, ToneMeasure};
+
+/// What has to happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// `when = "each mention"`: one mention that is strong enough.
+    Each(EachCondition),
+    /// `when = "count against expectation"`: more than can be explained.
+    Count(CountCondition),
+    /// `when = "share of negatives against expectation"` or `when = "mean sentiment against expectation"`: worse than
+    /// can be explained.
+    Tone(ToneCondition),
+    /// `when = "absence of mentions"`: silence where there should be some.
+    Absence(AbsenceCondition),
+    /// `when = "absence of a source"`: a source that brought mentions does not answer.
+    SourceAbsence(SourceAbsenceCondition),
+    /// `when = "novelty"`: something that was never there.
+    Novelty(NoveltyCondition),
+    /// `when = "rank among competitors"`: another rank than usual.
+    Rank(RankCondition),
+}
+
+/// One mention that is strong enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EachCondition {
+    /// Polarity towards the subject, -1 to 1: this or lower.
+    pub sentiment_at_most: f32,
+    /// Accounts that could have seen it: this or more. An unknown reach satisfies zero alone.
+    pub reach_at_least: u64,
+    /// Without another such mention for this long, the alert is over.
+    pub quiet_after_hours: u32,
+}
+
+/// More than can be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountCondition {
+    /// What is counted.
+    pub measure: Measure,
+    /// The span that is counted.
+    pub window: Window,
+    /// The rule fires where a count as high has a probability below this.
+    pub probability_below: f64,
+    /// The count, at least: less is no evidence, however unlikely it is.
+    pub mentions_at_least: u32,
+    /// Distinct authors in the window, at least: one account cannot raise an alert.
+    pub authors_at_least: u32,
+    /// Where there is too little data for a model: the count, at least.
+    pub little_data_at_least: u32,
+    /// It must be so in this many windows one after the other.
+    pub windows: u32,
+}
+
+/// A tone that is worse than can be explained. It is judged when a window has closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToneCondition {
+    /// What is compared.
+    pub measure: ToneMeasure,
+    /// The span that is judged.
+    pub window: Window,
+    /// The rule fires where a tone as bad has a probability below this.
+    pub probability_below: f64,
+    /// Mentions in the window, at least.
+    pub mentions_at_least: u32,
+    /// Distinct authors in the window, at least.
+    pub authors_at_least: u32,
+}
+
+/// Silence where there should be mentions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AbsenceCondition {
+    /// The rule fires where such a silence has a probability below this, by the hours that it covers.
+    pub probability_below: f64,
+    /// Whole hours without a mention, at least.
+    pub silent_after_hours: u32,
+}
+
+/// A source that brought mentions of the subject does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceAbsenceCondition {
+    /// For this long.
+    pub silent_after_minutes: u32,
+}
+
+/// Something that was never there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoveltyCondition {
+    /// What is looked at.
+    pub of: NoveltyOf,
+    /// It is forgotten after this time, and new again.
+    pub look_back_days: u32,
+    /// It must gather what it needs within this time of its first mention.
+    pub within_hours: u32,
+    /// Mentions of it, at least.
+    pub mentions_at_least: u32,
+    /// Distinct authors of these, at least.
+    pub authors_at_least: u32,
+    /// Share of these authors that were never heard about the subject before, at least.
+    pub new_authors_share_at_least: f64,
+    /// Without another mention of it for this long, the alert is over.
+    pub quiet_after_hours: u32,
+}
+
+/// Another rank among competitors than usual. It is judged when a window has closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankCondition {
+    /// Ids of the subjects that it is compared with.
+    pub competitors: Vec<String>,
+    /// The span that is judged.
+    pub window: Window,
+    /// The rule fires where one passes the other by a share that has a probability below this.
+    pub probability_below: f64,
+    /// To pass somebody the subject needs so many mentions in the window, at least.
+    pub mentions_at_least: u32,
+}
+
+/// The span that a count is about, in the subject's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Window {
+    /// A clock hour.
+    #[serde(rename = "1h")]
+    Hour,
+    /// A calendar day.
+    #[serde(rename = "1d")]
+    Day,
+}
+
+impl Window {
+    /// A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
+    pub(super) fn default_probability(self) -> f64 {
+        match self {
+            Self::Hour => 0.0001,
+            Self::Day => 0.001,
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Hour => "an hour",
+            Self::Day => "a day",
+        }
+    }
+}
+
+impl Condition {
+    /// Unless the rule says otherwise: six hours, two days where days are looked at, and one where mentions are judged
+    /// singly.
+    pub(super) fn reopen_within_hours(&self) -> u32 {
+        match self {
+            Self::Count(CountCondition { window, .. }) | Self::Tone(ToneCondition { window, .. }) => {
+                match window {
+                    Window::Hour => 6,
+                    Window::Day => 48,
+                }
+            }
+            Self::Rank(RankCondition { window: Window::Day, .. }) => 48,
+            Self::Each(_) | Self::Novelty(_) => 24,
+            Self::Absence(_) | Self::SourceAbsence(_) | Self::Rank(_) => 6,
+        }
+    }
+
+    /// Says what is wrong with it, naming the field and the value.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let probability = match self {
+            Self::Count(count) => Some(count.probability_below),
+            Self::Tone(tone) => Some(tone.probability_below),
+            Self::Absence(absence) => Some(absence.probability_below),
+            Self::Rank(rank) => Some(rank.probability_below),
+            Self::Each(_) | Self::SourceAbsence(_) | Self::Novelty(_) => None,
+        };
+        if let Some(below) = probability.filter(|below| !(*below > 0.0 && *below < 1.0)) {
+            return Err(format!("`probability_below = {below}` must be between 0 and 1"));
+        }
+        match self {
+            Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
+                Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
+            }
+            Self::Rank(rank) if rank.competitors.is_empty() => {
+                Err("`competitors` is empty: name at least one subject".to_owned())
+            }
+            Self::Count(count) if !(1..=MOST_WINDOWS).contains(&count.windows) => {
+                Err(format!("`windows = {}` must be between 1 and {MOST_WINDOWS}", count.windows))
+            }
+            Self::Novelty(novelty) if !(0.0..=1.0).contains(&novelty.new_authors_share_at_least) => {
+                Err(format!(
+                    "`new_authors_share_at_least = {}` must be between 0 and 1",
+                    novelty.new_authors_share_at_least
+                ))
+            }
+            Self::Novelty(novelty) if !(1..=MOST_DAYS).contains(&novelty.look_back_days) => Err(format!(
+                "`look_back_days = {}` must be between 1 and {MOST_DAYS}",
+                novelty.look_back_days
+            )),
+            Self::Novelty(novelty) if novelty.authors_at_least > MOST_AUTHORS => Err(format!(
+                "`authors_at_least = {}` must be at most {MOST_AUTHORS} for a novelty",
+                novelty.authors_at_least
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A rule waits for so many windows at most.
+const MOST_WINDOWS: u32 = 24;
+/// What is new is looked for among so many days at most: as long as baselines reach back.
+const MOST_DAYS: u32 = 56;
+/// Of each value so many authors are told apart at most.
+const MOST_AUTHORS: u32 = 1_000;
+
+impl fmt::Display for Condition {
+    /// The condition in words, as alerts carry it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Each(each) => write!(
+                f,
+                "each mention with sentiment at most {} and reach at least {}",
+                each.sentiment_at_most, each.reach_at_least
+            ),
+            Self::Count(count) => count.fmt(f),
+            Self::Tone(tone) => write!(
+                f,
+                "{} in {} against expectation, probability below {}, mentions at least {}, authors at least {}",
+                tone.measure.in_words(),
+                tone.window.in_words(),
+                tone.probability_below,
+                tone.mentions_at_least,
+                tone.authors_at_least
+            ),
+            Self::Absence(absence) => write!(
+                f,
+                "absence of mentions for {} hours or longer, probability below {}",
+                absence.silent_after_hours, absence.probability_below
+            ),
+            Self::SourceAbsence(absence) => {
+                write!(f, "absence of a source for {} minutes or longer", absence.silent_after_minutes)
+            }
+            Self::Novelty(novelty) => novelty.fmt(f),
+            Self::Rank(rank) => write!(
+                f,
+                "rank by mentions in {} among {}, probability below {}",
+                rank.window.in_words(),
+                rank.competitors.join(", "),
+                rank.probability_below
+            ),
+        }
+    }
+}
+
+impl fmt::Display for CountCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "count of {} in {} against expectation, probability below {}, authors at least {}",
+            self.measure.in_words(),
+            self.window.in_words(),
+            self.probability_below,
+            self.authors_at_least
+        )?;
+        match self.windows {
+            0 | 1 => Ok(()),
+            windows => write!(f, ", in {windows} windows one after the other"),
+        }
+    }
+}
+
+impl fmt::Display for NoveltyCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "novelty: {} that was not there within {} days, with at least {} mentions by {} authors within {} hours",
+            self.of.in_words(),
+            self.look_back_days,
+            self.mentions_at_least,
+            self.authors_at_least,
+            self.within_hours
+        )?;
+        if self.new_authors_share_at_least > 0.0 {
+            write!(f, ", at least {:.0} % of them new", self.new_authors_share_at_least * 100.0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The numbers behind alerts about tone, silence and novelty, and how they are said.
+//!
+//! What belongs here: all that another program needs to say or recompute them. Those about counts and single
+//! mentions stand with the alert.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// What of the tone is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToneMeasure {
+    /// Negative mentions among all.
+    ShareOfNegatives,
+    /// The mean polarity.
+    MeanSentiment,
+}
+
+impl ToneMeasure {
+    /// Its name in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::ShareOfNegatives => "share of negatives",
+            Self::MeanSentiment => "mean sentiment",
+        }
+    }
+}
+
+/// A tone against what was to be expected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToneArithmetic {
+    /// What was compared.
+    pub measure: ToneMeasure,
+    /// ISO 8601 interval: start and duration.
+    pub window: String,
+    /// Mentions in the window.
+    pub mentions: u32,
+    /// Negative ones among them.
+    pub negatives: u32,
+    /// Distinct authors in the window, counted up to a limit.
+    pub authors: u32,
+    /// The share, 0 to 1, or the mean, -1 to 1.
+    pub observed: f64,
+    /// That of the windows before.
+    pub expected: f64,
+    /// How much windows differ beyond chance: the correlation of mentions within a window of the beta-binomial
+    /// model, or the standard deviation of a window's mean.
+    pub spread: f64,
+    /// Probability of a tone as bad or worse under the model.
+    pub probability: f64,
+    /// Windows that it was compared with.
+    pub baseline_windows: u32,
+    /// Mentions in these.
+    pub baseline_mentions: u64,
+}
+
+impl fmt::Display for ToneArithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measure {
+            ToneMeasure::ShareOfNegatives => write!(
+                f,
+                "{} of {} mentions are negative, where about {:.1} were to be expected",
+                self.negatives,
+                self.mentions,
+                self.expected * f64::from(self.mentions)
+            ),
+            ToneMeasure::MeanSentiment => write!(
+                f,
+                "the mean sentiment of {} mentions is {:.2}, where about {:.2} was to be expected",
+                self.mentions, self.observed, self.expected
+            ),
+        }
+    }
+}
+
+/// A silence of the subject, or of a source that brought mentions of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AbsenceArithmetic {
+    /// Since when.
+    pub since: Timestamp,
+    /// Whole hours of it.
+    pub hours: u32,
+    /// Of the subject: the sum of the means of the hours that it covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<f64>,
+    /// Of the subject: the probability of such a silence under the count model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+    /// The sources that do not answer; empty where it is the subject of which nothing is heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+}
+
+impl fmt::Display for AbsenceArithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.expected {
+            Some(expected) => write!(
+                f,
+                "no mention for {} hours, where about {expected:.1} were to be expected",
+                self.hours
+            ),
+            None => write!(f, "{} does not answer, so mentions are missing", self.sources.join(", ")),
+        }
+    }
+}
+
+/// What can be new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoveltyOf {
+    /// A story: a link, a root of reposts, or a text.
+    Story,
+    /// A source.
+    Source,
+}
+
+impl NoveltyOf {
+    /// Its name in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Story => "a story",
+            Self::Source => "a source",
+        }
+    }
+}
+
+/// Something that was never there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoveltyArithmetic {
+    /// What it is.
+    pub of: NoveltyOf,
+    /// The key of the story, or the id of the source.
+    pub value: String,
+    /// The event time of its first mention.
+    pub first: Timestamp,
+    /// Mentions of it.
+    pub mentions: u32,
+    /// Distinct authors of these, counted up to what the rule asks for.
+    pub authors: u32,
+    /// Those among the authors who were never heard about the subject before.
+    pub new_authors: u32,
+    /// Such values since the alert opened.
+    pub matched: u32,
+}
+
+impl fmt::Display for NoveltyArithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of {
+            NoveltyOf::Story => write!(f, "a new story with {} mentions", self.mentions)?,
+            NoveltyOf::Source => write!(f, "the first mention by {}", self.value)?,
+        }
+        if self.authors > 1 {
+            write!(f, " by {} authors or more", self.authors)?;
+        }
+        if self.new_authors > 0 {
+            write!(f, ", {} of them never heard before", self.new_authors)?;
+        }
+        match self.matched.saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more like it"),
+        }
+    }
+}
+
+/// A rank among competitors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankArithmetic {
+    /// ISO 8601 interval: start and duration.
+    pub window: String,
+    /// Mentions of the subject in the window.
+    pub mentions: u32,
+    /// Its rank in the window, from 1.
+    pub rank: u32,
+    /// That of the windows before, taken together.
+    pub usual_rank: u32,
+    /// Among so many.
+    pub of: u32,
+    /// Ids of the competitors that passed it or that it passed, by more than chance explains.
+    pub passed: Vec<String>,
+    /// The least probability among these.
+    pub probability: f64,
+}
+
+impl fmt::Display for RankArithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} of {} by mentions, where {} is usual", self.rank, self.of, self.usual_rank)?;
+        match self.passed.is_empty() {
+            true => Ok(()),
+            false if self.rank > self.usual_rank => write!(f, ": passed by {}", self.passed.join(", ")),
+            false => write!(f, ": it passed {}", self.passed.join(", ")),
+        }
+    }
+}
