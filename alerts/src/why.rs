@@ -133,7 +133,7 @@ fn nobody(event: &AlertEvent) -> String {
     if let Some(until) = event.muted_until {
         return format!("a person muted it until {until}");
     }
-    if let Some(held) = event.acknowledged.as_ref().filter(|_| !event.transition.raises()) {
+    if let Some(held) = event.acknowledged.as_ref().filter(|_| event.transition != Transition::Rising) {
         return format!("{} has it in hand, so that nobody else is called", held.by);
     }
     match (event.transition, event.parent) {
@@ -156,7 +156,7 @@ fn nobody(event: &AlertEvent) -> String {
 
 #[cfg(test)]
 mod tests {
-    use earshot_common::events::SchemaVersion;
+    use earshot_common::events::{Acknowledgement, SchemaVersion};
 
     use super::*;
 
@@ -221,5 +221,26 @@ mod tests {
             let nobody = answer.transitions[0].nobody.clone().unwrap();
             assert!(nobody.contains(wanted), "{nobody}");
         }
+    }
+
+    #[test]
+    fn what_people_said_and_quiet_hours_are_said_to_keep_others_from_being_told() {
+        let nobody = |change: fn(&mut AlertEvent)| {
+            let mut event = event("", false, "null");
+            change(&mut event);
+            explain(&[event], &Told::new()).unwrap().transitions[0].nobody.clone().unwrap()
+        };
+        let held = nobody(|event| event.held_until = Some(Timestamp::from_millis(0)));
+        assert!(held.contains("the end of quiet hours, until 1970"), "{held}");
+        let muted = nobody(|event| event.muted_until = Some(Timestamp::from_millis(0)));
+        assert!(muted.contains("muted it until 1970"), "{muted}");
+        let in_hand = nobody(|event| {
+            let (by, since) = ("Ann".to_owned(), event.decided);
+            event.transition = Transition::Reopened;
+            event.acknowledged = Some(Acknowledgement { by, since, until: None, assessed_after_ms: None });
+        });
+        assert!(in_hand.starts_with("Ann has it in hand"), "{in_hand}");
+        let escalated = nobody(|event| event.transition = Transition::Escalated);
+        assert!(escalated.contains("this step of the escalation is not in force"), "{escalated}");
     }
 }

@@ -88,6 +88,9 @@ impl Message {
                     .to_owned(),
             );
         }
+        if job.parts.iter().any(|part| part.event.transition == Transition::Escalated) {
+            notes.push("Nobody has taken it in hand yet, so you are called.".to_owned());
+        }
         let mut told: Vec<Told> = Vec::new();
         for part in &job.parts {
             notes.extend(part.instead_of.clone());
@@ -236,10 +239,11 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
+    use earshot_common::events::{AbsenceArithmetic, Arithmetic};
     use expect_test::expect;
 
     use super::*;
-    use crate::delivery::tests::message;
+    use crate::delivery::tests::{event, message, told_by_mail};
 
     fn to_mail() -> Message {
         message(Channel::Mail("comms@harbor.example".to_owned()), "Harbor")
@@ -297,6 +301,31 @@ mod tests {
         assert_eq!(told.urgency(), "over meanwhile");
         assert!(told.advice().starts_with("Nothing: it is over."), "{}", told.advice());
         assert_eq!(told.link.unwrap().label, "See the mentions");
+    }
+
+    #[test]
+    fn who_is_called_because_nobody_has_it_in_hand_is_told_so() {
+        let mut event = event();
+        event.transition = Transition::Escalated;
+        let notes = told_by_mail(event).notes;
+        assert_eq!(notes, ["Nobody has taken it in hand yet, so you are called."]);
+    }
+
+    #[test]
+    fn of_a_silence_the_reader_looks_for_its_cause() {
+        let mut event = event();
+        event.evidence.clear();
+        event.arithmetic = Arithmetic::Absence(AbsenceArithmetic {
+            since: event.opened,
+            hours: 3,
+            expected: None,
+            probability: None,
+            sources: vec!["times".to_owned()],
+        });
+        let text = told_by_mail(event).text().unwrap();
+        assert!(text.contains("times does not answer, so mentions are missing"), "{text}");
+        assert!(text.contains("What to do: Look whether its sources still answer"), "{text}");
+        assert!(!text.contains("What people say"), "{text}");
     }
 
     #[test]

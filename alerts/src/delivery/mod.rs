@@ -288,6 +288,16 @@ mod tests {
         Message::compose(Job { parts: vec![part(event(), &to)], to, late: false }, &watchlist, &links())
     }
 
+    /// The mail that tells this transition.
+    pub(super) fn told_by_mail(event: AlertEvent) -> Message {
+        let to = Channel::Mail("comms@harbor.example".to_owned());
+        Message::compose(
+            Job { parts: vec![part(event, &to)], to, late: false },
+            &Watchlist::default(),
+            &links(),
+        )
+    }
+
     /// The message to this address that tells so many alerts.
     pub(super) fn many(to: Channel, alerts: usize) -> Message {
         let mut parts = Vec::new();

@@ -102,8 +102,9 @@ impl QuoteReader {
 
     /// The texts behind a transition; their times are told in the zone.
     pub(crate) async fn read(&self, event: &AlertEvent, zone: &TimeZone) -> Quotes {
+        // Of a silence there is nothing to quote.
         if event.evidence.is_empty() {
-            return Quotes::Read(Vec::new());
+            return Quotes::NotAsked;
         }
         match self.ask(&event.evidence).await {
             Ok(answer) => {

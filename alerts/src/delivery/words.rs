@@ -44,6 +44,10 @@ pub(crate) fn advice(event: &AlertEvent, over: bool) -> &'static str {
     if over {
         return "Nothing: it is over. Tell those who were told that it began.";
     }
+    if let Arithmetic::Absence(_) = event.arithmetic {
+        return "Look whether its sources still answer, and what keeps people from writing; acknowledge when you have it in \
+                hand.";
+    }
     match event.severity {
         7.. => {
             "Read what people say, decide who answers and by when, and acknowledge, so that the others know that you \
