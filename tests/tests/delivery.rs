@@ -170,7 +170,7 @@ async fn an_alertmanager_is_told_again_after_a_restart_of_both_and_hears_of_the_
         (&"vale-negative".into(), &"vale".into())
     );
     let summary = told["annotations"]["summary"].as_str().unwrap();
-    assert!(summary.contains("50,000 accounts could have seen"), "{summary}");
+    assert!(summary.contains("a reach of 50,000 followers"), "{summary}");
 
     // Both forget, and nothing new happens.
     first.kill().await.unwrap();
