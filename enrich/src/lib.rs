@@ -1,7 +1,7 @@
 //! Enrich: what a mention says, about whom, in which language and mood; `mentions.raw` in,
 //! `mentions.enriched` and `signals` out.
 //!
-//! Everything but [`stage`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
+//! Everything but [`stage`], [`reenrich`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
 //! and deciding what is worth an alert (`alerts`).
 
 pub mod entities;
@@ -9,6 +9,7 @@ pub mod judge;
 pub mod language;
 pub mod metrics;
 pub mod progress;
+pub mod reenrich;
 pub mod searches;
 pub mod sentiment;
 pub mod stage;
@@ -27,6 +28,7 @@ use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
+use reenrich::Reenrichment;
 use sentiment::Lexicon;
 use stage::EnrichStage;
 
@@ -73,6 +75,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
+    let reenrichment =
+        Reenrichment::new(&context, metrics.clone(), lexicon.clone(), watchlist.clone(), erased.clone());
     let mut stage = EnrichStage::new(&context, metrics, lexicon, watchlist.clone(), erased.clone())?;
     let work = async move {
         tokio::select! {
@@ -83,7 +87,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     };
     Ok(Service {
         name: stage::NAME,
-        routes: Default::default(),
+        routes: reenrich::routes(reenrichment),
         signed_routes: Default::default(),
         work: Box::pin(work),
     })

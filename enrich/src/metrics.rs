@@ -10,6 +10,8 @@ pub struct Metrics {
     entity_tags: IntCounterVec,
     /// Judged mentions, by polarity.
     polarity: IntCounterVec,
+    /// Mentions of history that were judged again, by what came of it.
+    reenriched: IntCounterVec,
     /// Next offset of the watchlist in use.
     watchlist_version: IntGauge,
 }
@@ -26,6 +28,13 @@ impl Metrics {
                 Opts::new("earshot_enrich_mentions_total", "Judged mentions, by polarity"),
                 &["polarity"],
             )?,
+            reenriched: IntCounterVec::new(
+                Opts::new(
+                    "earshot_enrich_reenriched_total",
+                    "Mentions of history that were judged again, by what came of it",
+                ),
+                &["outcome"],
+            )?,
             watchlist_version: IntGauge::new(
                 "earshot_enrich_watchlist_version",
                 "Next offset of the watchlist that mentions are judged with",
@@ -33,6 +42,7 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.entity_tags.clone()))?;
         registry.register(Box::new(metrics.polarity.clone()))?;
+        registry.register(Box::new(metrics.reenriched.clone()))?;
         registry.register(Box::new(metrics.watchlist_version.clone()))?;
         Ok(metrics)
     }
@@ -47,6 +57,11 @@ impl Metrics {
             self.entity_tags.with_label_values(&[lane]).inc();
         }
         self.polarity.with_label_values(&[enriched.sentiment.label.as_str()]).inc();
+    }
+
+    /// Counts mentions of history that were judged again.
+    pub fn reenriched(&self, outcome: &str, mentions: usize) {
+        self.reenriched.with_label_values(&[outcome]).inc_by(mentions as u64);
     }
 
     /// Says which watchlist is in use.
