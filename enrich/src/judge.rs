@@ -1,8 +1,6 @@
 //! From a mention to its judgement, and from the judgement to its signal. Pure: the same mention, knowledge
 //! and time give the same records.
 
-use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use earshot_common::definitions::Watchlist;
@@ -11,16 +9,20 @@ use earshot_common::events::{
     Signal, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
-use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
+use earshot_common::text::Tokenized;
 use earshot_common::time::Timestamp;
 
-use crate::entities::{Matcher, NamedSubject};
+use crate::entities::Matcher;
 use crate::sentiment::{self, Lexicon, Place, Read};
 use crate::{language, story};
 
 /// Of a text with more sentiment words than this they are listed once, with the message, and not again with
 /// each subject.
 const MAX_COPIED_WORDS: usize = 100;
+
+/// A message that names more subjects than this, a mere list, is read for what it says of the first ones; for the
+/// others the message stands in.
+const MAX_ATTITUDES: usize = 100;
 
 /// What mentions are judged with.
 #[derive(Debug)]
@@ -45,17 +47,23 @@ impl Knowledge {
 
 /// Judges a mention that stands at a place of `mentions.raw`.
 pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Timestamp) -> Enriched {
-    let title = mention.title.as_deref();
-    let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
-    let subjects = knowledge.matcher.find(title, &mention.text, &mention.links);
+    let title = mention.title.as_deref().map(Tokenized::new);
+    let text = Tokenized::new(&mention.text);
+    let language = language::of(mention.lang_given.as_deref(), mention.title.as_deref(), &mention.text);
+    let subjects = knowledge.matcher.find_among(title.as_ref(), &text, &mention.links);
     let read = sentiment::is_judged(&language.code).then(|| {
-        let names: Vec<&EntityMatch> = subjects.iter().flat_map(|subject| &subject.matches).collect();
-        read_without_names(&knowledge.lexicon, title, &mention.text, &names)
+        let names = subjects.iter().flat_map(|subject| &subject.matches).map(place);
+        Read::apart_from(&knowledge.lexicon, title.as_ref(), &text, names)
     });
+    let story = story::of_tokens(&mention, title.as_ref(), &text);
     let sentiment = read.as_ref().map_or_else(sentiment::not_judged, Read::message);
     let mut entities = Vec::new();
-    for named in subjects {
-        let towards = read.as_ref().map_or_else(sentiment::not_judged, |read| towards(read, &named));
+    for (number, named) in subjects.into_iter().enumerate() {
+        let towards = match &read {
+            Some(read) if number < MAX_ATTITUDES => towards(read, &named.matches),
+            Some(read) => towards(read, &[]),
+            None => sentiment::not_judged(),
+        };
         entities.push(EntityTag {
             subject: named.subject,
             kind: Some(named.kind),
@@ -74,7 +82,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
         risk: Vec::new(),
         intent: Vec::new(),
         desks: Vec::new(),
-        story: story::of(&mention),
+        story,
         reach: mention.author.as_ref().and_then(|author| author.followers),
         searches: Vec::new(),
         enriched: now,
@@ -84,8 +92,10 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
 
 /// How the text of a judged mention is read, to explain it.
 pub fn reading_of(enriched: &Enriched, lexicon: &Lexicon) -> Read {
-    let names: Vec<&EntityMatch> = enriched.entities.iter().flat_map(|tag| &tag.matches).collect();
-    read_without_names(lexicon, enriched.mention.title.as_deref(), &enriched.mention.text, &names)
+    let mention = &enriched.mention;
+    let title = mention.title.as_deref().map(Tokenized::new);
+    let names = enriched.entities.iter().flat_map(|tag| &tag.matches).map(place);
+    Read::apart_from(lexicon, title.as_ref(), &Tokenized::new(&mention.text), names)
 }
 
 /// What the decision side needs of a judgement, of its author's key and of the queries that matched; nothing where it
@@ -126,49 +136,13 @@ pub fn signal(
     })
 }
 
-fn read_without_names(lexicon: &Lexicon, title: Option<&str>, text: &str, names: &[&EntityMatch]) -> Read {
-    let title = title.map(|title| without_names(title, names, true));
-    Read::new(lexicon, title.as_deref(), &without_names(text, names, false))
+fn place(at: &EntityMatch) -> Place {
+    Place { in_title: at.in_title, characters: at.from..at.to }
 }
 
-/// The text with the letters of names and handles made meaningless, character for character: to be called
-/// United is no praise.
-fn without_names<'t>(text: &'t str, named: &[&EntityMatch], in_title: bool) -> Cow<'t, str> {
-    if !text.contains(['@', '＠']) && named.iter().all(|named| named.in_title != in_title) {
-        return Cow::Borrowed(text);
-    }
-    let mut offsets = CharacterOffsets::new(text);
-    let mut names: Vec<Range<u32>> = Vec::new();
-    for token in tokens(text) {
-        if token.kind == TokenKind::Handle {
-            names.push(offsets.at(token.bytes.start)..offsets.at(token.bytes.end));
-        }
-    }
-    for named in named {
-        if named.in_title == in_title {
-            names.push(named.from..named.to);
-        }
-    }
-    let mut is_name = vec![false; text.chars().count()];
-    for name in names {
-        is_name[name.start as usize..name.end as usize].fill(true);
-    }
-    let mut masked = String::with_capacity(text.len());
-    for (c, is_name) in text.chars().zip(is_name) {
-        masked.push(match (is_name && c.is_alphabetic(), c.is_uppercase()) {
-            (false, _) => c,
-            // Letters that no word of a lexicon is made of; case stays, since shouting is counted by it.
-            (true, true) => 'Ø',
-            (true, false) => 'ø',
-        });
-    }
-    Cow::Owned(masked)
-}
-
-/// The polarity towards a subject.
-fn towards(read: &Read, named: &NamedSubject) -> Sentiment {
-    let place = |at: &EntityMatch| Place { in_title: at.in_title, characters: at.from..at.to };
-    let mut sentiment = read.towards(&read.places(named.matches.iter().map(place)));
+/// The polarity towards a subject that is named at some places; towards none, where there is no place.
+fn towards(read: &Read, named: &[EntityMatch]) -> Sentiment {
+    let mut sentiment = read.towards(&read.places(named.iter().map(place)));
     if sentiment.words.len() > MAX_COPIED_WORDS {
         sentiment.words.clear();
     }

@@ -6,12 +6,13 @@
 mod folded;
 mod patterns;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use aho_corasick::BuildError;
 use earshot_common::definitions::{Subject, SubjectKind, Watchlist};
 use earshot_common::events::{EntityMatch, Lane};
-use earshot_common::text::{CharacterOffsets, Token, TokenKind, fold, split_hashtag, tokens};
+use earshot_common::text::{CharacterOffsets, Token, TokenKind, Tokenized, fold, split_hashtag};
 
 use folded::Folded;
 use patterns::{Meaning, Pattern, Patterns, letters};
@@ -78,7 +79,9 @@ impl Matcher {
     /// Finds all subjects of a watchlist.
     pub fn new(watchlist: &Watchlist) -> Result<Self, BuildError> {
         let subjects: Vec<&Subject> = watchlist.subjects().collect();
-        let place = |id: &String| subjects.iter().position(|subject| subject.id == *id);
+        let places: HashMap<&str, usize> =
+            subjects.iter().enumerate().map(|(place, subject)| (subject.id.as_str(), place)).collect();
+        let place = |id: &String| places.get(id.as_str()).copied();
         let watched = |subject: &&Subject| Watched {
             id: subject.id.clone(),
             kind: subject.kind,
@@ -89,12 +92,22 @@ impl Matcher {
 
     /// The subjects that a mention names, each once, in the order of their ids.
     pub fn find(&self, title: Option<&str>, text: &str, links: &[String]) -> Vec<NamedSubject> {
+        self.find_among(title.map(Tokenized::new).as_ref(), &Tokenized::new(text), links)
+    }
+
+    /// The same, of a title and a text that are taken apart already.
+    pub fn find_among(
+        &self,
+        title: Option<&Tokenized<'_>>,
+        text: &Tokenized<'_>,
+        links: &[String],
+    ) -> Vec<NamedSubject> {
         let mut found = Vec::new();
         if let Some(title) = title {
             self.find_in(title, Part::Title, &mut found);
         }
         self.find_in(text, Part::Text, &mut found);
-        for link in links.iter().filter(|link| !text.contains(link.as_str())) {
+        for link in links.iter().filter(|link| !text.text.contains(link.as_str())) {
             for number in self.patterns.of_address(link) {
                 found.push(Found {
                     pattern: &self.patterns.all[number],
@@ -105,24 +118,30 @@ impl Matcher {
             }
         }
         let findings = corroborated_by_companies(&self.subjects, by_subject(found));
+        let in_title = CharacterOffsets::new(title.map_or("", |title| title.text));
+        let in_text = CharacterOffsets::new(text.text);
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
             kind: self.subjects[finding.subject].kind,
             lane: if finding.corroboration.is_some() { Lane::Sure } else { Lane::Doubtful },
-            matches: places(&finding, title.unwrap_or_default(), text),
+            matches: places(&finding, &in_title, &in_text),
         });
         described.collect()
     }
 
     /// Everything of interest in one part of a mention.
-    fn find_in<'m, 't>(&'m self, text: &'t str, part: Part, found: &mut Vec<Found<'m, 't>>) {
-        let tokens = tokens(text);
+    fn find_in<'m, 't>(
+        &'m self,
+        Tokenized { text, tokens }: &Tokenized<'t>,
+        part: Part,
+        found: &mut Vec<Found<'m, 't>>,
+    ) {
         let mut push = |number: usize, bytes: Range<usize>| {
             let written = &text[bytes.clone()];
             found.push(Found { pattern: &self.patterns.all[number], part, bytes, written });
         };
-        self.find_phrases(text, &tokens, &mut push);
-        for token in &tokens {
+        self.find_phrases(text, tokens, &mut push);
+        for token in tokens {
             let written = token.of(text);
             let numbers = match token.kind {
                 TokenKind::Handle => self.patterns.of_handle(written).to_vec(),
@@ -245,12 +264,14 @@ fn corroborated_by_companies<'m, 't>(
 }
 
 /// Places as records have them, in characters.
-fn places(finding: &Finding, title: &str, text: &str) -> Vec<EntityMatch> {
-    let mut in_title = CharacterOffsets::new(title);
-    let mut in_text = CharacterOffsets::new(text);
+fn places(
+    finding: &Finding,
+    in_title: &CharacterOffsets<'_>,
+    in_text: &CharacterOffsets<'_>,
+) -> Vec<EntityMatch> {
     let mut places = Vec::new();
     for name in finding.names.iter().take(MAX_MATCHES) {
-        let offsets = if name.part == Part::Title { &mut in_title } else { &mut in_text };
+        let offsets = if name.part == Part::Title { in_title } else { in_text };
         let corroborated_by = finding.corroboration.filter(|_| is_ambiguous(name)).map(str::to_owned);
         places.push(EntityMatch {
             from: offsets.at(name.bytes.start),

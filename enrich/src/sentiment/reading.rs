@@ -4,10 +4,12 @@
 
 use std::ops::Range;
 
+use earshot_common::text::Token;
+
 use super::lexicon::Lexicon;
 use super::roles::{Role, Roles};
 use super::rules::Rule;
-use super::words::{self, Pause, Word, begins_a_sentence};
+use super::words::{self, Names, Pause, Word, begins_a_sentence};
 
 /// A word or phrase that weighs something.
 #[derive(Clone, Debug)]
@@ -53,7 +55,7 @@ pub(super) struct Clause {
 }
 
 /// A text read once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reading {
     pub(super) words: Vec<Word>,
     /// What each word does to its neighbours, as the first word of a phrase for the whole phrase.
@@ -63,8 +65,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn of(lexicon: &Lexicon, text: &str) -> Self {
-        let words::Words { words, end } = words::read(lexicon, text);
+    /// Reads the tokens of a text, apart from what is named at some places.
+    pub(super) fn of(lexicon: &Lexicon, text: &str, tokens: &[Token], names: Vec<Range<usize>>) -> Self {
+        let words::Words { words, end } = words::read(lexicon, text, tokens, Names::new(names));
         let mut reading =
             Self { roles: Vec::with_capacity(words.len()), words, hits: Vec::new(), clauses: Vec::new() };
         reading.find_meanings(lexicon, text);
