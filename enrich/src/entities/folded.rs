@@ -17,14 +17,19 @@ pub(super) struct Folded {
 impl Folded {
     /// Folds a text as `earshot_common::text::fold` does, character by character.
     pub(super) fn of(original: &str) -> Self {
-        let mut folded = Self { original_length: original.len(), ..Self::default() };
+        let mut folded = Self {
+            text: String::with_capacity(original.len()),
+            origins: Vec::with_capacity(original.len()),
+            original_length: original.len(),
+        };
         for (at, c) in original.char_indices() {
             if c.is_whitespace() {
                 if !folded.text.ends_with(' ') {
                     folded.push(" ", at);
                 }
             } else if c.is_ascii() {
-                folded.push(c.to_ascii_lowercase().encode_utf8(&mut [0; 4]), at);
+                folded.text.push(c.to_ascii_lowercase());
+                folded.origins.push(at);
             } else {
                 folded.push(&fold(c.encode_utf8(&mut [0; 4])), at);
             }
