@@ -294,11 +294,10 @@ fn contrast(reading: &mut Reading) {
         for hit in reading.hits_of(at) {
             hit.scale(1.2, Rule::Contrast);
         }
-        for earlier in (0..at)
-            .rev()
-            .take_while(|earlier| reading.clauses[*earlier].sentence == before)
-            .collect::<Vec<_>>()
-        {
+        for earlier in (0..at).rev() {
+            if reading.clauses[earlier].sentence != before {
+                break;
+            }
             for hit in reading.hits_of(earlier) {
                 hit.scale(0.6, Rule::Contrast);
             }
