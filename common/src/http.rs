@@ -46,6 +46,11 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, error: error.to_string() }
     }
 
+    /// Something else is in its way.
+    pub fn conflict(error: impl ToString) -> Self {
+        Self { status: StatusCode::CONFLICT, error: error.to_string() }
+    }
+
     /// It would work at another time.
     pub fn unavailable(error: impl ToString) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.to_string() }

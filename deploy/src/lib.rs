@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod password;
 mod query;
+mod reenrich;
 mod status;
 mod terminal;
 mod topics;
@@ -76,6 +77,8 @@ enum Command {
     /// List, show and drive again the messages that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Judge history again with the watchlist and lexicons in force, and say what moved
+    Reenrich(reenrich::ReenrichCommand),
     /// Say what the judge makes of a text, about whom, and why
     Explain(explain::ExplainCommand),
     /// Judge labelled texts, to measure how well the judge does
@@ -132,6 +135,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Erase(command) => erase::erase(command, &line.settings).await,
         Command::Export(command) => erase::export(command, &line.settings).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
+        Command::Reenrich(command) => reenrich::reenrich(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),

@@ -18,7 +18,7 @@ use aho_corasick::BuildError;
 use earshot_common::definitions::{AliasClass, Subject, SubjectKind, Watchlist};
 use earshot_common::events::{Corroboration, Derivation, EntityMatch, Lane, Mention};
 use earshot_common::text::{
-    CharacterOffsets, Token, TokenKind, fold, is_written_without_spaces, split_hashtag, tokens,
+    CharacterOffsets, Token, TokenKind, Tokenized, fold, is_written_without_spaces, split_hashtag,
 };
 
 use folded::Folded;
@@ -103,7 +103,13 @@ enum Ending {
 struct Read<'t> {
     part: Part,
     text: &'t str,
-    tokens: Vec<Token>,
+    tokens: &'t [Token],
+}
+
+impl<'t> Read<'t> {
+    fn of(part: Part, tokenized: &'t Tokenized<'_>) -> Self {
+        Self { part, text: tokenized.text, tokens: &tokenized.tokens }
+    }
 }
 
 /// Everything of interest in a mention.
@@ -136,14 +142,24 @@ impl Matcher {
 
     /// The subjects that a mention names, each once, in the order of their ids.
     pub fn find(&self, mention: &Mention) -> Vec<NamedSubject> {
-        let (title, text) = (mention.title.as_deref(), mention.text.as_str());
-        let texts = Texts { title: title.unwrap_or_default(), text };
+        let title = mention.title.as_deref().map(Tokenized::new);
+        self.find_among(mention, title.as_ref(), &Tokenized::new(&mention.text))
+    }
+
+    /// The same where title and text are taken apart already.
+    pub fn find_among(
+        &self,
+        mention: &Mention,
+        title: Option<&Tokenized<'_>>,
+        text: &Tokenized<'_>,
+    ) -> Vec<NamedSubject> {
+        let texts = Texts { title: title.map_or("", |title| title.text), text: text.text };
         let mut hits = Hits::default();
         if let Some(title) = title {
-            self.find_in(Read { part: Part::Title, text: title, tokens: tokens(title) }, &mut hits);
+            self.find_in(Read::of(Part::Title, title), &mut hits);
         }
-        self.find_in(Read { part: Part::Text, text, tokens: tokens(text) }, &mut hits);
-        for link in mention.links.iter().filter(|link| !text.contains(link.as_str())) {
+        self.find_in(Read::of(Part::Text, text), &mut hits);
+        for link in mention.links.iter().filter(|link| !text.text.contains(link.as_str())) {
             for number in self.patterns.of_address(link) {
                 hits.names.push(Found::certain(&self.patterns.all[number], Part::Links, 0..0, link));
             }
@@ -156,11 +172,12 @@ impl Matcher {
             false => Vec::new(),
         };
         let findings = gate::pass(hits.names, &hits.contexts, &around, &self.subjects, texts);
+        let offsets = (CharacterOffsets::new(texts.title), CharacterOffsets::new(texts.text));
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
             kind: self.subjects[finding.subject].kind,
             lane: if finding.evidence.is_some() { Lane::Sure } else { Lane::Doubtful },
-            matches: places(&finding, texts),
+            matches: places(&finding, &offsets),
         });
         described.collect()
     }
@@ -188,7 +205,7 @@ impl Matcher {
     /// Everything of interest in one part of a mention.
     fn find_in<'m, 't>(&'m self, read: Read<'t>, hits: &mut Hits<'m, 't>) {
         self.find_phrases(&read, hits);
-        for token in &read.tokens {
+        for token in read.tokens {
             let written = token.of(read.text);
             let addressed;
             let numbers = match token.kind {
@@ -346,12 +363,10 @@ fn is_of_somebody_else(person: &Person, read: &Read, bytes: &Range<usize>) -> bo
 }
 
 /// Places as records have them, in characters.
-fn places(finding: &Finding, texts: Texts) -> Vec<EntityMatch> {
-    let mut in_title = CharacterOffsets::new(texts.title);
-    let mut in_text = CharacterOffsets::new(texts.text);
+fn places(finding: &Finding, (in_title, in_text): &(CharacterOffsets, CharacterOffsets)) -> Vec<EntityMatch> {
     let mut places = Vec::new();
     for name in finding.names.iter().take(MAX_MATCHES) {
-        let offsets = if name.part == Part::Title { &mut in_title } else { &mut in_text };
+        let offsets = if name.part == Part::Title { in_title } else { in_text };
         let evidence = finding.evidence.filter(|_| name.ambiguous);
         places.push(EntityMatch {
             from: offsets.at(name.bytes.start),

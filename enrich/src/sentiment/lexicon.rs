@@ -76,6 +76,12 @@ impl Lexicons {
         self.lexicons.iter().find(|lexicon| lexicon.language.code == judged.code)
     }
 
+    /// Names and versions of all of them.
+    pub fn versions(&self) -> String {
+        let versions: Vec<String> = self.lexicons.iter().map(Lexicon::version).collect();
+        versions.join(", ")
+    }
+
     /// Lays a team's own words over the shipped ones: those of `harbor.fr.tsv` over the French ones, those of
     /// `harbor.tsv` over those of every language.
     pub fn overlay(&mut self, file: &Path) -> anyhow::Result<()> {
