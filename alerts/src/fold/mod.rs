@@ -9,6 +9,7 @@
 mod alert;
 mod baseline;
 mod calendar;
+mod detector;
 mod evidence;
 mod imports;
 mod memory;
@@ -16,6 +17,7 @@ mod model;
 mod series;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,7 @@ use imports::Imports;
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
+pub use detector::{Detector, Judged};
 pub use imports::HistoryDue;
 
 /// How far a partition of `mentions.raw` is folded.
