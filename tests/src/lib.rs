@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod bench;
+pub mod calibration;
 pub mod cluster;
 pub mod disk;
 pub mod faults;
