@@ -15,9 +15,9 @@
 
 use earshot_common::definitions::Window;
 use earshot_common::events::Seasonality;
-use earshot_common::time::Timestamp;
 
 use super::model::{Drawn, Estimate, Expectation, Prior, Sums, dispersion};
+use super::past::{Slot, Tally};
 
 /// Enough of the same hour of the week.
 const LIKE_HOURS_OF_WEEK: usize = 3;
@@ -54,19 +54,6 @@ pub(crate) struct Rhythm {
     pub(crate) buckets_a_day: usize,
 }
 
-/// An observed bucket before the one in question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PastBucket {
-    /// Its first instant.
-    pub(crate) start: Timestamp,
-    /// Which of the week's hours or days it is.
-    pub(crate) slot: u8,
-    /// Mentions in it.
-    pub(crate) count: u32,
-    /// Whether it belonged to a burst.
-    pub(crate) burst: bool,
-}
-
 /// What is to be expected, and from what.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Baseline {
@@ -100,36 +87,35 @@ impl Rhythm {
     }
 }
 
-/// The baseline of a bucket with this slot, from the observed ones before it, oldest first. `None` is too
-/// little data.
-pub(crate) fn baseline(rhythm: Rhythm, slot: u8, past: &[PastBucket]) -> Option<Baseline> {
+/// The baseline of a bucket with this slot, from the known ones before it. `None` is too little data.
+pub(crate) fn baseline(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Baseline> {
     let seasonality = match rhythm.window {
         Window::Hour => hour_seasonality(rhythm, slot, past)?,
         Window::Day => day_seasonality(slot, past)?,
     };
     let own = group(seasonality, slot);
-    let like = |bucket: &&PastBucket| group(seasonality, bucket.slot) == own;
-    let bursts = past.iter().filter(like).filter(|bucket| bucket.burst).count();
-    let bursts_are_the_rule = bursts * 2 > past.iter().filter(like).count();
-    let calm: Vec<PastBucket> =
-        past.iter().filter(|bucket| bursts_are_the_rule || !bucket.burst).copied().collect();
+    let bursts_are_the_rule = bursts_are_the_rule(seasonality, own, past.slots());
+    let by_slot: Vec<Sums> =
+        past.slots().iter().map(|slot| if bursts_are_the_rule { slot.all() } else { slot.calm }).collect();
     let prior = rhythm.prior();
-    let mut groups = Groups::of(seasonality, &calm, &prior);
-    if calm.len() < past.len() {
-        groups.widen_by_bursts(past, &prior);
+    let mut groups = Groups::of(seasonality, &by_slot, &prior);
+    if !bursts_are_the_rule {
+        groups.widen_by_bursts(past.slots(), &prior);
     }
+    let like = past.known().filter(|bucket| group(seasonality, bucket.slot) == own);
+    let like = like.filter(|bucket| bursts_are_the_rule || !bucket.burst);
     Some(Baseline {
         expectation: groups.expectation(own),
         seasonality,
-        counts: calm.iter().filter(like).map(|bucket| bucket.count).collect(),
+        counts: like.map(|bucket| bucket.count).collect(),
         drawn: groups.of[own].drawn,
     })
 }
 
-fn hour_seasonality(rhythm: Rhythm, slot: u8, past: &[PastBucket]) -> Option<Seasonality> {
+fn hour_seasonality(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Seasonality> {
     let an_hour = rhythm.buckets_a_day / 24;
-    let of_week = past.iter().filter(|bucket| bucket.slot == slot).count();
-    let of_day = past.iter().filter(|bucket| bucket.slot % 24 == slot % 24).count();
+    let of_week = past.slots()[usize::from(slot)].buckets();
+    let of_day: usize = past.slots().iter().skip(usize::from(slot % 24)).step_by(24).map(Slot::buckets).sum();
     if of_week >= LIKE_HOURS_OF_WEEK * an_hour {
         Some(Seasonality::HourOfWeek)
     } else if of_day >= LEAST_DAYS * an_hour && past.len() >= LEAST_DAYS * rhythm.buckets_a_day {
@@ -139,15 +125,26 @@ fn hour_seasonality(rhythm: Rhythm, slot: u8, past: &[PastBucket]) -> Option<Sea
     }
 }
 
-fn day_seasonality(slot: u8, past: &[PastBucket]) -> Option<Seasonality> {
-    let of_week = past.iter().filter(|bucket| bucket.slot == slot).count();
-    if of_week >= LIKE_DAYS_OF_WEEK {
+fn day_seasonality(slot: u8, past: &Tally) -> Option<Seasonality> {
+    if past.slots()[usize::from(slot)].buckets() >= LIKE_DAYS_OF_WEEK {
         Some(Seasonality::DayOfWeek)
     } else if past.len() >= LEAST_DAYS {
         Some(Seasonality::EveryDay)
     } else {
         None
     }
+}
+
+/// Whether most buckets of a group belong to bursts.
+fn bursts_are_the_rule(seasonality: Seasonality, own: usize, slots: &[Slot]) -> bool {
+    let (mut bursts, mut buckets) = (0, 0);
+    for (slot, past) in (0_u8..).zip(slots) {
+        if group(seasonality, slot) == own {
+            bursts += past.bursts.len();
+            buckets += past.buckets();
+        }
+    }
+    bursts * 2 > buckets
 }
 
 /// Which group a slot belongs to.
@@ -174,23 +171,21 @@ struct Group {
 }
 
 impl Groups {
-    fn of(seasonality: Seasonality, past: &[PastBucket], prior: &Prior) -> Self {
-        let mut by_slot = vec![Sums::default(); 168];
+    fn of(seasonality: Seasonality, by_slot: &[Sums], prior: &Prior) -> Self {
         let mut all = Sums::default();
-        for bucket in past {
-            by_slot[usize::from(bucket.slot)].add(bucket.count);
-            all.add(bucket.count);
+        for sums in by_slot {
+            all.add_all(sums);
         }
         let all_mean = all.mean();
         let phi = prior.dispersion;
         let of: Vec<Group> = match seasonality {
             Seasonality::HourOfWeek => {
-                let usual = hours_of_the_week(&by_slot, all_mean, phi);
+                let usual = hours_of_the_week(by_slot, all_mean, phi);
                 let groups = by_slot.iter().zip(usual);
                 groups.map(|(sums, usual)| drawn(sums, usual, HOURS_OF_WEEK_SPREAD, phi)).collect()
             }
             Seasonality::HourOfDay => {
-                let of_day = hours_of_day(&by_slot);
+                let of_day = hours_of_day(by_slot);
                 of_day.iter().map(|sums| drawn(sums, all_mean, HOURS_OF_DAY_SPREAD, phi)).collect()
             }
             Seasonality::DayOfWeek => {
@@ -209,13 +204,20 @@ impl Groups {
     }
 
     /// A crisis tells that bursts happen, but not that the next bucket like it will be one.
-    fn widen_by_bursts(&mut self, past: &[PastBucket], prior: &Prior) {
+    fn widen_by_bursts(&mut self, slots: &[Slot], prior: &Prior) {
+        if slots.iter().all(|slot| slot.bursts.is_empty()) {
+            return;
+        }
         let mut groups: Vec<(Sums, Estimate)> =
             self.of.iter().map(|group| (group.sums, group.mean)).collect();
-        for bucket in past.iter().filter(|bucket| bucket.burst) {
-            let group = group(self.seasonality, bucket.slot);
-            let highest = self.expectation(group).critical_count(BURST_PROBABILITY);
-            groups[group].0.add(bucket.count.min(highest));
+        let mut highest: Vec<Option<u32>> = vec![None; groups.len()];
+        for (slot, past) in (0_u8..).zip(slots).filter(|(_, past)| !past.bursts.is_empty()) {
+            let group = group(self.seasonality, slot);
+            let of_group = || self.expectation(group).critical_count(BURST_PROBABILITY);
+            let highest = *highest[group].get_or_insert_with(of_group);
+            for count in &past.bursts {
+                groups[group].0.add((*count).min(highest));
+            }
         }
         self.dispersion = dispersion(&groups, prior);
     }
@@ -253,7 +255,14 @@ fn hours_of_day(by_slot: &[Sums]) -> Vec<Sums> {
 
 #[cfg(test)]
 mod tests {
+    use earshot_common::time::Timestamp;
+
     use super::*;
+    use crate::fold::past::{PastBucket, PastCounts};
+
+    fn baseline(window: Window, slot: u8, past: &[PastBucket]) -> Option<Baseline> {
+        super::baseline(window.into(), slot, &PastCounts::of(window.into(), past).single)
+    }
 
     fn days(counts: &[u32]) -> Vec<PastBucket> {
         let bucket = |(day, count): (usize, &u32)| PastBucket {
@@ -277,24 +286,23 @@ mod tests {
 
     #[test]
     fn one_day_is_too_little_and_two_are_enough() {
-        assert_eq!(baseline(Window::Day.into(), 1, &days(&[9])), None);
-        assert_eq!(baseline(Window::Day.into(), 2, &days(&[9, 11])).unwrap().counts, [9, 11]);
-        assert_eq!(baseline(Window::Hour.into(), 47, &hours(2, |_| 1)[..47]), None);
-        assert!(baseline(Window::Hour.into(), 48, &hours(2, |_| 1)).is_some());
+        assert_eq!(baseline(Window::Day, 1, &days(&[9])), None);
+        assert_eq!(baseline(Window::Day, 2, &days(&[9, 11])).unwrap().counts, [9, 11]);
+        assert_eq!(baseline(Window::Hour, 47, &hours(2, |_| 1)[..47]), None);
+        assert!(baseline(Window::Hour, 48, &hours(2, |_| 1)).is_some());
     }
 
     #[test]
     fn an_hour_is_compared_with_the_same_hour() {
         // Mentions come at noon only.
         let past = hours(6, |hour| if hour % 24 == 12 { 50 } else { 0 });
-        let noon = baseline(Window::Hour.into(), 144 + 12, &past).unwrap();
+        let noon = baseline(Window::Hour, 144 + 12, &past).unwrap();
         assert_eq!((noon.seasonality, noon.counts), (Seasonality::HourOfDay, vec![50; 6]));
-        let night = baseline(Window::Hour.into(), 144 + 3, &past).unwrap();
+        let night = baseline(Window::Hour, 144 + 3, &past).unwrap();
         assert!(night.expectation.mean < 1.0, "far below the two of all hours: {:?}", night.expectation);
         // From the third week on, with the same hour of the week.
         let monday =
-            baseline(Window::Hour.into(), 12, &hours(21, |hour| if hour % 168 == 12 { 90 } else { 5 }))
-                .unwrap();
+            baseline(Window::Hour, 12, &hours(21, |hour| if hour % 168 == 12 { 90 } else { 5 })).unwrap();
         assert_eq!((monday.seasonality, monday.counts), (Seasonality::HourOfWeek, vec![90; 3]));
     }
 
@@ -302,11 +310,11 @@ mod tests {
     fn a_burst_is_set_aside_until_bursts_are_the_rule() {
         let mut past = days(&[10, 10, 500, 10]);
         past[2].burst = true;
-        assert_eq!(baseline(Window::Day.into(), 4, &past).unwrap().counts, [10, 10, 10]);
+        assert_eq!(baseline(Window::Day, 4, &past).unwrap().counts, [10, 10, 10]);
         for bucket in &mut past {
             bucket.burst = bucket.start.as_millis() > 0;
         }
-        assert_eq!(baseline(Window::Day.into(), 4, &past).unwrap().counts, [10, 10, 500, 10]);
+        assert_eq!(baseline(Window::Day, 4, &past).unwrap().counts, [10, 10, 500, 10]);
     }
 
     #[test]
@@ -317,9 +325,9 @@ mod tests {
             slot if slot >= 144 => 2 + (slot % 2) as u32,
             _ => 5,
         });
-        let monday = baseline(Window::Hour.into(), 12, &past).unwrap();
+        let monday = baseline(Window::Hour, 12, &past).unwrap();
         assert!((1.0..4.0).contains(&monday.expectation.mean), "{:?}", monday.expectation);
-        let sunday = baseline(Window::Hour.into(), 150, &past).unwrap();
+        let sunday = baseline(Window::Hour, 150, &past).unwrap();
         assert!((1.8..2.8).contains(&sunday.expectation.mean), "{:?}", sunday.expectation);
         // The mean follows from what an alert says of it.
         let (drawn, sum) = (monday.drawn.unwrap(), f64::from(monday.counts.iter().sum::<u32>()));
@@ -330,12 +338,12 @@ mod tests {
     #[test]
     fn who_has_bursts_often_is_less_surprising_the_next_time() {
         let mut past = hours(21, |_| 5);
-        let before = baseline(Window::Hour.into(), 0, &past).unwrap().expectation;
+        let before = baseline(Window::Hour, 0, &past).unwrap().expectation;
         for burst in [100, 200, 300, 400] {
             past[burst].count = 500;
             past[burst].burst = true;
         }
-        let after = baseline(Window::Hour.into(), 0, &past).unwrap().expectation;
+        let after = baseline(Window::Hour, 0, &past).unwrap().expectation;
         assert!(after.dispersion > before.dispersion, "{before:?} {after:?}");
         assert!((after.mean - before.mean).abs() < 0.1, "{before:?} {after:?}");
     }

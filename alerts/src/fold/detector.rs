@@ -4,14 +4,13 @@
 //! two thousand mentions a minute and on published series. It decides by the same [`Threshold`] as the fold and
 //! closes by the same rules; a test beside the fold's holds the two together.
 
-use std::collections::VecDeque;
-
 use earshot_common::definitions::{CountCondition, Window};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::baseline::{PastBucket, Rhythm};
+use super::baseline::Rhythm;
 use super::calendar::{DAY_MS, HOUR_MS, bucket_of};
+use super::past::{PastBucket, PastCounts};
 use super::series::LOOK_BACK_MS;
 use super::threshold::Threshold;
 use super::watch::LONGEST_MS;
@@ -22,7 +21,7 @@ use super::watch::LONGEST_MS;
 pub struct Detector {
     condition: CountCondition,
     rhythm: Rhythm,
-    past: VecDeque<PastBucket>,
+    past: PastCounts,
     /// The start of the bucket that opened the alert.
     opening: Option<Timestamp>,
 }
@@ -42,30 +41,27 @@ impl Detector {
     /// A detector for clock hours or calendar days, as the condition asks for.
     pub fn new(condition: CountCondition) -> Self {
         let rhythm = condition.window.into();
-        Self { condition, rhythm, past: VecDeque::new(), opening: None }
+        Self { condition, rhythm, past: PastCounts::new(rhythm), opening: None }
     }
 
     /// A detector for parts of an hour, each judged by itself.
     pub fn of_parts(condition: CountCondition, parts_of_an_hour: usize) -> Self {
         let rhythm = Rhythm { window: Window::Hour, buckets_a_day: 24 * parts_of_an_hour };
-        Self { condition, rhythm, past: VecDeque::new(), opening: None }
+        Self { condition, rhythm, past: PastCounts::new(rhythm), opening: None }
     }
 
     /// Judges the next bucket, which starts there, and takes its count in.
     pub fn push(&mut self, start: Timestamp, count: u32) -> Judged {
         let bucket = bucket_of(self.rhythm.window, &TimeZone::UTC, start);
-        while self.past.front().is_some_and(|oldest| oldest.start < start.plus_millis(-LOOK_BACK_MS)) {
-            self.past.pop_front();
-        }
+        self.past.forget_before(start.plus_millis(-LOOK_BACK_MS));
+        self.past.know_until(self.known_until(start));
         let place = (start, bucket.slot);
-        let known = self.known(start);
-        let threshold =
-            Threshold::of(&self.condition, self.rhythm, place, &self.past.make_contiguous()[..known], false);
+        let threshold = Threshold::of(&self.condition, self.rhythm, place, &self.past, false);
         let surprising = threshold
             .count
             .is_some_and(|surprising| count >= surprising.max(self.condition.authors_at_least));
         let opened = surprising && self.opening.is_none();
-        self.past.push_back(PastBucket { start, slot: bucket.slot, count, burst: false });
+        self.past.push(PastBucket { start, slot: bucket.slot, count, burst: false });
         let end = start.plus_millis(self.length_ms());
         match self.opening {
             None if opened => self.opening = Some(start),
@@ -77,21 +73,15 @@ impl Detector {
         Judged { probability: threshold.probability(count), threshold: threshold.count, opened }
     }
 
-    /// How many of the past buckets a baseline may know: while an alert is open, those before its opening, if
-    /// there are any.
-    fn known(&self, start: Timestamp) -> usize {
-        let until = |end: Timestamp| self.past.partition_point(|past| past.start < end);
-        match self.opening.map(until) {
-            Some(frozen) if frozen > 0 => frozen,
-            _ => until(start),
-        }
+    /// Until when a baseline may know the past: while an alert is open, until its opening, if anything was before.
+    fn known_until(&self, start: Timestamp) -> Timestamp {
+        self.opening.filter(|opening| self.past.reaches_before(*opening)).unwrap_or(start)
     }
 
     /// Marks the buckets from the opening to here as a burst.
     fn end_burst(&mut self, end: Timestamp) {
-        let Some(opening) = self.opening.take() else { return };
-        for past in &mut self.past {
-            past.burst |= opening <= past.start && past.start < end;
+        if let Some(opening) = self.opening.take() {
+            self.past.mark_burst(opening..end);
         }
     }
 

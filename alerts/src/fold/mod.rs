@@ -14,6 +14,7 @@ mod evidence;
 mod imports;
 mod memory;
 mod model;
+mod past;
 mod series;
 #[cfg(test)]
 mod tests;

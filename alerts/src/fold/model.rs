@@ -75,6 +75,13 @@ impl Sums {
         self.squares += u128::from(count).pow(2);
     }
 
+    /// Takes out a count that was taken in.
+    pub(crate) fn take(&mut self, count: u32) {
+        self.buckets -= 1;
+        self.total -= u64::from(count);
+        self.squares -= u128::from(count).pow(2);
+    }
+
     /// Takes other buckets in.
     pub(crate) fn add_all(&mut self, other: &Self) {
         self.buckets += other.buckets;

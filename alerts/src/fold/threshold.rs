@@ -9,15 +9,13 @@
 use earshot_common::definitions::{CountCondition, Window};
 use earshot_common::time::Timestamp;
 
-use super::baseline::{Baseline, PastBucket, Rhythm, baseline};
-use super::calendar::HOUR_MS;
+use super::baseline::{Baseline, Rhythm, baseline};
+use super::past::{PastBucket, PastCounts};
 
 /// A window whose count is more likely than this is calm.
 const CALM_PROBABILITY: f64 = 0.05;
 /// With too little data for a model, so many times the highest count so far is surprising.
 const LITTLE_DATA_FACTOR: u32 = 4;
-/// The hour that the clock shows twice in autumn lasts two.
-const LONGEST_HOUR_MS: i64 = 2 * HOUR_MS;
 
 /// From which count on a bucket is surprising.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +29,7 @@ pub(crate) struct Threshold {
 }
 
 impl Threshold {
-    /// The threshold of a bucket with this slot that starts there, from the observed buckets before it, oldest
-    /// first.
+    /// The threshold of a bucket with this slot that starts there, from what is known of those before it.
     ///
     /// With too little data an hour may fire at the rule's floor, if it is far above all hours so far, and says
     /// so; a day waits. In the past neither fires: that a file begins somewhere is not news.
@@ -40,11 +37,11 @@ impl Threshold {
         condition: &CountCondition,
         rhythm: Rhythm,
         (start, slot): (Timestamp, u8),
-        past: &[PastBucket],
+        past: &PastCounts,
         historic: bool,
     ) -> Self {
-        let Some(alone) = baseline(rhythm, slot, past) else {
-            let highest = past.iter().map(|bucket| bucket.count).max().unwrap_or_default();
+        let Some(alone) = baseline(rhythm, slot, &past.single) else {
+            let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
             let floor = condition.little_data_at_least.max(highest.saturating_mul(LITTLE_DATA_FACTOR));
             let fires = rhythm.window == Window::Hour && !historic;
             return Self { count: fires.then_some(floor), baseline: None, before: None };
@@ -82,32 +79,15 @@ fn together(
     condition: &CountCondition,
     rhythm: Rhythm,
     (start, slot): (Timestamp, u8),
-    past: &[PastBucket],
+    past: &PastCounts,
 ) -> Option<Threshold> {
-    if rhythm != Rhythm::from(Window::Hour) {
+    let pairs = past.pairs.as_ref()?;
+    let before = past.single.known().next_back().copied().filter(|before| !before.burst)?;
+    if !before.is_followed_by(start, slot) {
         return None;
     }
-    let before = past.last().copied().filter(|before| !before.burst)?;
-    if !follows(&before, start, slot) {
-        return None;
-    }
-    let mut pairs = Vec::with_capacity(past.len());
-    for pair in past.windows(2) {
-        let (first, second) = (&pair[0], &pair[1]);
-        if follows(first, second.start, second.slot) {
-            pairs.push(PastBucket {
-                count: first.count.saturating_add(second.count),
-                burst: first.burst || second.burst,
-                ..*second
-            });
-        }
-    }
-    let baseline = baseline(rhythm, slot, &pairs)?;
+    let baseline = baseline(rhythm, slot, pairs)?;
     let both = baseline.expectation.critical_count(condition.probability_below);
     let count = both.saturating_sub(before.count).max(1);
     Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before) })
-}
-
-fn follows(before: &PastBucket, start: Timestamp, slot: u8) -> bool {
-    (before.slot + 1) % 168 == slot && start <= before.start.plus_millis(LONGEST_HOUR_MS)
 }

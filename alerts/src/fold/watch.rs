@@ -12,10 +12,11 @@ use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
 use super::alert::{Course, OpenAlert, count_arithmetic, each_arithmetic};
-use super::baseline::PastBucket;
+use super::baseline::Rhythm;
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
+use super::past::{PastBucket, PastCounts};
 use super::series::{LOOK_BACK_MS, Series};
 use super::threshold::Threshold;
 
@@ -200,7 +201,8 @@ impl Watched {
             None => {
                 let past = self.rules[rule].past_buckets(self.series(condition.window), bucket);
                 let place = (bucket.start, bucket.slot);
-                Threshold::of(condition, condition.window.into(), place, &past, self.historic)
+                let rhythm = Rhythm::from(condition.window);
+                Threshold::of(condition, rhythm, place, &PastCounts::of(rhythm, &past), self.historic)
             }
         };
         &self.rules[rule].threshold.insert((key, threshold)).1
