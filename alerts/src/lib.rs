@@ -2,7 +2,7 @@
 //! sender that tells people.
 //!
 //! [`State`] is the fold: pure, and all decisions are there. [`Past`] runs the same fold over what imports
-//! brought. [`start`] makes a service of them.
+//! brought. [`Detector`] is the count rule alone, on counts that somebody else made. [`start`] makes a service of them.
 
 mod delivery;
 mod fold;
@@ -15,7 +15,7 @@ mod settings;
 mod written;
 
 pub use delivery::Undelivered;
-pub use fold::{HistoryDue, State};
+pub use fold::{Detector, HistoryDue, Judged, State};
 pub use history::{Found, Past};
 pub use service::{DeliveryListing, start};
 pub use settings::{AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check};

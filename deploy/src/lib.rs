@@ -21,6 +21,7 @@ mod status;
 mod terminal;
 mod topics;
 mod up;
+mod volume;
 mod watchlist;
 
 use std::ffi::OsString;

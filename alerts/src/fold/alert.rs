@@ -12,7 +12,7 @@ use earshot_common::time::Timestamp;
 
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
-use super::watch::Threshold;
+use super::threshold::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -237,16 +237,18 @@ pub(crate) fn count_arithmetic(
     let baseline = threshold.baseline.as_ref();
     CountArithmetic {
         measure: Measure::Mentions,
-        window: interval(condition.window, bucket),
-        observed,
+        window: interval(condition.window, threshold.before.map(|before| before.start), bucket),
+        observed: threshold.counted(observed),
         expected: baseline.map(|baseline| baseline.expectation.mean),
-        probability: baseline.map(|baseline| baseline.expectation.probability_of_at_least(observed)),
+        probability: threshold.probability(observed),
         dispersion: baseline.map(|baseline| baseline.expectation.dispersion),
         authors,
         baseline: baseline.map(|baseline| baseline.counts.clone()).unwrap_or_default(),
         seasonality: baseline.map_or(Seasonality::None, |baseline| baseline.seasonality),
         little_data: baseline.is_none(),
-        threshold: threshold.count.unwrap_or_default(),
+        drawn_to: baseline.and_then(|baseline| baseline.drawn).map(|drawn| drawn.usual),
+        drawn_weight: baseline.and_then(|baseline| baseline.drawn).map(|drawn| drawn.weight),
+        threshold: threshold.counted(threshold.count.unwrap_or_default()),
     }
 }
 

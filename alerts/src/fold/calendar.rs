@@ -49,13 +49,15 @@ pub(crate) fn bucket_of(window: Window, zone: &TimeZone, at: Timestamp) -> Bucke
     }
 }
 
-/// A window as alerts write it: an ISO 8601 interval of start and duration.
-pub(crate) fn interval(window: Window, bucket: &Bucket) -> String {
+/// A window as alerts write it: an ISO 8601 interval of start and duration. An hour that is judged together with
+/// the one before begins there.
+pub(crate) fn interval(window: Window, before: Option<Timestamp>, bucket: &Bucket) -> String {
     let duration = match window {
+        Window::Hour if before.is_some() => "PT2H",
         Window::Hour => "PT1H",
         Window::Day => "P1D",
     };
-    format!("{}/{duration}", bucket.start.to_jiff())
+    format!("{}/{duration}", before.unwrap_or(bucket.start).to_jiff())
 }
 
 /// The usual length of a window in milliseconds.

@@ -9,13 +9,16 @@
 mod alert;
 mod baseline;
 mod calendar;
+mod detector;
 mod evidence;
 mod imports;
 mod memory;
 mod model;
+mod past;
 mod series;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +37,7 @@ use imports::Imports;
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
+pub use detector::{Detector, Judged};
 pub use imports::HistoryDue;
 
 /// How far a partition of `mentions.raw` is folded.

@@ -89,7 +89,8 @@ pub struct CountArithmetic {
     pub window: String,
     /// The count.
     pub observed: u32,
-    /// The mean of the like buckets before; `None` where there is too little data.
+    /// The mean to be expected from the like buckets before, see [`Self::drawn_to`]; `None` where there is too
+    /// little data.
     pub expected: Option<f64>,
     /// Probability of a count as high or higher under the model; `None` where there is too little data.
     pub probability: Option<f64>,
@@ -97,8 +98,16 @@ pub struct CountArithmetic {
     pub dispersion: Option<f64>,
     /// Distinct authors in the window, counted up to a limit.
     pub authors: u32,
-    /// Counts of the like buckets before, oldest first.
+    /// Counts of the like buckets before, oldest first, without those of bursts.
     pub baseline: Vec<u32>,
+    /// The mean that wider groups of buckets make likely: the expected count is
+    /// `(sum of baseline + drawn_weight · drawn_to) / (length of baseline + drawn_weight)`. Where it is absent it
+    /// is `(sum of baseline + 0.5) / length of baseline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn_to: Option<f64>,
+    /// How many buckets [`Self::drawn_to`] weighs as much as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn_weight: Option<f64>,
     /// Which buckets were alike.
     pub seasonality: Seasonality,
     /// Whether there was too little data for a model, so that a floor decided.

@@ -23,11 +23,11 @@ struct Bench {
     _folder: TempDir,
 }
 
-/// A watchlist whose newest version names Harbor.
+/// A watchlist whose newest version names Tarnwick.
 fn watchlist() -> Watchlist {
     let mut watchlist = Watchlist::default();
     let name = |name: &str| format!("[[subject]]\nid = \"bank\"\nkind = \"brand\"\nname = \"{name}\"\n");
-    for text in [name("Somebody"), name("Harbor")] {
+    for text in [name("Somebody"), name("Tarnwick")] {
         let definitions = vec![("file:test".to_owned(), parse_file("watchlist.toml", &text).unwrap())];
         for version in difference(&watchlist.clone(), definitions).unwrap() {
             watchlist.take(watchlist.next(), version);
@@ -149,20 +149,20 @@ async fn what_a_newer_watchlist_says_is_carried_over_history_once_and_nobody_is_
     let bench = Bench::new().await;
     let by_erased = Author { id: "hackernews:erased".to_owned(), ..Author::default() };
     let before = JANUARY.parse::<Timestamp>().unwrap().plus_millis(-1);
-    let mut newer = bench.judged(mention("newer", "Harbor is great"), 5);
+    let mut newer = bench.judged(mention("newer", "Tarnwick is great"), 5);
     if let EnrichedEvent::Upsert(newer) = &mut newer {
         newer.enrichment.watchlist = 99;
     }
     let history = vec![
-        bench.judged(mention("changed", "Harbor is great"), 1),
+        bench.judged(mention("changed", "Tarnwick is great"), 1),
         bench.judged(mention("unchanged", "a quiet day"), 2),
-        bench.judged(mention("deleted", "Harbor is great"), 3),
+        bench.judged(mention("deleted", "Tarnwick is great"), 3),
         end("deleted", 2),
-        bench.judged(mention("edited", "Harbor is bad"), 4),
-        bench.judged(Mention { revision: 2, ..mention("edited", "Harbor is excellent") }, 6),
+        bench.judged(mention("edited", "Tarnwick is bad"), 4),
+        bench.judged(Mention { revision: 2, ..mention("edited", "Tarnwick is excellent") }, 6),
         newer,
-        bench.judged(Mention { author: Some(by_erased), ..mention("erased", "Harbor is great") }, 7),
-        bench.judged(Mention { published: before, ..mention("earlier", "Harbor is great") }, 8),
+        bench.judged(Mention { author: Some(by_erased), ..mention("erased", "Tarnwick is great") }, 7),
+        bench.judged(Mention { published: before, ..mention("earlier", "Tarnwick is great") }, 8),
     ];
     let records = history.len() as u64;
     bench.stored(history).await;
@@ -202,7 +202,7 @@ async fn what_a_newer_watchlist_says_is_carried_over_history_once_and_nobody_is_
 async fn an_end_and_an_edit_that_come_while_a_batch_is_judged_stand() {
     let bench = Bench::new().await;
     let ids = ["deleted", "edited", "stays"];
-    bench.stored(ids.map(|id| bench.judged(mention(id, "Harbor is great"), 1)).to_vec()).await;
+    bench.stored(ids.map(|id| bench.judged(mention(id, "Tarnwick is great"), 1)).to_vec()).await;
     let request = ReenrichRequest { since: JANUARY.parse().unwrap(), dry_run: false };
     let run = bench.reenrichment.begin(request).await.unwrap().unwrap();
     let health = Health::default();
@@ -231,7 +231,7 @@ async fn an_end_and_an_edit_that_come_while_a_batch_is_judged_stand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_this_program_cannot_read_is_left_alone_and_so_is_what_it_may_replace() {
     let bench = Bench::new().await;
-    bench.stored(vec![bench.judged(mention("a", "Harbor is great"), 1)]).await;
+    bench.stored(vec![bench.judged(mention("a", "Tarnwick is great"), 1)]).await;
     let of_a_newer_program = NewRecord::keyed("a", r#"{"v":99,"kind":"upsert","id":"a"}"#);
     bench.broker.append_durably(&MENTIONS_ENRICHED, vec![of_a_newer_program]).await.unwrap();
     let report = bench.run(false).await;

@@ -2,6 +2,7 @@
 
 mod counts;
 mod definitions;
+mod detector;
 mod each;
 mod past;
 mod replay;
