@@ -328,7 +328,7 @@ impl<'m, 't> Found<'m, 't> {
 
 /// A surname by what stands before it: the full name, a form of it, or nothing where it is somebody else's.
 fn of_person<'m, 't>(mut found: Found<'m, 't>, person: &'m Person, read: &Read<'t>) -> Option<Found<'m, 't>> {
-    match person.before(read.text, &read.tokens, found.bytes.start) {
+    match person.before(read.text, read.tokens, found.bytes.start) {
         Before::Nothing => return Some(found),
         Before::SomebodyElse => return None,
         Before::FullName(start) => {
@@ -347,7 +347,7 @@ fn of_person<'m, 't>(mut found: Found<'m, 't>, person: &'m Person, read: &Read<'
 
 /// Whether the words around a role speak of somebody else who has or had it: `former Harbor CEO`, `Harbor CEO Smith`.
 fn is_of_somebody_else(person: &Person, read: &Read, bytes: &Range<usize>) -> bool {
-    let before = word_before(read.text, &read.tokens, bytes.start).map(|(_, word)| fold(word));
+    let before = word_before(read.text, read.tokens, bytes.start).map(|(_, word)| fold(word));
     if before.is_some_and(|word| NOT_IN_OFFICE.contains(&word.as_str()))
         || read.text[..bytes.start].ends_with("ex-")
     {
