@@ -29,6 +29,10 @@ use person::{Before, Person, is_written_as_name, word_before};
 /// Places listed for one subject of one mention; more of them say nothing new.
 const MAX_MATCHES: usize = 100;
 
+/// Names, and words that corroborate them, that a mention is read for, at most: what is done with each looks at the
+/// others, and a list of more says nothing new.
+const MAX_FOUND: usize = 500;
+
 /// Before or in a role they speak of somebody who is not the one who has it.
 const NOT_IN_OFFICE: [&str; 9] =
     ["acting", "ex", "former", "formerly", "late", "next", "onetime", "past", "previous"];
@@ -119,6 +123,12 @@ struct Hits<'m, 't> {
     contexts: Vec<FoundContext<'m, 't>>,
 }
 
+impl Hits<'_, '_> {
+    fn is_full(&self) -> bool {
+        self.names.len() >= MAX_FOUND || self.contexts.len() >= MAX_FOUND
+    }
+}
+
 impl Matcher {
     /// Finds all subjects of a watchlist.
     pub fn new(watchlist: &Watchlist) -> Result<Self, BuildError> {
@@ -206,6 +216,9 @@ impl Matcher {
     fn find_in<'m, 't>(&'m self, read: Read<'t>, hits: &mut Hits<'m, 't>) {
         self.find_phrases(&read, hits);
         for token in read.tokens {
+            if hits.is_full() {
+                break;
+            }
             let written = token.of(read.text);
             let addressed;
             let numbers = match token.kind {
@@ -231,6 +244,9 @@ impl Matcher {
     fn find_phrases<'m, 't>(&'m self, read: &Read<'t>, hits: &mut Hits<'m, 't>) {
         let folded = Folded::of(read.text);
         for hit in self.patterns.phrases.words.find_overlapping_iter(&folded.text) {
+            if hits.is_full() {
+                break;
+            }
             let Some(bytes) = folded.original(hit.range()) else { continue };
             let Some(ending) = ending(read, &bytes) else { continue };
             let form: &Form = &self.patterns.phrases.forms[hit.pattern().as_usize()];
