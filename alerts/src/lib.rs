@@ -2,7 +2,8 @@
 //! sender that tells people.
 //!
 //! [`State`] is the fold: pure, and all decisions are there. [`Past`] runs the same fold over what imports
-//! brought. [`Backtest`] says what a rule would have done. [`start`] makes a service of them.
+//! brought. [`Backtest`] says what a rule would have done. [`Detector`] is the count rule alone, on counts that
+//! somebody else made. [`start`] makes a service of them.
 
 mod delivery;
 mod fold;
@@ -20,7 +21,7 @@ mod why;
 mod written;
 
 pub use delivery::Undelivered;
-pub use fold::{HistoryDue, State};
+pub use fold::{Detector, HistoryDue, Judged, State};
 pub use history::{Found, Past};
 pub use operators::{ChannelTest, ReplayAnswer, ReplayRequest, RouteTest};
 pub use proof::{

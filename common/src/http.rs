@@ -50,7 +50,7 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, error: error.to_string() }
     }
 
-    /// Somebody else was first.
+    /// Something else is in its way, or somebody else was first.
     pub fn conflict(error: impl ToString) -> Self {
         Self { status: StatusCode::CONFLICT, error: error.to_string() }
     }

@@ -44,6 +44,27 @@ impl Token {
     pub fn of<'t>(&self, text: &'t str) -> &'t str {
         &text[self.bytes.clone()]
     }
+
+    /// The token in a text that has so many bytes before this one.
+    pub fn behind(&self, bytes: usize) -> Self {
+        Self { kind: self.kind, bytes: self.bytes.start + bytes..self.bytes.end + bytes }
+    }
+}
+
+/// A text that was taken apart once, for all who read it.
+#[derive(Clone, Debug)]
+pub struct Tokenized<'t> {
+    /// The text.
+    pub text: &'t str,
+    /// Its tokens, in order.
+    pub tokens: Vec<Token>,
+}
+
+impl<'t> Tokenized<'t> {
+    /// Takes a text apart.
+    pub fn new(text: &'t str) -> Self {
+        Self { text, tokens: tokens(text) }
+    }
 }
 
 /// The tokens of a text, in order; white space and punctuation are not among them.
@@ -240,29 +261,60 @@ pub fn split_hashtag(tag: &str) -> Vec<&str> {
     words
 }
 
-/// Turns byte offsets of one text into character offsets, in one pass for ascending offsets.
+/// Turns byte offsets of one text into character offsets, and back.
 #[derive(Debug)]
 pub struct CharacterOffsets<'t> {
-    text: &'t str,
-    byte: usize,
-    characters: u32,
+    text: &'t [u8],
+    /// The number of characters before each block of bytes.
+    before: Vec<u32>,
 }
 
 impl<'t> CharacterOffsets<'t> {
+    /// Bytes that are looked at for one answer, at most.
+    const BLOCK: usize = 64;
+
     /// For a text.
     pub fn new(text: &'t str) -> Self {
-        Self { text, byte: 0, characters: 0 }
+        let text = text.as_bytes();
+        let mut before = Vec::with_capacity(text.len() / Self::BLOCK + 1);
+        let mut characters = 0;
+        for block in text.chunks(Self::BLOCK) {
+            before.push(characters);
+            characters += characters_in(block);
+        }
+        before.push(characters);
+        Self { text, before }
     }
 
     /// The number of characters before a byte.
-    pub fn at(&mut self, byte: usize) -> u32 {
-        if byte < self.byte {
-            *self = Self::new(self.text);
-        }
-        self.characters += self.text[self.byte..byte].chars().count() as u32;
-        self.byte = byte;
-        self.characters
+    pub fn at(&self, byte: usize) -> u32 {
+        let block = byte / Self::BLOCK;
+        self.before[block] + characters_in(&self.text[block * Self::BLOCK..byte])
     }
+
+    /// The byte that a character begins at; the end of the text, where it has no such character.
+    pub fn byte(&self, character: u32) -> usize {
+        let block = self.before.partition_point(|before| *before <= character) - 1;
+        let mut left = character - self.before[block];
+        for (at, byte) in self.text.iter().enumerate().skip(block * Self::BLOCK) {
+            if is_beginning(*byte) {
+                if left == 0 {
+                    return at;
+                }
+                left -= 1;
+            }
+        }
+        self.text.len()
+    }
+}
+
+/// Characters that begin in a piece of UTF-8.
+fn characters_in(bytes: &[u8]) -> u32 {
+    bytes.iter().filter(|byte| is_beginning(**byte)).count() as u32
+}
+
+fn is_beginning(byte: u8) -> bool {
+    byte.leading_ones() != 1
 }
 
 /// The words that a token is found by; the first one is the token itself.
@@ -480,9 +532,79 @@ mod tests {
     #[test]
     fn offsets_are_counted_in_characters() {
         let text = "é😡 ok";
-        let mut offsets = CharacterOffsets::new(text);
-        assert_eq!(offsets.at(text.find("ok").unwrap()), 3);
-        assert_eq!(offsets.at(0), 0);
+        let offsets = CharacterOffsets::new(text);
+        assert_eq!((offsets.at(text.find("ok").unwrap()), offsets.byte(3)), (3, text.find("ok").unwrap()));
+        assert_eq!((offsets.at(0), offsets.byte(0)), (0, 0));
+        assert_eq!(offsets.byte(99), text.len());
+    }
+
+    /// Text as an attacker would send it: any characters, and runs of those that tokenizers stumble over.
+    fn hostile() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        const MARKS: &[&str] = &[
+            "\u{301}",
+            "\u{200d}",
+            "\u{fe0f}",
+            "\u{1f3fd}",
+            "👨\u{200d}👩",
+            "🇩🇪",
+            "@",
+            "#",
+            "＃",
+            "＠",
+            "$",
+            "'",
+            "’",
+            ".",
+        ];
+        const WORDS: &[&str] = &[
+            "www.",
+            "https://",
+            "a",
+            "Ｈarbor",
+            "ﬁrm",
+            "İ",
+            "ß",
+            "日本",
+            "ไทย",
+            "عربي",
+            "\u{202e}",
+            "\0",
+            " ",
+            "\n",
+            "½",
+        ];
+        let run = |pieces: &'static [&'static str]| {
+            (prop::sample::select(pieces), 1..20_usize).prop_map(|(piece, times)| piece.repeat(times))
+        };
+        let piece = prop_oneof![any::<char>().prop_map(String::from), "\\PC{0,8}", run(MARKS), run(WORDS),];
+        prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn tokens_of_any_text_are_whole_characters_in_order(text in hostile()) {
+            let mut end = 0;
+            for token in tokens(&text) {
+                proptest::prop_assert!(end <= token.bytes.start && token.bytes.start < token.bytes.end);
+                end = token.bytes.end;
+                // Cutting inside a character would panic.
+                proptest::prop_assert!(!token.of(&text).is_empty());
+            }
+            for term in terms(&text) {
+                proptest::prop_assert!(text.get(term.bytes).is_some() && !term.text.is_empty());
+            }
+        }
+
+        #[test]
+        fn offsets_lead_from_bytes_to_characters_and_back(text in hostile()) {
+            let offsets = CharacterOffsets::new(&text);
+            for (character, (byte, _)) in text.char_indices().enumerate() {
+                proptest::prop_assert_eq!(offsets.at(byte), character as u32);
+                proptest::prop_assert_eq!(offsets.byte(character as u32), byte);
+            }
+            proptest::prop_assert_eq!(offsets.at(text.len()), text.chars().count() as u32);
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `earshot evaluate`: the judge on labelled texts, beside VADER. It prints scores and rates, and judges nothing
-//! by them.
+//! `earshot evaluate`: the judge on labelled texts, beside VADER, and the detector on series of counts. It prints
+//! scores and rates, and judges nothing by them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +17,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 use crate::print;
+use crate::volume::{self, VolumeArguments};
 
 /// The language of what has none that is judged.
 const ENGLISH: &str = "en";
@@ -27,6 +28,8 @@ pub(crate) enum EvaluateCommand {
     Sentiment(SentimentArguments),
     /// Failure rates on the CheckList suite for sentiment, beside VADER's
     Checklist(ChecklistArguments),
+    /// Score a series of counts with the detector of the count rules, one score a row
+    Volume(VolumeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +76,7 @@ pub(crate) fn evaluate(command: EvaluateCommand, settings: &Path) -> anyhow::Res
     match command {
         EvaluateCommand::Sentiment(arguments) => sentiment(&arguments, &lexicons, english),
         EvaluateCommand::Checklist(arguments) => checklist(&arguments, english),
+        EvaluateCommand::Volume(arguments) => volume::evaluate(&arguments),
     }
 }
 

@@ -18,10 +18,12 @@ mod import;
 mod init;
 mod password;
 mod query;
+mod reenrich;
 mod status;
 mod terminal;
 mod topics;
 mod up;
+mod volume;
 mod watchlist;
 
 use std::ffi::OsString;
@@ -78,6 +80,8 @@ enum Command {
     /// List, show and drive again the messages that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Judge history again with the watchlist and lexicons in force, and say what moved
+    Reenrich(reenrich::ReenrichCommand),
     /// Say what the judge makes of a text, about whom, and why
     Explain(explain::ExplainCommand),
     /// Say when a rule would have fired, in force or changed, and with what
@@ -140,6 +144,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Export(command) => erase::export(command, &line.settings).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
         Command::Alerts(command) => return alerts::alerts(command, &line.settings).await,
+        Command::Reenrich(command) => reenrich::reenrich(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
         Command::Backtest(command) => backtest::backtest(command, &line.settings).await,
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),

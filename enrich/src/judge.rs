@@ -1,8 +1,6 @@
 //! From a mention to its judgement, and from the judgement to its signal. Pure: the same mention, knowledge
 //! and time give the same records.
 
-use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use earshot_common::definitions::Watchlist;
@@ -11,10 +9,10 @@ use earshot_common::events::{
     Signal, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
-use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
+use earshot_common::text::Tokenized;
 use earshot_common::time::Timestamp;
 
-use crate::entities::{Matcher, NamedSubject};
+use crate::entities::Matcher;
 use crate::reach::Outlets;
 use crate::risk::{self, Risks};
 use crate::sentiment::{self, Lexicon, Lexicons, Place, Read, Weighed};
@@ -25,6 +23,10 @@ use crate::{language, story};
 const MAX_COPIED_WORDS: usize = 100;
 /// What stands for the lexicons where the language is not judged.
 const NO_LEXICON: &str = "none";
+
+/// A message that names more subjects than this, a mere list, is read for what it says of the first ones; for the
+/// others the message stands in.
+const MAX_ATTITUDES: usize = 100;
 
 /// What mentions are judged with.
 #[derive(Debug)]
@@ -51,23 +53,35 @@ impl Knowledge {
             lexicon: format!("{lexicon}, {}", self.risks.version()),
         }
     }
+
+    /// Which watchlist and which lexicons these are, of every language.
+    pub fn versions(&self) -> EnrichmentVersion {
+        let lexicon = format!("{}, {}", self.lexicons.versions(), self.risks.version());
+        EnrichmentVersion { watchlist: self.watchlist, lexicon }
+    }
 }
 
 /// Judges a mention that stands at a place of `mentions.raw`.
 pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Timestamp) -> Enriched {
-    let title = mention.title.as_deref();
-    let language = language::of(mention.lang_given.as_deref(), title, &mention.text);
-    let subjects = knowledge.matcher.find(&mention);
-    let sights = knowledge.risks.look(title, &mention.text, risk::is_read(&language.code));
+    let title = mention.title.as_deref().map(Tokenized::new);
+    let text = Tokenized::new(&mention.text);
+    let language = language::of(mention.lang_given.as_deref(), mention.title.as_deref(), &mention.text);
+    let subjects = knowledge.matcher.find_among(&mention, title.as_ref(), &text);
+    let is_read = risk::is_read(&language.code);
+    let sights = knowledge.risks.look(mention.title.as_deref(), &mention.text, is_read);
     let read = knowledge.lexicons.of(&language.code).map(|lexicon| {
         let names = subjects.iter().flat_map(|subject| &subject.matches).chain(&sights.code_names);
-        let names: Vec<&EntityMatch> = names.collect();
-        read_without_names(lexicon, title, &mention.text, &names)
+        Read::apart_from(lexicon, title.as_ref(), &text, names.map(place))
     });
+    let story = story::of_tokens(&mention, title.as_ref(), &text);
     let sentiment = read.as_ref().map_or_else(sentiment::not_judged, Read::message);
     let mut entities = Vec::new();
-    for named in subjects {
-        let towards = read.as_ref().map_or_else(sentiment::not_judged, |read| towards(read, &named));
+    for (number, named) in subjects.into_iter().enumerate() {
+        let towards = match &read {
+            Some(read) if number < MAX_ATTITUDES => towards(read, &named.matches),
+            Some(read) => towards(read, &[]),
+            None => sentiment::not_judged(),
+        };
         entities.push(EntityTag {
             subject: named.subject,
             kind: Some(named.kind),
@@ -89,7 +103,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
         intent: labels.intent,
         desks: labels.desks,
         evidence: labels.evidence,
-        story: story::of(&mention),
+        story,
         reach: reach.map(|(count, _)| count),
         reach_unit: reach.map(|(_, unit)| unit),
         outlet: knowledge.outlets.name(&mention),
@@ -106,7 +120,8 @@ pub fn weighed(enriched: &Enriched, knowledge: &Knowledge) -> Option<Vec<Weighed
     let (title, text) = (enriched.mention.title.as_deref(), &enriched.mention.text);
     let sights = knowledge.risks.look(title, text, risk::is_read(&enriched.lang));
     let names = enriched.entities.iter().flat_map(|tag| &tag.matches).chain(&sights.code_names);
-    let read = read_without_names(lexicon, title, text, &names.collect::<Vec<_>>());
+    let title = title.map(Tokenized::new);
+    let read = Read::apart_from(lexicon, title.as_ref(), &Tokenized::new(text), names.map(place));
     Some(read.weighed(lexicon))
 }
 
@@ -150,49 +165,13 @@ pub fn signal(
     })
 }
 
-fn read_without_names(lexicon: &Lexicon, title: Option<&str>, text: &str, names: &[&EntityMatch]) -> Read {
-    let title = title.map(|title| without_names(title, names, true));
-    Read::new(lexicon, title.as_deref(), &without_names(text, names, false))
+fn place(at: &EntityMatch) -> Place {
+    Place { in_title: at.in_title, characters: at.from..at.to }
 }
 
-/// The text with the letters of names and handles made meaningless, character for character: to be called
-/// United is no praise.
-fn without_names<'t>(text: &'t str, named: &[&EntityMatch], in_title: bool) -> Cow<'t, str> {
-    if !text.contains(['@', '＠']) && named.iter().all(|named| named.in_title != in_title) {
-        return Cow::Borrowed(text);
-    }
-    let mut offsets = CharacterOffsets::new(text);
-    let mut names: Vec<Range<u32>> = Vec::new();
-    for token in tokens(text) {
-        if token.kind == TokenKind::Handle {
-            names.push(offsets.at(token.bytes.start)..offsets.at(token.bytes.end));
-        }
-    }
-    for named in named {
-        if named.in_title == in_title {
-            names.push(named.from..named.to);
-        }
-    }
-    let mut is_name = vec![false; text.chars().count()];
-    for name in names {
-        is_name[name.start as usize..name.end as usize].fill(true);
-    }
-    let mut masked = String::with_capacity(text.len());
-    for (c, is_name) in text.chars().zip(is_name) {
-        masked.push(match (is_name && c.is_alphabetic(), c.is_uppercase()) {
-            (false, _) => c,
-            // Letters that no word of a lexicon is made of; case stays, since shouting is counted by it.
-            (true, true) => 'Ø',
-            (true, false) => 'ø',
-        });
-    }
-    Cow::Owned(masked)
-}
-
-/// The polarity towards a subject.
-fn towards(read: &Read, named: &NamedSubject) -> Sentiment {
-    let place = |at: &EntityMatch| Place { in_title: at.in_title, characters: at.from..at.to };
-    let mut sentiment = read.towards(&read.places(named.matches.iter().map(place)));
+/// The polarity towards a subject that is named at some places; towards none, where there is no place.
+fn towards(read: &Read, named: &[EntityMatch]) -> Sentiment {
+    let mut sentiment = read.towards(&read.places(named.iter().map(place)));
     if sentiment.words.len() > MAX_COPIED_WORDS {
         sentiment.words.clear();
     }

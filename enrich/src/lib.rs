@@ -1,7 +1,7 @@
 //! Enrich: what a mention says, about whom, in which language and mood; `mentions.raw` in,
 //! `mentions.enriched` and `signals` out.
 //!
-//! Everything but [`stage`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
+//! Everything but [`stage`], [`reenrich`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
 //! and deciding what is worth an alert (`alerts`).
 
 pub mod entities;
@@ -10,6 +10,7 @@ pub mod language;
 pub mod metrics;
 pub mod progress;
 pub mod reach;
+pub mod reenrich;
 pub mod risk;
 pub mod searches;
 pub mod sentiment;
@@ -30,6 +31,7 @@ use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
+use reenrich::Reenrichment;
 use risk::{Desks, Risks};
 use sentiment::Lexicons;
 use stage::EnrichStage;
@@ -104,6 +106,14 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let member =
         context.broker.join(GROUP, &MENTIONS_RAW).await.context("join the readers of raw mentions")?;
     let around = context.around_stage();
+    let reenrichment = Reenrichment::new(
+        &context,
+        metrics.clone(),
+        lexicons.clone(),
+        risks.clone(),
+        watchlist.clone(),
+        erased.clone(),
+    );
     let mut stage = EnrichStage::new(&context, metrics, lexicons, risks, watchlist.clone(), erased.clone())?;
     let work = async move {
         tokio::select! {
@@ -114,7 +124,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     };
     Ok(Service {
         name: stage::NAME,
-        routes: Default::default(),
+        routes: reenrich::routes(reenrichment),
         signed_routes: Default::default(),
         work: Box::pin(work),
     })

@@ -12,6 +12,8 @@ pub struct Metrics {
     polarity: IntCounterVec,
     /// Risk categories and intents of judged mentions.
     labels: IntCounterVec,
+    /// Mentions of history that were judged again, by what came of it.
+    reenriched: IntCounterVec,
     /// Next offset of the watchlist in use.
     watchlist_version: IntGauge,
 }
@@ -32,6 +34,13 @@ impl Metrics {
                 Opts::new("earshot_enrich_labels_total", "Risk categories and intents of judged mentions"),
                 &["label"],
             )?,
+            reenriched: IntCounterVec::new(
+                Opts::new(
+                    "earshot_enrich_reenriched_total",
+                    "Mentions of history that were judged again, by what came of it",
+                ),
+                &["outcome"],
+            )?,
             watchlist_version: IntGauge::new(
                 "earshot_enrich_watchlist_version",
                 "Next offset of the watchlist that mentions are judged with",
@@ -40,6 +49,7 @@ impl Metrics {
         registry.register(Box::new(metrics.entity_tags.clone()))?;
         registry.register(Box::new(metrics.polarity.clone()))?;
         registry.register(Box::new(metrics.labels.clone()))?;
+        registry.register(Box::new(metrics.reenriched.clone()))?;
         registry.register(Box::new(metrics.watchlist_version.clone()))?;
         Ok(metrics)
     }
@@ -53,6 +63,11 @@ impl Metrics {
             self.labels.with_label_values(&[label.as_str()]).inc();
         }
         self.polarity.with_label_values(&[enriched.sentiment.label.as_str()]).inc();
+    }
+
+    /// Counts mentions of history that were judged again.
+    pub fn reenriched(&self, outcome: &str, mentions: usize) {
+        self.reenriched.with_label_values(&[outcome]).inc_by(mentions as u64);
     }
 
     /// Says which watchlist is in use.

@@ -5,7 +5,7 @@
 
 use earshot_common::events::Mention;
 use earshot_common::keys::StoryKey;
-use earshot_common::text::{Token, TokenKind, fold, tokens};
+use earshot_common::text::{Token, TokenKind, Tokenized, fold};
 use url::Url;
 
 /// The version of the rule that makes the key.
@@ -19,24 +19,28 @@ const TRACKING: &[&str] = &["fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "re
 
 /// The story of a mention: of a mere link the link, of a repost what it repeats, else the words.
 pub fn of(mention: &Mention) -> Option<StoryKey> {
-    let text = words(&mention.text);
-    if text.len() < LEAST_WORDS
-        && let Some(link) = link(mention)
+    of_tokens(mention, mention.title.as_deref().map(Tokenized::new).as_ref(), &Tokenized::new(&mention.text))
+}
+
+/// The same, with the mention's title and text taken apart.
+pub fn of_tokens(mention: &Mention, title: Option<&Tokenized<'_>>, text: &Tokenized<'_>) -> Option<StoryKey> {
+    let in_text = words(text);
+    if in_text.len() < LEAST_WORDS
+        && let Some(link) = link(mention, text)
     {
         return Some(StoryKey::of(VERSION, &format!("link {link}")));
     }
     if let Some(repeated) = &mention.repost_of {
         return Some(StoryKey::of(VERSION, &format!("mention {repeated}")));
     }
-    let mut all = mention.title.as_deref().map(words).unwrap_or_default();
-    all.extend(text);
+    let mut all = title.map(words).unwrap_or_default();
+    all.extend(in_text);
     (all.len() >= LEAST_WORDS).then(|| StoryKey::of(VERSION, &format!("text {}", all.join(" "))))
 }
 
 /// Words and tags, folded, without accounts, addresses, emoji and the `RT @name` of a repost by hand.
-fn words(text: &str) -> Vec<String> {
-    let tokens = tokens(text);
-    let mut rest: &[Token] = &tokens;
+fn words(Tokenized { text, tokens }: &Tokenized<'_>) -> Vec<String> {
+    let mut rest: &[Token] = tokens;
     while let [mark, account, behind @ ..] = rest
         && mark.of(text).eq_ignore_ascii_case("rt")
         && account.kind == TokenKind::Handle
@@ -50,10 +54,9 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// The first link, in the text or beside it, in a form that its copies share.
-fn link(mention: &Mention) -> Option<String> {
-    let tokens = tokens(&mention.text);
-    let in_text = tokens.iter().find(|token| token.kind == TokenKind::Url);
-    let link = mention.links.first().map(String::as_str).or(in_text.map(|token| token.of(&mention.text)))?;
+fn link(mention: &Mention, text: &Tokenized<'_>) -> Option<String> {
+    let in_text = text.tokens.iter().find(|token| token.kind == TokenKind::Url);
+    let link = mention.links.first().map(String::as_str).or(in_text.map(|token| token.of(text.text)))?;
     canonical(link)
 }
 

@@ -32,13 +32,13 @@ pub(crate) enum TextField {
 /// match.
 pub(crate) fn highlights(query: &Query, title: Option<&str>, text: &str) -> Vec<Highlight> {
     let title = title.unwrap_or_default();
-    let mut title_marks = Marks::of(title);
-    let mut text_marks = Marks::of(text);
+    let title_marks = Marks::of(title);
+    let text_marks = Marks::of(text);
     let mut found = Vec::new();
     for (first, last) in stretches(query, title, text) {
         let (field, marks, first, last) = match first.checked_sub(BODY) {
-            Some(first) => (TextField::Text, &mut text_marks, first, last - BODY),
-            None => (TextField::Title, &mut title_marks, first, last),
+            Some(first) => (TextField::Text, &text_marks, first, last - BODY),
+            None => (TextField::Title, &title_marks, first, last),
         };
         let (from, to) = marks.characters(first as usize, last as usize);
         found.push(Highlight { from, to, field });
@@ -57,7 +57,7 @@ impl<'t> Marks<'t> {
         Self { tokens: tokens(text), offsets: CharacterOffsets::new(text) }
     }
 
-    fn characters(&mut self, first: usize, last: usize) -> (u32, u32) {
+    fn characters(&self, first: usize, last: usize) -> (u32, u32) {
         let (start, end) = (self.tokens[first].bytes.start, self.tokens[last].bytes.end);
         (self.offsets.at(start), self.offsets.at(end))
     }

@@ -3,10 +3,11 @@
 //! What belongs here: everything that a change of the fields touches, and the number that must then rise.
 
 use earshot_common::definitions::Search;
-use earshot_common::events::{Enriched, Lane, RawPosition, encode};
+use earshot_common::events::{Enriched, Lane, MentionVersion, encode};
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::query::{self, Facts};
 use earshot_common::text::{self, Form};
+use earshot_common::time::Timestamp;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
 };
@@ -27,6 +28,7 @@ pub(crate) const TIE: &str = "tie";
 const REVISION: &str = "revision";
 pub(crate) const OFFSET: &str = "raw_offset";
 const WATCHLIST: &str = "watchlist";
+const JUDGED: &str = "judged";
 const DELETED: &str = "deleted";
 
 /// The fields of a document.
@@ -65,6 +67,7 @@ pub(crate) struct Fields {
     raw_partition: Field,
     raw_offset: Field,
     watchlist: Field,
+    judged: Field,
     pub(crate) deleted: Field,
     /// The record as it came, for showing.
     pub(crate) record: Field,
@@ -114,7 +117,8 @@ pub(crate) fn schema() -> (Schema, Fields) {
         revision: schema.add_i64_field(REVISION, column.clone()),
         raw_partition: schema.add_u64_field("raw_partition", column.clone()),
         raw_offset: schema.add_u64_field(OFFSET, column.clone()),
-        watchlist: schema.add_u64_field(WATCHLIST, column),
+        watchlist: schema.add_u64_field(WATCHLIST, column.clone()),
+        judged: schema.add_i64_field(JUDGED, column),
         deleted: schema.add_bool_field(DELETED, INDEXED | FAST),
         record: schema.add_bytes_field("record", STORED),
     };
@@ -133,38 +137,12 @@ pub(crate) fn fact(field: query::Field, value: &str) -> String {
     format!("{}:{value}", field.name())
 }
 
-/// What orders the versions of one mention: the newest one stands, in whatever order they arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version {
-    pub(crate) revision: i64,
-    /// Of one revision the end comes last: a copy that arrives behind it stays away.
-    pub(crate) deleted: bool,
-    pub(crate) raw_offset: u64,
-    /// The watchlist that judged it: a mention that is judged again has the same revision and offset.
-    pub(crate) watchlist: u64,
-}
-
-impl Version {
-    pub(crate) fn of_upsert(enriched: &Enriched) -> Self {
-        Self {
-            revision: enriched.mention.revision,
-            deleted: false,
-            raw_offset: enriched.raw.offset,
-            watchlist: enriched.enrichment.watchlist,
-        }
-    }
-
-    pub(crate) fn of_delete(revision: i64, raw: RawPosition) -> Self {
-        Self { revision, deleted: true, raw_offset: raw.offset, watchlist: 0 }
-    }
-}
-
 /// The newest version that is searchable, if the mention is known.
 pub(crate) fn version_of(
     searcher: &tantivy::Searcher,
     fields: &Fields,
     id: &str,
-) -> tantivy::Result<Option<Version>> {
+) -> tantivy::Result<Option<MentionVersion>> {
     let term = Term::from_field_text(fields.id, id);
     for segment in searcher.segment_readers() {
         let postings = segment.inverted_index(fields.id)?.read_postings(&term, IndexRecordOption::Basic)?;
@@ -173,11 +151,12 @@ pub(crate) fn version_of(
         while document != tantivy::TERMINATED {
             if !segment.is_deleted(document) {
                 let columns = segment.fast_fields();
-                return Ok(Some(Version {
+                return Ok(Some(MentionVersion {
                     revision: columns.i64(REVISION)?.first(document).unwrap_or_default(),
                     deleted: columns.bool(DELETED)?.first(document).unwrap_or_default(),
                     raw_offset: columns.u64(OFFSET)?.first(document).unwrap_or_default(),
                     watchlist: columns.u64(WATCHLIST)?.first(document).unwrap_or_default(),
+                    judged: Timestamp::from_millis(columns.i64(JUDGED)?.first(document).unwrap_or_default()),
                 }));
             }
             document = tantivy::DocSet::advance(&mut postings);
@@ -190,7 +169,8 @@ impl Fields {
     /// The document of a mention, whose author has this key.
     pub(crate) fn mention(&self, enriched: &Enriched, author: Option<AuthorKey>) -> TantivyDocument {
         let mention = &enriched.mention;
-        let mut document = self.begin(&mention.id, Version::of_upsert(enriched), enriched.raw.partition);
+        let mut document =
+            self.begin(&mention.id, MentionVersion::of_upsert(enriched), enriched.raw.partition);
         if let Some(title) = &mention.title {
             document.add_text(self.title, title);
             document.add_text(self.title_exact, title);
@@ -233,11 +213,11 @@ impl Fields {
 
     /// What stays of a mention that is gone: nothing to find or to read, only its version, so that an older
     /// copy that arrives later cannot bring the text back.
-    pub(crate) fn tombstone(&self, id: &str, version: Version, raw_partition: u32) -> TantivyDocument {
+    pub(crate) fn tombstone(&self, id: &str, version: MentionVersion, raw_partition: u32) -> TantivyDocument {
         self.begin(id, version, raw_partition)
     }
 
-    fn begin(&self, id: &str, version: Version, raw_partition: u32) -> TantivyDocument {
+    fn begin(&self, id: &str, version: MentionVersion, raw_partition: u32) -> TantivyDocument {
         let key = MentionKey::of(id);
         let mut document = TantivyDocument::default();
         document.add_text(self.id, id);
@@ -248,6 +228,7 @@ impl Fields {
         document.add_u64(self.raw_partition, raw_partition.into());
         document.add_u64(self.raw_offset, version.raw_offset);
         document.add_u64(self.watchlist, version.watchlist);
+        document.add_i64(self.judged, version.judged.as_millis());
         document
     }
 }

@@ -15,7 +15,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use earshot_common::broker::{Bounds, Broker, MAX_BATCH, NewRecord, Position, Record};
 use earshot_common::erasures::Erased;
-use earshot_common::events::{DeletionReason, Enriched, EnrichedEvent, Mention, Origin, decode, encode};
+use earshot_common::events::{
+    DeletionReason, Enriched, EnrichedEvent, Mention, MentionVersion, Origin, decode, encode,
+};
 use earshot_common::fail_point;
 use earshot_common::keys::Secret;
 use earshot_common::stage::{Fate, Input, Output, Stage};
@@ -27,7 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{LiveMention, Metrics};
-use crate::schema::{SCHEMA_VERSION, Version, version_of};
+use crate::schema::{SCHEMA_VERSION, version_of};
 use crate::search;
 use crate::stage::erasing::{Erasing, end_of};
 use crate::store::{Mark, Payload, Store};
@@ -83,10 +85,10 @@ pub(crate) struct IndexStage {
     /// Behind the last record of each partition that was processed, not yet settled.
     processed: BTreeMap<u32, Mark>,
     /// Versions that are written and not yet searchable.
-    pending: HashMap<String, Version>,
+    pending: HashMap<String, MentionVersion>,
     /// The live mentions that wait for the commit.
     waiting: Vec<LiveMention>,
-    /// Mentions of which an older copy came after the one that stands.
+    /// Mentions of which an older copy, or an older end, came after the one that stands.
     outdone: BTreeSet<String>,
     /// Since when something waits for a commit.
     dirty_since: Option<Instant>,
@@ -211,11 +213,16 @@ impl IndexStage {
         match event {
             EnrichedEvent::Upsert(enriched) => self.upsert(&enriched),
             EnrichedEvent::Delete { deletion, raw } => {
-                let version = Version::of_delete(deletion.revision, raw);
+                let version = MentionVersion::of_delete(deletion.revision, raw);
                 let document = self.parts.store.fields.tombstone(&deletion.id, version, raw.partition);
                 Ok(match self.write(&deletion.id, version, document)? {
-                    Written::Newest => Fate::Emitted(Vec::new()),
-                    Written::Older(_) => Fate::Skipped("older"),
+                    Written::Newest(_) => Fate::Emitted(Vec::new()),
+                    Written::Older(known) => {
+                        if !known.deleted {
+                            self.outdone.insert(deletion.id);
+                        }
+                        Fate::Skipped("older")
+                    }
                 })
             }
         }
@@ -229,9 +236,11 @@ impl IndexStage {
             return Ok(self.end_again(mention, mention.revision, DeletionReason::Erased));
         }
         let document = self.parts.store.fields.mention(enriched, author);
-        match self.write(&mention.id, Version::of_upsert(enriched), document)? {
-            Written::Newest => {
-                if mention.origin == Origin::Live {
+        match self.write(&mention.id, MentionVersion::of_upsert(enriched), document)? {
+            Written::Newest(before) => {
+                // What is judged again is not on its way from the source: its delays say nothing.
+                let is_new = before.is_none_or(|before| before.raw_offset != enriched.raw.offset);
+                if is_new && mention.origin == Origin::Live {
                     let (published, collected) = (mention.published, mention.collected);
                     self.waiting.push(LiveMention { published, collected, enriched: enriched.enriched });
                 }
@@ -274,14 +283,19 @@ impl IndexStage {
 
     /// Puts a tombstone in the place of a mention.
     fn bury(&mut self, enriched: &Enriched) -> tantivy::Result<Written> {
-        let version = Version::of_delete(enriched.mention.revision, enriched.raw);
+        let version = MentionVersion::of_delete(enriched.mention.revision, enriched.raw);
         let document =
             self.parts.store.fields.tombstone(&enriched.mention.id, version, enriched.raw.partition);
         self.write(&enriched.mention.id, version, document)
     }
 
     /// Writes a version, unless a newer one is known.
-    fn write(&mut self, id: &str, version: Version, document: TantivyDocument) -> tantivy::Result<Written> {
+    fn write(
+        &mut self,
+        id: &str,
+        version: MentionVersion,
+        document: TantivyDocument,
+    ) -> tantivy::Result<Written> {
         let Parts { store, .. } = &self.parts;
         let known = match self.pending.get(id) {
             Some(version) => Some(*version),
@@ -293,7 +307,7 @@ impl IndexStage {
         self.writer.delete_term(Term::from_field_text(store.fields.id, id));
         self.writer.add_document(document)?;
         self.pending.insert(id.to_owned(), version);
-        Ok(Written::Newest)
+        Ok(Written::Newest(known))
     }
 
     fn commit_due(&self) -> Option<Instant> {
@@ -304,10 +318,10 @@ impl IndexStage {
 /// What became of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
-    /// It is the one that stands.
-    Newest,
+    /// It is the one that stands, in the place of another.
+    Newest(Option<MentionVersion>),
     /// This one is newer, and stands.
-    Older(Version),
+    Older(MentionVersion),
 }
 
 impl Stage for IndexStage {

@@ -343,6 +343,8 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             dispersion: Some(0.2),
             authors: 51,
             baseline: vec![9, 12],
+            drawn_to: None,
+            drawn_weight: None,
             seasonality: Seasonality::HourOfWeek,
             little_data: false,
             threshold: 30,

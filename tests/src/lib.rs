@@ -4,8 +4,11 @@
 //! on real data in `tests/src/bin/`, the benchmark in `bench`.
 
 pub mod admin;
+pub mod aliases;
 pub mod bench;
+pub mod calibration;
 pub mod cluster;
+pub mod core_time;
 pub mod disk;
 pub mod faults;
 pub mod input;

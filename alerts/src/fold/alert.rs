@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::{Bucket, interval};
 use super::evidence::Evidence;
 use super::people::People;
-use super::watch::Threshold;
+use super::threshold::Threshold;
 
 /// The record of `signals` that is being folded, and how many transitions it caused so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,11 +177,11 @@ impl OpenAlert {
         self.people = over.people;
     }
 
-    /// Takes in a count that is worth saying.
-    pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic, asked: u64) {
+    /// Takes in a count of a window that is worth saying.
+    pub(crate) fn announce(&mut self, window: Bucket, observed: u32, arithmetic: CountArithmetic, asked: u64) {
         if let Course::Count { current, announced, phase, .. } = &mut self.course {
             *current = window;
-            *announced = arithmetic.observed.max(*announced);
+            *announced = observed.max(*announced);
             *phase = Phase::Rising;
         }
         self.until = window.end;
@@ -386,16 +386,18 @@ pub(crate) fn count_arithmetic(
     let baseline = threshold.baseline.as_ref();
     CountArithmetic {
         measure: condition.measure,
-        window: interval(condition.window, bucket),
-        observed,
+        window: interval(condition.window, threshold.before.map(|before| before.start), bucket),
+        observed: threshold.counted(observed),
         expected: baseline.map(|baseline| baseline.expectation.mean),
-        probability: baseline.map(|baseline| baseline.expectation.probability_of_at_least(observed)),
+        probability: threshold.probability(observed),
         dispersion: baseline.map(|baseline| baseline.expectation.dispersion),
         authors,
         baseline: baseline.map(|baseline| baseline.counts.clone()).unwrap_or_default(),
         seasonality: baseline.map_or(Seasonality::None, |baseline| baseline.seasonality),
         little_data: baseline.is_none(),
-        threshold: threshold.count.unwrap_or_default(),
+        drawn_to: baseline.and_then(|baseline| baseline.drawn).map(|drawn| drawn.usual),
+        drawn_weight: baseline.and_then(|baseline| baseline.drawn).map(|drawn| drawn.weight),
+        threshold: threshold.counted(threshold.count.unwrap_or_default()),
         variation: baseline.map(|baseline| baseline.variation),
         asked: Some(CountAsked {
             probability_below: condition.probability_below,

@@ -4,15 +4,21 @@
 //! of every day; days with the same day of the week where four were observed, else with every day. Fewer than
 //! two days' worth of observed buckets are too little data for a model.
 //!
-//! Buckets of a burst are set aside, so that one crisis does not hide the next; but where bursts are most of
-//! the like buckets, they are how things are now.
+//! Three like hours are few. So the mean of a group is drawn to what the wider group makes likely: that of an
+//! hour of the day to the mean of all hours, that of an hour of the week to its hour of the day times its day of
+//! the week. How far depends on what the group says itself: at two mentions a day eight like hours say next to
+//! nothing, at two thousand a minute one says nearly all.
+//!
+//! Buckets of a burst are set aside, so that one crisis does not hide the next; but where bursts are most of the
+//! like buckets, they are how things are now. They do count towards the dispersion, as no more than what would
+//! just have been a burst: of whom there are bursts often, the next one is less of a surprise.
 
 use earshot_common::definitions::Window;
 use earshot_common::events::{CountArithmetic, Seasonality, Variation};
-use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Expectation, Prior, Sums, expect, variation};
+use super::model::{Drawn, Estimate, Expectation, Prior, Sums, dispersion_of, variation};
+use super::past::{Slot, Tally};
 
 /// Enough of the same hour of the week.
 const LIKE_HOURS_OF_WEEK: usize = 3;
@@ -20,26 +26,33 @@ const LIKE_HOURS_OF_WEEK: usize = 3;
 const LIKE_DAYS_OF_WEEK: usize = 4;
 /// Fewer days than this are too little data.
 const LEAST_DAYS: usize = 2;
+/// Towards the dispersion, a count of a burst is brought down to what is as unlikely as this.
+const BURST_PROBABILITY: f64 = 1e-4;
 
-/// Days of ordinary traffic vary by about an eighth around their mean. Like [`HOUR_PRIOR`] it weighs as much as
-/// five days of data. Both were chosen on the public tweets about six US airlines in February 2015: the quiet
-/// days before the crisis there measure up to 0.016 for days and about 0.07 for hours. The prior for hours is
+/// How far the means of hours of the day lie from the mean of all hours, as a share of it.
+const HOURS_OF_DAY_SPREAD: f64 = 0.5;
+/// How far the means of days of the week lie from the mean of all days.
+const DAYS_OF_WEEK_SPREAD: f64 = 0.25;
+/// How far the means of hours of the week lie from hour of the day times day of the week.
+const HOURS_OF_WEEK_SPREAD: f64 = 0.15;
+
+/// Days of ordinary traffic vary by about an eighth around their mean. Like [`HOUR_DISPERSION`] it weighs as much
+/// as five days of data. Both were chosen on the public tweets about six US airlines in February 2015: the quiet
+/// days before the crisis there measure up to 0.016 for days and about 0.07 for hours. The one for hours is
 /// higher, so that a subject with two days behind it rather waits than pages somebody for nothing.
-const DAY_PRIOR: Prior = Prior { dispersion: 0.015, days: 5.0, buckets_a_day: 1.0 };
-/// Hours vary by about four tenths around their mean beside what chance adds: one post brings a few replies.
-const HOUR_PRIOR: Prior = Prior { dispersion: 0.15, days: 5.0, buckets_a_day: 24.0 };
+const DAY_DISPERSION: f64 = 0.015;
+/// Hours vary by about a third around their mean beside what chance adds: one post brings a few replies.
+const HOUR_DISPERSION: f64 = 0.1;
+/// Days of data that the beliefs about the dispersion weigh as much as.
+const DISPERSION_DAYS: f64 = 5.0;
 
-/// An observed bucket before the one in question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PastBucket {
-    /// Its first instant.
-    pub(crate) start: Timestamp,
-    /// Which of the week's hours or days it is.
-    pub(crate) slot: u8,
-    /// Mentions in it.
-    pub(crate) count: u32,
-    /// Whether it belonged to a burst.
-    pub(crate) burst: bool,
+/// How the buckets of a series follow each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rhythm {
+    /// Whether a bucket belongs to an hour of the week (slots 0 to 167) or to a day of the week (0 to 6).
+    pub(crate) window: Window,
+    /// Buckets of a day.
+    pub(crate) buckets_a_day: usize,
 }
 
 /// What is to be expected, and from what.
@@ -51,33 +64,54 @@ pub(crate) struct Baseline {
     pub(crate) seasonality: Seasonality,
     /// Their counts, oldest first.
     pub(crate) counts: Vec<u32>,
+    /// What their mean was drawn to.
+    pub(crate) drawn: Option<Drawn>,
     /// How the counts of all groups varied.
     pub(crate) variation: Variation,
 }
 
-/// The baseline of a bucket with this slot, from the observed ones before it, oldest first. `None` is too
-/// little data.
-pub(crate) fn baseline(window: Window, slot: u8, past: &[PastBucket]) -> Option<Baseline> {
-    let seasonality = match window {
-        Window::Hour => hour_seasonality(slot, past)?,
+impl From<Window> for Rhythm {
+    fn from(window: Window) -> Self {
+        let buckets_a_day = match window {
+            Window::Hour => 24,
+            Window::Day => 1,
+        };
+        Self { window, buckets_a_day }
+    }
+}
+
+impl Rhythm {
+    fn prior(&self) -> Prior {
+        let dispersion = match self.window {
+            Window::Hour => HOUR_DISPERSION,
+            Window::Day => DAY_DISPERSION,
+        };
+        Prior { dispersion, buckets: DISPERSION_DAYS * self.buckets_a_day as f64 }
+    }
+}
+
+/// The baseline of a bucket with this slot, from the known ones before it. `None` is too little data.
+pub(crate) fn baseline(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Baseline> {
+    let seasonality = match rhythm.window {
+        Window::Hour => hour_seasonality(rhythm, slot, past)?,
         Window::Day => day_seasonality(slot, past)?,
     };
-    let own_group = group(seasonality, slot);
-    let like = || past.iter().filter(|bucket| group(seasonality, bucket.slot) == own_group);
-    let bursts = like().filter(|bucket| bucket.burst).count();
-    let set_aside = bursts * 2 <= like().count();
-    let counts_in = |bucket: &&PastBucket| !(bucket.burst && set_aside);
-
-    let mut groups = vec![Sums::default(); 168];
-    for bucket in past.iter().filter(counts_in) {
-        groups[group(seasonality, bucket.slot)].add(bucket.count);
+    let own = group(seasonality, slot);
+    let bursts_are_the_rule = bursts_are_the_rule(seasonality, own, past.slots());
+    let by_slot: Vec<Sums> =
+        past.slots().iter().map(|slot| if bursts_are_the_rule { slot.all() } else { slot.calm }).collect();
+    let mut groups = Groups::of(seasonality, &by_slot, rhythm.prior());
+    if !bursts_are_the_rule {
+        groups.widen_by_bursts(past.slots());
     }
-    let variation = variation(&groups);
+    let like = past.known().filter(|bucket| group(seasonality, bucket.slot) == own);
+    let like = like.filter(|bucket| bursts_are_the_rule || !bucket.burst);
     Some(Baseline {
-        expectation: expect(&groups[own_group], &variation, prior(window)),
+        expectation: groups.expectation(own),
         seasonality,
-        counts: like().filter(counts_in).map(|bucket| bucket.count).collect(),
-        variation,
+        counts: like.map(|bucket| bucket.count).collect(),
+        drawn: groups.of[own].drawn,
+        variation: groups.variation,
     })
 }
 
@@ -88,38 +122,50 @@ pub(crate) fn expectation_again(window: Window, arithmetic: &CountArithmetic) ->
     for count in &arithmetic.baseline {
         like.add(*count);
     }
-    let variation = arithmetic.variation.as_ref().filter(|_| like.buckets > 0)?;
-    Some(expect(&like, variation, prior(window)))
-}
-
-fn prior(window: Window) -> &'static Prior {
-    match window {
-        Window::Hour => &HOUR_PRIOR,
-        Window::Day => &DAY_PRIOR,
+    let variation = arithmetic.variation.as_ref()?;
+    if like.buckets == 0 || (variation.expected == 0.0 && variation.scale > 0.0) {
+        return None;
     }
+    let mean = match (arithmetic.drawn_to, arithmetic.drawn_weight) {
+        (Some(usual), Some(weight)) => like.drawn_mean(Drawn { usual, weight }),
+        _ => like.mean(),
+    };
+    Some(Expectation::of(mean, dispersion_of(variation, &Rhythm::from(window).prior())))
 }
 
-fn hour_seasonality(slot: u8, past: &[PastBucket]) -> Option<Seasonality> {
-    let of_week = past.iter().filter(|bucket| bucket.slot == slot).count();
-    let of_day = past.iter().filter(|bucket| bucket.slot % 24 == slot % 24).count();
-    if of_week >= LIKE_HOURS_OF_WEEK {
+fn hour_seasonality(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Seasonality> {
+    let an_hour = rhythm.buckets_a_day / 24;
+    let of_week = past.slots()[usize::from(slot)].buckets();
+    let of_day: usize = past.slots().iter().skip(usize::from(slot % 24)).step_by(24).map(Slot::buckets).sum();
+    if of_week >= LIKE_HOURS_OF_WEEK * an_hour {
         Some(Seasonality::HourOfWeek)
-    } else if of_day >= LEAST_DAYS && past.len() >= LEAST_DAYS * 24 {
+    } else if of_day >= LEAST_DAYS * an_hour && past.len() >= LEAST_DAYS * rhythm.buckets_a_day {
         Some(Seasonality::HourOfDay)
     } else {
         None
     }
 }
 
-fn day_seasonality(slot: u8, past: &[PastBucket]) -> Option<Seasonality> {
-    let of_week = past.iter().filter(|bucket| bucket.slot == slot).count();
-    if of_week >= LIKE_DAYS_OF_WEEK {
+fn day_seasonality(slot: u8, past: &Tally) -> Option<Seasonality> {
+    if past.slots()[usize::from(slot)].buckets() >= LIKE_DAYS_OF_WEEK {
         Some(Seasonality::DayOfWeek)
     } else if past.len() >= LEAST_DAYS {
         Some(Seasonality::EveryDay)
     } else {
         None
     }
+}
+
+/// Whether most buckets of a group belong to bursts.
+fn bursts_are_the_rule(seasonality: Seasonality, own: usize, slots: &[Slot]) -> bool {
+    let (mut bursts, mut buckets) = (0, 0);
+    for (slot, past) in (0_u8..).zip(slots) {
+        if group(seasonality, slot) == own {
+            bursts += past.bursts.len();
+            buckets += past.buckets();
+        }
+    }
+    bursts * 2 > buckets
 }
 
 /// Which group a slot belongs to.
@@ -131,9 +177,114 @@ fn group(seasonality: Seasonality, slot: u8) -> usize {
     }
 }
 
+/// The groups of like buckets, with their means, and how the counts vary around these.
+struct Groups {
+    seasonality: Seasonality,
+    of: Vec<Group>,
+    variation: Variation,
+    prior: Prior,
+}
+
+#[derive(Clone, Copy)]
+struct Group {
+    sums: Sums,
+    mean: Estimate,
+    drawn: Option<Drawn>,
+}
+
+impl Groups {
+    fn of(seasonality: Seasonality, by_slot: &[Sums], prior: Prior) -> Self {
+        let mut all = Sums::default();
+        for sums in by_slot {
+            all.add_all(sums);
+        }
+        let all_mean = all.mean();
+        let phi = prior.dispersion;
+        let of: Vec<Group> = match seasonality {
+            Seasonality::HourOfWeek => {
+                let usual = hours_of_the_week(by_slot, all_mean, phi);
+                let groups = by_slot.iter().zip(usual);
+                groups.map(|(sums, usual)| drawn(sums, usual, HOURS_OF_WEEK_SPREAD, phi)).collect()
+            }
+            Seasonality::HourOfDay => {
+                let of_day = hours_of_day(by_slot);
+                of_day.iter().map(|sums| drawn(sums, all_mean, HOURS_OF_DAY_SPREAD, phi)).collect()
+            }
+            Seasonality::DayOfWeek => {
+                by_slot[..7].iter().map(|sums| drawn(sums, all_mean, DAYS_OF_WEEK_SPREAD, phi)).collect()
+            }
+            Seasonality::EveryDay | Seasonality::None => {
+                vec![Group { sums: all, mean: all_mean, drawn: None }]
+            }
+        };
+        let means: Vec<(Sums, Estimate)> = of.iter().map(|group| (group.sums, group.mean)).collect();
+        Self { seasonality, variation: variation(&means), prior, of }
+    }
+
+    fn expectation(&self, group: usize) -> Expectation {
+        Expectation::of(self.of[group].mean, dispersion_of(&self.variation, &self.prior))
+    }
+
+    /// A crisis tells that bursts happen, but not that the next bucket like it will be one.
+    fn widen_by_bursts(&mut self, slots: &[Slot]) {
+        if slots.iter().all(|slot| slot.bursts.is_empty()) {
+            return;
+        }
+        let mut groups: Vec<(Sums, Estimate)> =
+            self.of.iter().map(|group| (group.sums, group.mean)).collect();
+        let mut highest: Vec<Option<u32>> = vec![None; groups.len()];
+        for (slot, past) in (0_u8..).zip(slots).filter(|(_, past)| !past.bursts.is_empty()) {
+            let group = group(self.seasonality, slot);
+            let of_group = || self.expectation(group).critical_count(BURST_PROBABILITY);
+            let highest = *highest[group].get_or_insert_with(of_group);
+            for count in &past.bursts {
+                groups[group].0.add((*count).min(highest));
+            }
+        }
+        self.variation = variation(&groups);
+    }
+}
+
+fn drawn(sums: &Sums, usual: Estimate, spread: f64, phi: f64) -> Group {
+    let drawn = sums.drawn_to(usual, spread, phi);
+    Group { sums: *sums, mean: sums.drawn_mean(drawn), drawn: Some(drawn) }
+}
+
+/// What hours of the week are believed to be like: the hour of the day times the day of the week.
+fn hours_of_the_week(by_slot: &[Sums], all: Estimate, phi: f64) -> Vec<Estimate> {
+    let of_day: Vec<Estimate> =
+        hours_of_day(by_slot).iter().map(|sums| drawn(sums, all, HOURS_OF_DAY_SPREAD, phi).mean).collect();
+    let mut usual = Vec::with_capacity(by_slot.len());
+    for day in by_slot.chunks(24) {
+        let counted: f64 = day.iter().map(|sums| sums.total as f64).sum();
+        let of_other_days: f64 =
+            day.iter().zip(&of_day).map(|(sums, hour)| f64::from(sums.buckets) * hour.mean).sum();
+        // The belief that the day is like all others weighs so many mentions.
+        let weight = (1.0 + phi * all.mean) / (DAYS_OF_WEEK_SPREAD * DAYS_OF_WEEK_SPREAD);
+        let day_of_week = (counted + weight) / (of_other_days + weight);
+        usual.extend(of_day.iter().map(|hour| Estimate { mean: hour.mean * day_of_week, ..*hour }));
+    }
+    usual
+}
+
+fn hours_of_day(by_slot: &[Sums]) -> Vec<Sums> {
+    let mut of_day = vec![Sums::default(); 24];
+    for (slot, sums) in by_slot.iter().enumerate() {
+        of_day[slot % 24].add_all(sums);
+    }
+    of_day
+}
+
 #[cfg(test)]
 mod tests {
+    use earshot_common::time::Timestamp;
+
     use super::*;
+    use crate::fold::past::{PastBucket, PastCounts};
+
+    fn baseline(window: Window, slot: u8, past: &[PastBucket]) -> Option<Baseline> {
+        super::baseline(window.into(), slot, &PastCounts::of(window.into(), past).single)
+    }
 
     fn days(counts: &[u32]) -> Vec<PastBucket> {
         let bucket = |(day, count): (usize, &u32)| PastBucket {
@@ -170,7 +321,7 @@ mod tests {
         let noon = baseline(Window::Hour, 144 + 12, &past).unwrap();
         assert_eq!((noon.seasonality, noon.counts), (Seasonality::HourOfDay, vec![50; 6]));
         let night = baseline(Window::Hour, 144 + 3, &past).unwrap();
-        assert!(night.expectation.mean < 0.1, "{:?}", night.expectation);
+        assert!(night.expectation.mean < 1.0, "far below the two of all hours: {:?}", night.expectation);
         // From the third week on, with the same hour of the week.
         let monday =
             baseline(Window::Hour, 12, &hours(21, |hour| if hour % 168 == 12 { 90 } else { 5 })).unwrap();
@@ -186,5 +337,36 @@ mod tests {
             bucket.burst = bucket.start.as_millis() > 0;
         }
         assert_eq!(baseline(Window::Day, 4, &past).unwrap().counts, [10, 10, 500, 10]);
+    }
+
+    #[test]
+    fn an_hour_of_the_week_is_drawn_to_its_hour_of_the_day_and_its_day_of_the_week() {
+        // Eight ordinary weeks of five an hour, half of it on Sundays; one Monday hour had none so far by chance.
+        let past = hours(56, |hour| match hour % 168 {
+            12 => 0,
+            slot if slot >= 144 => 2 + (slot % 2) as u32,
+            _ => 5,
+        });
+        let monday = baseline(Window::Hour, 12, &past).unwrap();
+        assert!((1.0..4.0).contains(&monday.expectation.mean), "{:?}", monday.expectation);
+        let sunday = baseline(Window::Hour, 150, &past).unwrap();
+        assert!((1.8..2.8).contains(&sunday.expectation.mean), "{:?}", sunday.expectation);
+        // The mean follows from what an alert says of it.
+        let (drawn, sum) = (monday.drawn.unwrap(), f64::from(monday.counts.iter().sum::<u32>()));
+        let mean = (sum + drawn.weight * drawn.usual) / (monday.counts.len() as f64 + drawn.weight);
+        assert!((mean - monday.expectation.mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn who_has_bursts_often_is_less_surprising_the_next_time() {
+        let mut past = hours(21, |_| 5);
+        let before = baseline(Window::Hour, 0, &past).unwrap().expectation;
+        for burst in [100, 200, 300, 400] {
+            past[burst].count = 500;
+            past[burst].burst = true;
+        }
+        let after = baseline(Window::Hour, 0, &past).unwrap().expectation;
+        assert!(after.dispersion > before.dispersion, "{before:?} {after:?}");
+        assert!((after.mean - before.mean).abs() < 0.1, "{before:?} {after:?}");
     }
 }

@@ -65,13 +65,15 @@ pub(crate) fn bucket_of(window: Window, zone: &TimeZone, at: Timestamp) -> Bucke
     }
 }
 
-/// A window as alerts write it: an ISO 8601 interval of start and duration.
-pub(crate) fn interval(window: Window, bucket: &Bucket) -> String {
+/// A window as alerts write it: an ISO 8601 interval of start and duration. An hour that is judged together with
+/// the one before begins there.
+pub(crate) fn interval(window: Window, before: Option<Timestamp>, bucket: &Bucket) -> String {
     let duration = match window {
+        Window::Hour if before.is_some() => "PT2H",
         Window::Hour => "PT1H",
         Window::Day => "P1D",
     };
-    format!("{}/{duration}", bucket.start.to_jiff())
+    format!("{}/{duration}", before.unwrap_or(bucket.start).to_jiff())
 }
 
 /// The first instant after the window that starts there.
@@ -79,15 +81,20 @@ pub(crate) fn bucket_end(window: Window, zone: &TimeZone, start: Timestamp) -> T
     bucket_of(window, zone, start).end
 }
 
-/// Reads what [`interval`] writes: which window, and when it starts.
+/// Reads what [`interval`] writes: which window, and when it starts; see [`with_hour_before`].
 pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
     let (start, duration) = interval.split_once('/')?;
     let window = match duration {
-        "PT1H" => Window::Hour,
+        "PT1H" | "PT2H" => Window::Hour,
         "P1D" => Window::Day,
         _ => return None,
     };
     Some((window, start.parse().ok()?))
+}
+
+/// Whether what [`interval`] wrote is an hour and the hour before it, which is the one that starts there.
+pub(crate) fn with_hour_before(interval: &str) -> bool {
+    interval.ends_with("/PT2H")
 }
 
 /// The usual length of a window in milliseconds.

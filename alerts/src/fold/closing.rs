@@ -11,12 +11,14 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening};
-use super::baseline::baseline;
+use super::baseline::{Rhythm, baseline};
 use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
+use super::past::PastCounts;
 use super::series::LOOK_BACK_MS;
+use super::threshold::CALM_PROBABILITY;
 use super::tone::{Tone, ToneSums, compare};
-use super::watch::{CALM_PROBABILITY, LONGEST_MS, Watched};
+use super::watch::{LONGEST_MS, Watched};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -164,7 +166,7 @@ impl Watched {
         let tone = compare(condition.measure, &window, &past)?;
         let arithmetic = ToneArithmetic {
             measure: condition.measure,
-            window: interval(condition.window, bucket),
+            window: interval(condition.window, None, bucket),
             mentions: window.mentions,
             negatives: window.negatives,
             authors,
@@ -203,8 +205,9 @@ impl Watched {
                 self.rules[rule].silence.hear(bucket.end);
                 continue;
             }
-            let past = self.rules[rule].past_buckets(series, &bucket);
-            let expected = baseline(Window::Hour, bucket.slot, &past).map(|baseline| baseline.expectation);
+            let rhythm = Rhythm::from(Window::Hour);
+            let past = PastCounts::of(rhythm, &self.rules[rule].past_buckets(series, &bucket));
+            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
             let silence = &mut self.rules[rule].silence;
             silence.looked = Some(bucket.end);
             silence.hours += 1;

@@ -12,17 +12,20 @@ mod buckets;
 mod calendar;
 mod closing;
 mod command;
+mod detector;
 mod evidence;
 mod imports;
 mod memory;
 mod model;
 mod novel;
+mod past;
 mod people;
 mod rank;
 mod series;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod tone;
 mod watch;
 
@@ -39,7 +42,6 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert, Routes};
-use calendar::HOUR_MS;
 use imports::Imports;
 use people::Commands;
 use telling::Call;
@@ -47,7 +49,8 @@ use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
-pub(crate) use calendar::{bucket_end, window_of};
+pub(crate) use calendar::{HOUR_MS, bucket_end, window_of, with_hour_before};
+pub use detector::{Detector, Judged};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;

@@ -16,8 +16,10 @@ use statrs::function::gamma::ln_gamma;
 
 /// Probabilities are never written as zero, which would claim more than a model can.
 const LEAST_PROBABILITY: f64 = 1e-300;
-/// Terms smaller than this share of the sum no longer change it.
-const NEGLIGIBLE: f64 = 1e-17;
+/// A step that changes the continued fraction by a smaller share is the last.
+const NEGLIGIBLE: f64 = 1e-13;
+/// More steps than the largest count needs.
+const MOST_STEPS: u32 = 100_000;
 
 /// What is to be expected of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,15 +42,31 @@ pub(crate) struct Sums {
     pub(crate) squares: u128,
 }
 
+/// What a group's mean is drawn to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Drawn {
+    /// The mean that the group is believed to have.
+    pub(crate) usual: f64,
+    /// How many buckets the belief weighs as much as.
+    pub(crate) weight: f64,
+}
+
 /// What is believed of the dispersion before any data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Prior {
     /// The dispersion.
     pub(crate) dispersion: f64,
-    /// How many days of data it weighs as much as.
-    pub(crate) days: f64,
-    /// Buckets of a day.
-    pub(crate) buckets_a_day: f64,
+    /// How many buckets of plentiful data it weighs as much as.
+    pub(crate) buckets: f64,
+}
+
+/// A mean that was estimated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    /// The mean count.
+    pub(crate) mean: f64,
+    /// It is as well known as from this many like buckets.
+    pub(crate) buckets: f64,
 }
 
 impl Sums {
@@ -59,70 +77,110 @@ impl Sums {
         self.squares += u128::from(count).pow(2);
     }
 
-    fn mean(&self) -> f64 {
-        self.total as f64 / f64::from(self.buckets)
+    /// Takes out a count that was taken in.
+    pub(crate) fn take(&mut self, count: u32) {
+        self.buckets -= 1;
+        self.total -= u64::from(count);
+        self.squares -= u128::from(count).pow(2);
+    }
+
+    /// Takes other buckets in.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        self.buckets += other.buckets;
+        self.total += other.total;
+        self.squares += other.squares;
+    }
+
+    /// The mean of these buckets alone. Half a mention is added to the sum, so that a history of zeros is not the
+    /// certainty of zero.
+    pub(crate) fn mean(&self) -> Estimate {
+        let buckets = f64::from(self.buckets);
+        Estimate { mean: (self.total as f64 + 0.5) / buckets, buckets }
+    }
+
+    /// The mean of these buckets, drawn to what they are believed to be like: the less they say themselves, the
+    /// more (the credibility estimate of Bühlmann).
+    ///
+    /// `spread` is how far the means of such groups lie from `usual`, as a share of it. A bucket's chance
+    /// variation is `usual² (1 / usual + phi)`, that of the groups `usual² spread²`: their ratio is the number of
+    /// buckets that the belief weighs as much as, though never more than it is known from.
+    pub(crate) fn drawn_to(&self, usual: Estimate, spread: f64, dispersion: f64) -> Drawn {
+        let weight = ((dispersion + 1.0 / usual.mean) / (spread * spread)).min(usual.buckets);
+        Drawn { usual: usual.mean, weight }
+    }
+
+    /// The mean of these buckets and of what they are drawn to.
+    pub(crate) fn drawn_mean(&self, drawn: Drawn) -> Estimate {
+        let buckets = f64::from(self.buckets) + drawn.weight;
+        Estimate { mean: (self.total as f64 + drawn.weight * drawn.usual) / buckets, buckets }
     }
 }
 
-/// The expectation of a bucket like these; `variation` is that of all groups of like buckets.
+/// How counts vary around the means of their groups.
 ///
-/// Half a mention is added to the sum, so that a history of zeros is not the certainty of zero. The mean is an
-/// estimate itself, with the variance `(m + phi m²) / n`; written as a share of the squared mean it joins the
-/// dispersion, so that a short history asks for more before it is surprised.
-pub(crate) fn expect(like: &Sums, variation: &Variation, prior: &Prior) -> Expectation {
-    let n = f64::from(like.buckets);
-    let mean = (like.total as f64 + 0.5) / n;
-    let phi = dispersion(variation, prior);
-    Expectation { mean, dispersion: phi + (phi + 1.0 / mean.max(0.5)) / n }
-}
-
-/// How counts vary in groups with means of their own. In a group of n buckets the sum of squared deviations is
-/// expected to be `(n - 1)(m + phi m²)`.
-pub(crate) fn variation(groups: &[Sums]) -> Variation {
-    let (mut excess, mut scale, mut freedom) = (0.0, 0.0, 0.0);
-    for group in groups.iter().filter(|group| group.buckets > 1) {
-        let (n, mean) = (f64::from(group.buckets), group.mean());
-        let deviations = group.squares as f64 - group.total as f64 * mean;
-        excess += deviations - (n - 1.0) * mean;
-        scale += (n - 1.0) * mean * mean;
-        freedom += n - 1.0;
+/// The squared deviations of a group of n buckets are expected to sum to `n (1 - 1/k)(m + phi m²)`, where the
+/// mean is known as from k buckets (n itself, if nothing else is known).
+pub(crate) fn variation(groups: &[(Sums, Estimate)]) -> Variation {
+    let (mut excess, mut scale, mut freedom, mut expected) = (0.0, 0.0, 0.0, 0.0);
+    for (sums, estimate) in groups.iter().filter(|(sums, _)| sums.buckets > 0) {
+        let (n, mean, total) = (f64::from(sums.buckets), estimate.mean, sums.total as f64);
+        let free = n * (1.0 - 1.0 / estimate.buckets).max(0.0);
+        let deviations = sums.squares as f64 - 2.0 * mean * total + n * mean * mean;
+        excess += deviations - free * mean;
+        scale += free * mean * mean;
+        freedom += free;
+        expected += free * mean;
     }
-    Variation { excess, scale, freedom }
+    Variation { excess, scale, freedom, expected }
 }
 
-/// The moment estimate of the dispersion: what was expected of the deviations, summed over the groups and solved for
-/// phi; not below zero and drawn towards the prior.
-fn dispersion(variation: &Variation, prior: &Prior) -> f64 {
-    let Variation { excess, scale, freedom } = *variation;
+/// The dispersion that follows: the moment estimate, not below zero and drawn towards the prior.
+///
+/// What is expected of the squared deviations, summed over the groups, is solved for phi. The variance of that
+/// estimate grows with `(1 / m + phi)²`, so where counts are low, and say little about more than chance, the
+/// prior weighs by as much more.
+pub(crate) fn dispersion_of(variation: &Variation, prior: &Prior) -> f64 {
+    let Variation { excess, scale, freedom, expected } = *variation;
     if scale == 0.0 {
         return prior.dispersion;
     }
     let measured = (excess / scale).max(0.0);
-    let days = freedom / prior.buckets_a_day;
-    (prior.dispersion * prior.days + measured * days) / (prior.days + days)
+    let vagueness = (freedom / expected + prior.dispersion) / prior.dispersion;
+    let weight = prior.buckets * vagueness * vagueness;
+    (prior.dispersion * weight + measured * freedom) / (weight + freedom)
 }
 
 impl Expectation {
-    /// The probability of this count or a higher one.
+    /// What is to be expected of the next bucket with this mean. The mean is an estimate itself, with the
+    /// variance `(m + phi m²) / n`; written as a share of the squared mean it joins the dispersion, so that a
+    /// short history asks for more before it is surprised.
+    pub(crate) fn of(estimate: Estimate, dispersion: f64) -> Self {
+        let Estimate { mean, buckets } = estimate;
+        Self { mean, dispersion: dispersion + (dispersion + 1.0 / mean) / buckets }
+    }
+
+    /// The probability of this count or a higher one: the regularised incomplete beta function of
+    /// `mean / (size + mean)` with the parameters count and size (DLMF 8.17.5 and 8.17.24).
     ///
-    /// The upper tail is summed from its first term, in log space at the start: no difference of two numbers
-    /// near one, and right far below what `1 - cdf` can show. (The regularised incomplete beta function of
-    /// `statrs` stops after 140 steps, which large counts exceed.)
+    /// Each side of the mean has its own continued fraction, so that the upper tail is no difference of two
+    /// numbers near one. (That of `statrs` stops after 140 steps, which large counts exceed.)
     pub(crate) fn probability_of_at_least(&self, count: u32) -> f64 {
         if count == 0 {
             return 1.0;
         }
-        let count = f64::from(count);
-        if count <= self.mean {
-            return (1.0 - self.lower_tail(count - 1.0)).clamp(0.0, 1.0);
-        }
-        let (mut k, mut term, mut sum) = (count, 1.0, 1.0);
-        while term > sum * NEGLIGIBLE {
-            term *= self.ratio_above(k);
-            sum += term;
-            k += 1.0;
-        }
-        (self.ln_mass(count) + f64::ln(sum)).exp().clamp(LEAST_PROBABILITY, 1.0)
+        let (count, size) = (f64::from(count), 1.0 / self.dispersion);
+        let ln_front = ln_gamma(count + size)
+            - ln_gamma(count)
+            - ln_gamma(size)
+            - count * (size / self.mean).ln_1p()
+            - size * (self.mean / size).ln_1p();
+        let share = self.mean / (size + self.mean);
+        let probability = if count > self.mean {
+            (ln_front + f64::ln(beta_fraction(count, size, share) / count)).exp()
+        } else {
+            1.0 - ln_front.exp() * beta_fraction(size, count, 1.0 - share) / size
+        };
+        probability.clamp(LEAST_PROBABILITY, 1.0)
     }
 
     /// The lowest count whose probability is below this.
@@ -146,33 +204,31 @@ impl Expectation {
         }
         high
     }
+}
 
-    /// The probability of this count or a lower one, for a count below the mean.
-    fn lower_tail(&self, count: f64) -> f64 {
-        let (mut k, mut term, mut sum) = (count, 1.0, 1.0);
-        while k > 0.0 && term > sum * NEGLIGIBLE {
-            term /= self.ratio_above(k - 1.0);
-            sum += term;
-            k -= 1.0;
+/// The continued fraction of the incomplete beta function (DLMF 8.17.22), by the modified Lentz method. It
+/// converges within about the root of the larger parameter for `x < (a + 1) / (a + b + 2)`.
+fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
+    let away_from_zero = |value: f64| if value.abs() < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { value };
+    let mut c = 1.0;
+    let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
+    let mut fraction = d;
+    for step in 1..MOST_STEPS {
+        let m = f64::from(step);
+        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        let mut change = 1.0;
+        for coefficient in [even, odd] {
+            d = 1.0 / away_from_zero(1.0 + coefficient * d);
+            c = away_from_zero(1.0 + coefficient / c);
+            change = d * c;
+            fraction *= change;
         }
-        (self.ln_mass(count) + f64::ln(sum)).exp()
+        if (change - 1.0).abs() < NEGLIGIBLE {
+            break;
+        }
     }
-
-    /// P(k + 1) / P(k).
-    fn ratio_above(&self, k: f64) -> f64 {
-        let size = 1.0 / self.dispersion;
-        (k + size) / (k + 1.0) * self.mean / (size + self.mean)
-    }
-
-    /// ln P(k).
-    fn ln_mass(&self, k: f64) -> f64 {
-        let size = 1.0 / self.dispersion;
-        ln_gamma(k + size)
-            - ln_gamma(size)
-            - ln_gamma(k + 1.0)
-            - size * (self.mean / size).ln_1p()
-            - k * (size / self.mean).ln_1p()
-    }
+    fraction
 }
 
 #[cfg(test)]
@@ -228,37 +284,60 @@ mod tests {
         sums
     }
 
-    fn dispersion(groups: &[Sums], prior: &Prior) -> f64 {
-        super::dispersion(&variation(groups), prior)
+    fn dispersion(groups: &[(Sums, Estimate)], prior: &Prior) -> f64 {
+        dispersion_of(&variation(groups), prior)
     }
 
-    const NO_PRIOR: Prior = Prior { dispersion: 0.5, days: 0.0, buckets_a_day: 1.0 };
+    const NO_PRIOR: Prior = Prior { dispersion: 0.5, buckets: 0.0 };
+
+    /// Groups whose means are known from their own counts alone.
+    fn own(counts: &[u32]) -> (Sums, Estimate) {
+        let sums = sums(counts);
+        (sums, Estimate { mean: sums.total as f64 / counts.len() as f64, buckets: counts.len() as f64 })
+    }
 
     #[test]
     fn the_dispersion_is_what_poisson_leaves_over() {
         // Mean 4, variance (n - 1) of 20/3: phi = (20/3 - 4) / 16.
-        let group = sums(&[1, 3, 5, 7]);
-        assert!((dispersion(&[group], &NO_PRIOR) - (20.0 / 3.0 - 4.0) / 16.0).abs() < 1e-12);
+        assert!((dispersion(&[own(&[1, 3, 5, 7])], &NO_PRIOR) - (20.0 / 3.0 - 4.0) / 16.0).abs() < 1e-12);
         // Less varied than Poisson is not a negative dispersion.
-        assert_eq!(dispersion(&[sums(&[4, 4, 4])], &NO_PRIOR), 0.0);
+        assert_eq!(dispersion(&[own(&[4, 4, 4])], &NO_PRIOR), 0.0);
         // Groups of different means do not add their difference.
-        assert_eq!(dispersion(&[sums(&[4, 4]), sums(&[100, 100])], &NO_PRIOR), 0.0);
+        assert_eq!(dispersion(&[own(&[4, 4]), own(&[100, 100])], &NO_PRIOR), 0.0);
     }
 
     #[test]
     fn a_short_history_stays_near_the_prior() {
-        let prior = Prior { dispersion: 0.02, days: 5.0, buckets_a_day: 1.0 };
+        let prior = Prior { dispersion: 0.02, buckets: 5.0 };
         assert_eq!(dispersion(&[], &prior), 0.02);
-        // Two days that are the same weigh one day against five.
-        assert!((dispersion(&[sums(&[9, 9])], &prior) - 0.02 * 5.0 / 6.0).abs() < 1e-12);
+        // Two days that are the same, far above chance, weigh one day against five.
+        let found = dispersion(&[own(&[1_000_000, 1_000_000])], &prior);
+        assert!((found - 0.02 * 5.0 / 6.0).abs() < 1e-5, "{found}");
+        // Chance alone explains 50 in 50² as much as the prior: it weighs four times as much.
+        let found = dispersion(&[own(&[50, 50])], &prior);
+        assert!((found - 0.02 * 20.0 / 21.0).abs() < 1e-12, "{found}");
     }
 
     #[test]
     fn a_history_of_zeros_is_not_the_certainty_of_zero() {
-        let prior = Prior { dispersion: 0.1, days: 5.0, buckets_a_day: 24.0 };
-        let zeros = sums(&[0, 0, 0, 0, 0]);
-        let expectation = expect(&zeros, &variation(&[zeros]), &prior);
-        assert!((expectation.mean - 0.1).abs() < 1e-12);
-        assert!(expectation.critical_count(0.001) > 2);
+        let zeros = sums(&[0, 0, 0, 0, 0]).mean();
+        assert!((zeros.mean - 0.1).abs() < 1e-12);
+        assert!(Expectation::of(zeros, 0.1).critical_count(0.001) > 2);
+    }
+
+    #[test]
+    fn a_group_that_says_little_is_drawn_to_what_is_usual() {
+        let usual = Estimate { mean: 2.0, buckets: 100.0 };
+        let drawn = |counts: &[u32], usual: Estimate| {
+            let sums = sums(counts);
+            sums.drawn_mean(sums.drawn_to(usual, 0.25, 0.125))
+        };
+        // A bucket varies by 1/2 + 1/8 of the squared mean, groups by 1/16: the belief weighs ten buckets.
+        assert_eq!(drawn(&[8, 8], usual), Estimate { mean: 3.0, buckets: 12.0 });
+        // What is known from one bucket weighs no more than one.
+        assert_eq!(
+            drawn(&[8, 8], Estimate { mean: 2.0, buckets: 1.0 }),
+            Estimate { mean: 6.0, buckets: 3.0 }
+        );
     }
 }

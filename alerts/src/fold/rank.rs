@@ -90,7 +90,7 @@ impl State {
         }
         let enough = mentions >= condition.mentions_at_least || above > usually_above;
         Some(RankArithmetic {
-            window: interval(condition.window, bucket),
+            window: interval(condition.window, None, bucket),
             mentions,
             rank: above + 1,
             usual_rank: usually_above + 1,

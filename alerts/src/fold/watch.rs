@@ -17,22 +17,22 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
-use super::baseline::{Baseline, PastBucket, baseline};
+use super::baseline::Rhythm;
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
 use super::novel::Novelties;
+use super::past::{PastBucket, PastCounts};
 use super::series::{LOOK_BACK_MS, Series};
+use super::threshold::Threshold;
 
 /// A mention that matched a rule does not match it again after an edit within this time.
 const MATCHED_FOR_MS: i64 = 30 * DAY_MS;
-/// A window whose count is more likely than this is calm.
-pub(super) const CALM_PROBABILITY: f64 = 0.05;
 /// So many sources of a subject are told apart.
 const MOST_SOURCES: usize = 100;
 /// A live alert about a count ends after this: what lasts longer is not a burst.
-pub(super) const LONGEST_MS: i64 = 7 * DAY_MS;
+pub(crate) const LONGEST_MS: i64 = 7 * DAY_MS;
 
 /// A subject, its counts and its rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,15 +84,6 @@ pub(crate) struct Watch {
 
 /// What a threshold was computed for and from.
 type ThresholdKey = (Timestamp, Option<Timestamp>, u64);
-
-/// From which count on a bucket is surprising.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Threshold {
-    /// The count; `None` where nothing can fire.
-    pub(crate) count: Option<u32>,
-    /// What it follows from; `None` where there is too little data.
-    pub(crate) baseline: Option<Baseline>,
-}
 
 impl Watched {
     /// A subject of which nothing was heard yet.
@@ -268,7 +259,7 @@ impl Watched {
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
         let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
         if let Some(open) = self.rules[rule].open.as_mut() {
-            open.announce(bucket, arithmetic, asked.into());
+            open.announce(bucket, observed, arithmetic, asked.into());
             return Some(Transition::Rising);
         }
         if !self.is_scheduled(rule, signal.event_time) {
@@ -385,23 +376,12 @@ impl Watched {
             Some((_, threshold)) => threshold,
             None => {
                 let past = self.rules[rule].past_buckets(self.series(rule, condition.window), bucket);
-                self.threshold_of(condition, baseline(condition.window, bucket.slot, &past))
+                let place = (bucket.start, bucket.slot);
+                let rhythm = Rhythm::from(condition.window);
+                Threshold::of(condition, rhythm, place, &PastCounts::of(rhythm, &past), self.historic)
             }
         };
         &self.rules[rule].threshold.insert((key, threshold)).1
-    }
-
-    /// With too little data an hour may fire at the rule's floor, and says so; a day waits. In the past neither
-    /// fires: that a file begins somewhere is not news.
-    fn threshold_of(&self, condition: &CountCondition, baseline: Option<Baseline>) -> Threshold {
-        let count = match &baseline {
-            Some(baseline) => Some(baseline.expectation.critical_count(condition.probability_below)),
-            None if condition.window == Window::Hour && !self.historic => {
-                Some(condition.little_data_at_least)
-            }
-            None => None,
-        };
-        Threshold { count, baseline }
     }
 
     /// When it was listened to.
@@ -516,7 +496,7 @@ impl Watched {
             let series = self.series(rule, condition.window);
             let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
             let threshold = self.threshold(rule, condition, &bucket);
-            let calm = is_calm(condition, threshold, observed);
+            let calm = threshold.is_calm(condition, observed);
             let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
             let open = self.rules[rule].open.as_mut()?;
             if !calm || !silent {
@@ -650,13 +630,20 @@ impl Watch {
     }
 
     /// The observed buckets before this one within the look-back. While an alert is open its windows are not
-    /// among them: the baseline is frozen at the opening.
+    /// among them: the baseline is frozen at the opening. But where nothing was known at the opening there is
+    /// nothing to freeze.
     pub(super) fn past_buckets(&self, series: &Series, bucket: &Bucket) -> Vec<PastBucket> {
-        let frozen_at = match self.open.as_ref().map(|open| &open.course) {
-            Some(Course::Count { opening, .. }) => opening.start,
-            _ => bucket.start,
-        };
-        let range = bucket.start.plus_millis(-LOOK_BACK_MS)..frozen_at.min(bucket.start);
+        let oldest = bucket.start.plus_millis(-LOOK_BACK_MS);
+        if let Some(Course::Count { opening, .. }) = self.open.as_ref().map(|open| &open.course) {
+            let frozen = self.buckets_in(series, oldest..opening.start.min(bucket.start));
+            if !frozen.is_empty() {
+                return frozen;
+            }
+        }
+        self.buckets_in(series, oldest..bucket.start)
+    }
+
+    fn buckets_in(&self, series: &Series, range: Range<Timestamp>) -> Vec<PastBucket> {
         if range.is_empty() {
             return Vec::new();
         }
@@ -673,17 +660,6 @@ impl Watch {
 
     pub(super) fn in_burst(&self, start: Timestamp) -> bool {
         self.bursts.iter().any(|burst| burst.contains(&start))
-    }
-}
-
-/// Whether a window that has closed is back to normal.
-fn is_calm(condition: &CountCondition, threshold: &Threshold, observed: u32) -> bool {
-    match &threshold.baseline {
-        Some(baseline) => {
-            let calm = CALM_PROBABILITY.max(condition.probability_below);
-            baseline.expectation.probability_of_at_least(observed) > calm
-        }
-        None => observed.saturating_mul(2) < condition.little_data_at_least,
     }
 }
 

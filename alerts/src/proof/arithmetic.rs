@@ -10,7 +10,7 @@ use earshot_common::events::{
 use earshot_common::time::Timestamp;
 
 use super::verify::Check;
-use crate::fold::{alert_key, expectation_again, tone_again, window_of};
+use crate::fold::{HOUR_MS, alert_key, expectation_again, tone_again, window_of, with_hour_before};
 
 /// Floating-point numbers that were written and read again may differ by this share.
 const ROUNDING: f64 = 1e-9;
@@ -47,23 +47,40 @@ pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
 
 /// An alert's id is the hash of what makes it this alert.
 fn name(event: &AlertEvent) -> Check {
-    let situation = match &event.arithmetic {
-        Arithmetic::Count(count) => window_of(&count.window).map(|(_, start)| start.to_string()),
-        Arithmetic::Each(_) => event.evidence.first().map(ToString::to_string),
-        Arithmetic::Tone(tone) => window_of(&tone.window).map(|(_, start)| start.to_string()),
-        Arithmetic::Absence(absence) => Some(absence.since.to_string()),
-        Arithmetic::Novelty(novelty) => Some(novelty.value.clone()),
-        Arithmetic::Rank(rank) => window_of(&rank.window).map(|(_, start)| start.to_string()),
-    };
+    let (rule, words) = (&event.rule, &event.definition.rule);
+    let mut keys = Vec::new();
+    for situation in situations(event) {
+        keys.push(alert_key(event.historic, rule, words, &event.subject, &situation));
+    }
     let what = "id, from rule, subject and situation";
-    match situation {
-        Some(situation) => {
-            let (rule, words) = (&event.rule, &event.definition.rule);
-            let key = alert_key(event.historic, rule, words, &event.subject, &situation);
-            Check::of(what, event.alert, key)
-        }
+    let agreeing = keys.iter().find(|key| **key == event.alert);
+    match agreeing.or(keys.first()) {
+        Some(key) => Check::of(what, event.alert, *key),
         None => Check::that(what, event.alert, false, "no situation in the record"),
     }
+}
+
+/// What the alert can be about.
+fn situations(event: &AlertEvent) -> Vec<String> {
+    match &event.arithmetic {
+        Arithmetic::Count(count) => judged_starts(&count.window),
+        Arithmetic::Each(_) => event.evidence.first().map(ToString::to_string).into_iter().collect(),
+        Arithmetic::Tone(tone) => judged_starts(&tone.window),
+        Arithmetic::Absence(absence) => vec![absence.since.to_string()],
+        Arithmetic::Novelty(novelty) => vec![novelty.value.clone()],
+        Arithmetic::Rank(rank) => judged_starts(&rank.window),
+    }
+}
+
+/// When the window that was judged can have begun. Where the hour before was judged with it that hour is over first,
+/// and the one that the clock shows twice lasts two.
+fn judged_starts(window: &str) -> Vec<String> {
+    let Some((_, start)) = window_of(window) else { return Vec::new() };
+    if !with_hour_before(window) {
+        return vec![start.to_string()];
+    }
+    let later = |hours| start.plus_millis(hours * HOUR_MS).to_string();
+    vec![later(1), later(2)]
 }
 
 fn count_checks(event: &AlertEvent, count: &CountArithmetic) -> Vec<Check> {
@@ -110,9 +127,7 @@ fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> 
         return vec![Check::not_possible("threshold", count.threshold, OLDER_RECORD)];
     };
     let mut checks = Vec::new();
-    if let Some(threshold) = threshold(window, count, asked) {
-        checks.push(Check::of("threshold", count.threshold, threshold));
-    }
+    checks.extend(threshold_check(window, count, asked));
     if event.transition.raises() {
         let (observed, threshold) = (count.observed, count.threshold);
         let enough = observed >= threshold && threshold > 0;
@@ -125,14 +140,23 @@ fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> 
     checks
 }
 
-/// The count that the rule asked for; `None` where a floor may or may not have been in force: a day without a model
-/// waits, and so does the past.
-fn threshold(window: Window, count: &CountArithmetic, asked: &CountAsked) -> Option<u32> {
+/// The count that the rule asked for. With too little data it is the floor, or a multiple of the highest count so far,
+/// which the record does not carry; and nothing where nothing can fire. With the hour before it is one more than that
+/// hour's, where that hour's alone is enough.
+fn threshold_check(window: Window, count: &CountArithmetic, asked: &CountAsked) -> Option<Check> {
+    let (threshold, floor) = (count.threshold, asked.little_data_at_least);
+    let at_least = |least: u32| {
+        let found = format!("{least} asked for");
+        Check::that("threshold, at least", threshold, threshold >= least, found)
+    };
     if count.baseline.is_empty() {
-        return (count.threshold > 0).then_some(asked.little_data_at_least);
+        return (threshold > 0).then(|| at_least(floor));
     }
-    let expectation = expectation_again(window, count)?;
-    Some(expectation.critical_count(asked.probability_below))
+    let least = expectation_again(window, count)?.critical_count(asked.probability_below);
+    match with_hour_before(&count.window) {
+        true => Some(at_least(least)),
+        false => Some(Check::of("threshold", threshold, least)),
+    }
 }
 
 fn each_checks(event: &AlertEvent, each: &EachArithmetic) -> Vec<Check> {

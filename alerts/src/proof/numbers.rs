@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use super::arithmetic::reaches;
 use super::recount::Seen;
 use super::verify::Check;
-use crate::fold::{MOST_AUTHORS, bucket_end, window_of};
+use crate::fold::{MOST_AUTHORS, bucket_end, window_of, with_hour_before};
 
 /// Means that were written and read again may differ by this.
 const ROUNDING: f64 = 1e-9;
@@ -91,21 +91,22 @@ impl Counted<'_> {
 
     fn count(&self, count: &CountArithmetic) -> Vec<Check> {
         let Some((window, start)) = window_of(&count.window) else { return Vec::new() };
-        let for_itself = self.rule.filter.is_some() || count.measure != Measure::Mentions;
-        let mut mentions = self.in_window(window, start, for_itself);
-        if count.measure == Measure::Negatives {
-            mentions.retain(|_, seen| is_negative(seen));
+        let with_before = with_hour_before(&count.window);
+        let judged = if with_before { bucket_end(window, self.zone, start) } else { start };
+        let mentions = self.counted(count.measure, window, judged);
+        let mut found = size(count.measure, &mentions);
+        if with_before {
+            found += size(count.measure, &self.counted(count.measure, window, start));
         }
-        let found = match count.measure {
-            Measure::Mentions | Measure::Negatives => mentions.len(),
-            Measure::Stories => distinct(mentions.values().map(|seen| seen.story)),
-            Measure::Authors => {
-                distinct(mentions.values().map(|seen| seen.author.map_or(0, |author| author.short())))
-            }
-        };
         let exact = self.is_exact();
         let mut checks = vec![
-            again(&format!("{} in the window", count.measure.in_words()), count.observed, found, exact),
+            // What came late to the hour before may have been there too late to be judged.
+            again(
+                &format!("{} in the window", count.measure.in_words()),
+                count.observed,
+                found,
+                exact && !with_before,
+            ),
             // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
             again("distinct authors", count.authors, authors(&mentions), exact && self.opens()),
         ];
@@ -123,6 +124,16 @@ impl Counted<'_> {
             ));
         }
         checks
+    }
+
+    /// The mentions of a window that a measure is about.
+    fn counted(&self, measure: Measure, window: Window, start: Timestamp) -> BTreeMap<MentionKey, &Seen> {
+        let for_itself = self.rule.filter.is_some() || measure != Measure::Mentions;
+        let mut mentions = self.in_window(window, start, for_itself);
+        if measure == Measure::Negatives {
+            mentions.retain(|_, seen| is_negative(seen));
+        }
+        mentions
     }
 
     /// The mention that caused it, and those that matched since the opening.
@@ -266,6 +277,17 @@ impl Counted<'_> {
         let raises = self.event.transition.raises();
         let what = "probability, below what the rule asks for";
         raises.then(|| Check::that(what, told, told < asked, format!("{asked} asked for")))
+    }
+}
+
+/// How many of what a measure counts these are.
+fn size(measure: Measure, mentions: &BTreeMap<MentionKey, &Seen>) -> usize {
+    match measure {
+        Measure::Mentions | Measure::Negatives => mentions.len(),
+        Measure::Stories => distinct(mentions.values().map(|seen| seen.story)),
+        Measure::Authors => {
+            distinct(mentions.values().map(|seen| seen.author.map_or(0, |author| author.short())))
+        }
     }
 }
 

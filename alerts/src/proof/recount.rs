@@ -91,7 +91,8 @@ impl Recount {
             // A mention that came late may match too.
             Arithmetic::Each(_) if !opening.historic => (opening.signals.offset, always),
             Arithmetic::Novelty(_) => (0, always),
-            _ => (0, begins(opening)),
+            // A later transition may be about the hour before, too.
+            _ => (0, transitions.iter().map(begins).min().unwrap_or_else(|| begins(opening))),
         };
         Some(Self {
             rule: format!("rule/{}", opening.rule),

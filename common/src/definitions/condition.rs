@@ -137,8 +137,8 @@ impl Window {
     /// A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
     pub(super) fn default_probability(self) -> f64 {
         match self {
-            Self::Hour => 0.0001,
-            Self::Day => 0.001,
+            Self::Hour => 0.0003,
+            Self::Day => 0.003,
         }
     }
 

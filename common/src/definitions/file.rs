@@ -249,19 +249,19 @@ mod tests {
             (
                 "volume spike",
                 expect![
-                    "count of mentions in an hour against expectation, probability below 0.0001, authors at least 5"
+                    "count of mentions in an hour against expectation, probability below 0.0003, authors at least 5"
                 ],
             ),
             (
                 "volume spike\"\nmeasure = \"stories\"\nwindow = \"1d\"\nfilter = \"lang:en",
                 expect![
-                    "count of stories in a day against expectation, probability below 0.001, authors at least 5, where lang:en"
+                    "count of stories in a day against expectation, probability below 0.003, authors at least 5, where lang:en"
                 ],
             ),
             (
                 "sentiment drop",
                 expect![
-                    "share of negatives in an hour against expectation, probability below 0.0001, mentions at least 10, authors at least 5"
+                    "share of negatives in an hour against expectation, probability below 0.0003, mentions at least 10, authors at least 5"
                 ],
             ),
             (
@@ -296,7 +296,7 @@ mod tests {
             ("source silent", expect!["absence of a source for 60 minutes or longer"]),
             (
                 "rank\"\ncompetitors = [\"b\", \"c\"]\nwindow = \"1h",
-                expect!["rank by mentions in an hour among b, c, probability below 0.0001"],
+                expect!["rank by mentions in an hour among b, c, probability below 0.0003"],
             ),
         ] {
             let text = format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\npreset = \"{preset}\"\n");

@@ -232,11 +232,13 @@ pub enum Arithmetic {
 pub struct CountArithmetic {
     /// What was counted.
     pub measure: Measure,
-    /// ISO 8601 interval: start and duration, such as `2026-01-01T00:00:00Z/PT1H`.
+    /// ISO 8601 interval: start and duration, such as `2026-01-01T00:00:00Z/PT1H`. Two hours are an hour that was
+    /// judged together with the hour before: authors and evidence are those of the later one.
     pub window: String,
     /// The count.
     pub observed: u32,
-    /// The mean of the like buckets before; `None` where there is too little data.
+    /// The mean to be expected from the like buckets before, see [`Self::drawn_to`]; `None` where there is too
+    /// little data.
     pub expected: Option<f64>,
     /// Probability of a count as high or higher under the model; `None` where there is too little data.
     pub probability: Option<f64>,
@@ -244,8 +246,16 @@ pub struct CountArithmetic {
     pub dispersion: Option<f64>,
     /// Distinct authors in the window, counted up to a limit.
     pub authors: u32,
-    /// Counts of the like buckets before, oldest first.
+    /// Counts of the like buckets before, oldest first, without those of bursts.
     pub baseline: Vec<u32>,
+    /// The mean that wider groups of buckets make likely: the expected count is
+    /// `(sum of baseline + drawn_weight · drawn_to) / (length of baseline + drawn_weight)`. Where it is absent it
+    /// is `(sum of baseline + 0.5) / length of baseline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn_to: Option<f64>,
+    /// How many buckets [`Self::drawn_to`] weighs as much as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn_weight: Option<f64>,
     /// Which buckets were alike.
     pub seasonality: Seasonality,
     /// Whether there was too little data for a model, so that a floor decided.
@@ -268,8 +278,11 @@ pub struct Variation {
     pub excess: f64,
     /// What that sum would be at a dispersion of one.
     pub scale: f64,
-    /// Buckets that could vary: all but one of each group.
+    /// Buckets that could vary: of each group as many as it has, less what its mean was fitted to them.
     pub freedom: f64,
+    /// The sum of the squared deviations that Poisson counts would have.
+    #[serde(default)]
+    pub expected: f64,
 }
 
 /// What a rule about counts asks for.

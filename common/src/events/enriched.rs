@@ -94,6 +94,50 @@ pub struct Evidence {
     pub in_title: bool,
 }
 
+impl EnrichedEvent {
+    /// What orders it among the versions of its mention.
+    pub fn version(&self) -> MentionVersion {
+        match self {
+            Self::Upsert(enriched) => MentionVersion::of_upsert(enriched),
+            Self::Delete { deletion, raw } => MentionVersion::of_delete(deletion.revision, *raw),
+        }
+    }
+}
+
+/// What orders the versions of one mention: the newest one stands, in whatever order they arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MentionVersion {
+    /// The source's.
+    pub revision: i64,
+    /// Of one revision the end comes last: a copy that arrives behind it stays away.
+    pub deleted: bool,
+    /// Where it stood in its partition of `mentions.raw`.
+    pub raw_offset: u64,
+    /// The watchlist that judged it: a mention that is judged again has the same revision and offset.
+    pub watchlist: u64,
+    /// When it was judged. A lexicon has no number to order it by: of one watchlist the later judgement stands.
+    pub judged: Timestamp,
+}
+
+impl MentionVersion {
+    /// Of a mention that stands.
+    pub fn of_upsert(enriched: &Enriched) -> Self {
+        Self {
+            revision: enriched.mention.revision,
+            deleted: false,
+            raw_offset: enriched.raw.offset,
+            watchlist: enriched.enrichment.watchlist,
+            judged: enriched.enriched,
+        }
+    }
+
+    /// Of the end of a mention, which nobody judges.
+    pub fn of_delete(revision: i64, raw: RawPosition) -> Self {
+        let judged = Timestamp::default();
+        Self { revision, deleted: true, raw_offset: raw.offset, watchlist: 0, judged }
+    }
+}
+
 /// A record's place in `mentions.raw`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RawPosition {

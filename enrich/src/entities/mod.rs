@@ -18,7 +18,7 @@ use aho_corasick::BuildError;
 use earshot_common::definitions::{AliasClass, Subject, SubjectKind, Watchlist};
 use earshot_common::events::{Corroboration, Derivation, EntityMatch, Lane, Mention};
 use earshot_common::text::{
-    CharacterOffsets, Token, TokenKind, fold, is_written_without_spaces, split_hashtag, tokens,
+    CharacterOffsets, Token, TokenKind, Tokenized, fold, is_written_without_spaces, split_hashtag,
 };
 
 use folded::Folded;
@@ -28,6 +28,10 @@ use person::{Before, Person, is_written_as_name, word_before};
 
 /// Places listed for one subject of one mention; more of them say nothing new.
 const MAX_MATCHES: usize = 100;
+
+/// Names, and words that corroborate them, that a mention is read for, at most: what is done with each looks at the
+/// others, and a list of more says nothing new.
+const MAX_FOUND: usize = 500;
 
 /// Before or in a role they speak of somebody who is not the one who has it.
 const NOT_IN_OFFICE: [&str; 9] =
@@ -103,7 +107,13 @@ enum Ending {
 struct Read<'t> {
     part: Part,
     text: &'t str,
-    tokens: Vec<Token>,
+    tokens: &'t [Token],
+}
+
+impl<'t> Read<'t> {
+    fn of(part: Part, tokenized: &'t Tokenized<'_>) -> Self {
+        Self { part, text: tokenized.text, tokens: &tokenized.tokens }
+    }
 }
 
 /// Everything of interest in a mention.
@@ -111,6 +121,12 @@ struct Read<'t> {
 struct Hits<'m, 't> {
     names: Vec<Found<'m, 't>>,
     contexts: Vec<FoundContext<'m, 't>>,
+}
+
+impl Hits<'_, '_> {
+    fn is_full(&self) -> bool {
+        self.names.len() >= MAX_FOUND || self.contexts.len() >= MAX_FOUND
+    }
 }
 
 impl Matcher {
@@ -136,14 +152,24 @@ impl Matcher {
 
     /// The subjects that a mention names, each once, in the order of their ids.
     pub fn find(&self, mention: &Mention) -> Vec<NamedSubject> {
-        let (title, text) = (mention.title.as_deref(), mention.text.as_str());
-        let texts = Texts { title: title.unwrap_or_default(), text };
+        let title = mention.title.as_deref().map(Tokenized::new);
+        self.find_among(mention, title.as_ref(), &Tokenized::new(&mention.text))
+    }
+
+    /// The same where title and text are taken apart already.
+    pub fn find_among(
+        &self,
+        mention: &Mention,
+        title: Option<&Tokenized<'_>>,
+        text: &Tokenized<'_>,
+    ) -> Vec<NamedSubject> {
+        let texts = Texts { title: title.map_or("", |title| title.text), text: text.text };
         let mut hits = Hits::default();
         if let Some(title) = title {
-            self.find_in(Read { part: Part::Title, text: title, tokens: tokens(title) }, &mut hits);
+            self.find_in(Read::of(Part::Title, title), &mut hits);
         }
-        self.find_in(Read { part: Part::Text, text, tokens: tokens(text) }, &mut hits);
-        for link in mention.links.iter().filter(|link| !text.contains(link.as_str())) {
+        self.find_in(Read::of(Part::Text, text), &mut hits);
+        for link in mention.links.iter().filter(|link| !text.text.contains(link.as_str())) {
             for number in self.patterns.of_address(link) {
                 hits.names.push(Found::certain(&self.patterns.all[number], Part::Links, 0..0, link));
             }
@@ -156,11 +182,12 @@ impl Matcher {
             false => Vec::new(),
         };
         let findings = gate::pass(hits.names, &hits.contexts, &around, &self.subjects, texts);
+        let offsets = (CharacterOffsets::new(texts.title), CharacterOffsets::new(texts.text));
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
             kind: self.subjects[finding.subject].kind,
             lane: if finding.evidence.is_some() { Lane::Sure } else { Lane::Doubtful },
-            matches: places(&finding, texts),
+            matches: places(&finding, &offsets),
         });
         described.collect()
     }
@@ -188,7 +215,10 @@ impl Matcher {
     /// Everything of interest in one part of a mention.
     fn find_in<'m, 't>(&'m self, read: Read<'t>, hits: &mut Hits<'m, 't>) {
         self.find_phrases(&read, hits);
-        for token in &read.tokens {
+        for token in read.tokens {
+            if hits.is_full() {
+                break;
+            }
             let written = token.of(read.text);
             let addressed;
             let numbers = match token.kind {
@@ -214,6 +244,9 @@ impl Matcher {
     fn find_phrases<'m, 't>(&'m self, read: &Read<'t>, hits: &mut Hits<'m, 't>) {
         let folded = Folded::of(read.text);
         for hit in self.patterns.phrases.words.find_overlapping_iter(&folded.text) {
+            if hits.is_full() {
+                break;
+            }
             let Some(bytes) = folded.original(hit.range()) else { continue };
             let Some(ending) = ending(read, &bytes) else { continue };
             let form: &Form = &self.patterns.phrases.forms[hit.pattern().as_usize()];
@@ -311,7 +344,7 @@ impl<'m, 't> Found<'m, 't> {
 
 /// A surname by what stands before it: the full name, a form of it, or nothing where it is somebody else's.
 fn of_person<'m, 't>(mut found: Found<'m, 't>, person: &'m Person, read: &Read<'t>) -> Option<Found<'m, 't>> {
-    match person.before(read.text, &read.tokens, found.bytes.start) {
+    match person.before(read.text, read.tokens, found.bytes.start) {
         Before::Nothing => return Some(found),
         Before::SomebodyElse => return None,
         Before::FullName(start) => {
@@ -330,7 +363,7 @@ fn of_person<'m, 't>(mut found: Found<'m, 't>, person: &'m Person, read: &Read<'
 
 /// Whether the words around a role speak of somebody else who has or had it: `former Harbor CEO`, `Harbor CEO Smith`.
 fn is_of_somebody_else(person: &Person, read: &Read, bytes: &Range<usize>) -> bool {
-    let before = word_before(read.text, &read.tokens, bytes.start).map(|(_, word)| fold(word));
+    let before = word_before(read.text, read.tokens, bytes.start).map(|(_, word)| fold(word));
     if before.is_some_and(|word| NOT_IN_OFFICE.contains(&word.as_str()))
         || read.text[..bytes.start].ends_with("ex-")
     {
@@ -346,12 +379,10 @@ fn is_of_somebody_else(person: &Person, read: &Read, bytes: &Range<usize>) -> bo
 }
 
 /// Places as records have them, in characters.
-fn places(finding: &Finding, texts: Texts) -> Vec<EntityMatch> {
-    let mut in_title = CharacterOffsets::new(texts.title);
-    let mut in_text = CharacterOffsets::new(texts.text);
+fn places(finding: &Finding, (in_title, in_text): &(CharacterOffsets, CharacterOffsets)) -> Vec<EntityMatch> {
     let mut places = Vec::new();
     for name in finding.names.iter().take(MAX_MATCHES) {
-        let offsets = if name.part == Part::Title { &mut in_title } else { &mut in_text };
+        let offsets = if name.part == Part::Title { in_title } else { in_text };
         let evidence = finding.evidence.filter(|_| name.ambiguous);
         places.push(EntityMatch {
             from: offsets.at(name.bytes.start),

@@ -219,6 +219,13 @@ fn a_name_that_is_shouted_over_and_over_is_listed_up_to_a_limit() {
 }
 
 #[test]
+fn what_stands_behind_hundreds_of_names_is_not_looked_for() {
+    let names = |times: usize| "Harbor Bank! ".repeat(times) + "Jordan Vale";
+    let subjects = |text: &str| matcher(WATCHLIST).find(&mention(None, text, &[])).len();
+    assert_eq!((subjects(&names(MAX_FOUND / 4)), subjects(&names(MAX_FOUND + 1))), (2, 1));
+}
+
+#[test]
 fn a_matcher_of_nothing_finds_nothing() {
     assert!(Matcher::new(&Watchlist::default()).unwrap().find(&mention(None, "Harbor", &[])).is_empty());
 }

@@ -58,9 +58,14 @@ fn written(record: &impl serde::Serialize) -> Value {
 #[test]
 fn a_mention_is_judged_in_its_language_or_not_at_all() {
     for (text, lang, label, lexicon) in [
-        ("Personne ne répond chez Harbor, quelle honte", "fr", "negative", "earshot-fr-1"),
-        ("Ich bin mit der App von Harbor sehr zufrieden", "de", "positive", "earshot-de-1"),
-        ("Waarom neemt niemand de telefoon op bij Harbor, wat een schande", "nl", "neutral", "none"),
+        ("Personne ne répond chez Harbor, quelle honte", "fr", "negative", "earshot-fr-1, risk-en-1"),
+        ("Ich bin mit der App von Harbor sehr zufrieden", "de", "positive", "earshot-de-1, risk-en-1"),
+        (
+            "Waarom neemt niemand de telefoon op bij Harbor, wat een schande",
+            "nl",
+            "neutral",
+            "none, risk-en-1",
+        ),
     ] {
         let enriched = judged(text);
         let found = (enriched.lang.as_str(), enriched.sentiment.label.as_str());

@@ -111,7 +111,7 @@ impl Layout {
 
 /// The number of the sentence that a character of a text is in.
 pub(super) fn sentence_of(text: &str, character: u32) -> usize {
-    let mut offsets = CharacterOffsets::new(text);
+    let offsets = CharacterOffsets::new(text);
     let tokens = tokens(text);
     let mut sentence = 0;
     for pair in tokens.windows(2) {

@@ -27,9 +27,10 @@ const FALLBACK: f32 = 0.35;
 
 /// The view of what is named at some places.
 pub(super) fn towards(reading: &Reading, places: &[Range<usize>]) -> View {
-    let named: Vec<usize> = places.iter().filter_map(|place| word_at(reading, place)).collect();
+    let mut named: Vec<usize> = places.iter().filter_map(|place| word_at(reading, place)).collect();
+    named.sort_unstable();
     let own_clauses: Vec<bool> =
-        reading.clauses.iter().map(|clause| named.iter().any(|word| clause.words.contains(word))).collect();
+        reading.clauses.iter().map(|clause| !within(&named, clause).is_empty()).collect();
     let closeness = closeness(reading, &own_clauses);
     let mut worth = vec![0.0; reading.hits.len()];
     let mut said = false;
@@ -39,7 +40,7 @@ pub(super) fn towards(reading: &Reading, places: &[Range<usize>]) -> View {
             said |= own_clauses[at];
         }
         if own_clauses[at] {
-            compared(reading, clause, &named, &mut worth);
+            compared(reading, clause, within(&named, clause), &mut worth);
         }
     }
     if !said {
@@ -78,11 +79,18 @@ fn closeness(reading: &Reading, own: &[bool]) -> Vec<f32> {
     closeness
 }
 
-/// *X is better than Y* praises X and blames Y.
+/// Those of the words, in their order, that are in a clause.
+fn within<'n>(words: &'n [usize], clause: &Clause) -> &'n [usize] {
+    let start = words.partition_point(|word| *word < clause.words.start);
+    let end = words.partition_point(|word| *word < clause.words.end);
+    &words[start..end]
+}
+
+/// *X is better than Y*, one of them named in the clause, praises X and blames Y.
 fn compared(reading: &Reading, clause: &Clause, named: &[usize], worth: &mut [f32]) {
     let roles = |at: usize| reading.roles[at];
     let Some(than) = clause.words.clone().find(|at| roles(*at).has(Role::Than)) else { return };
-    let behind = named.iter().any(|word| clause.words.contains(word) && *word > than);
+    let behind = named.last().is_some_and(|word| *word > than);
     for at in clause.hits.clone() {
         let start = reading.hits[at].words.start;
         let compares = roles(start).has(Role::Better) || roles(start).has(Role::Worse);

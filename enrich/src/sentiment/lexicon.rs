@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use super::languages::{self, Accents, ENGLISH, GENERAL, Language};
 use super::roles::{Role, Roles};
+use super::words::{Pause, Word};
 
 /// No word weighs more, either way.
 const MAX_WEIGHT: f32 = 8.0;
@@ -74,6 +75,12 @@ impl Lexicons {
     pub fn of(&self, language: &str) -> Option<&Lexicon> {
         let judged = languages::judged(language)?;
         self.lexicons.iter().find(|lexicon| lexicon.language.code == judged.code)
+    }
+
+    /// Names and versions of all of them.
+    pub fn versions(&self) -> String {
+        let versions: Vec<String> = self.lexicons.iter().map(Lexicon::version).collect();
+        versions.join(", ")
     }
 
     /// Lays a team's own words over the shipped ones: those of `harbor.fr.tsv` over the French ones, those of
@@ -333,18 +340,17 @@ impl Lexicon {
         self.entries[id as usize].meaning
     }
 
-    /// The phrases that the words begin with, the longest first: how many words, and what they mean.
-    pub(super) fn phrases<'l>(
-        &'l self,
-        words: &'l [super::words::Word],
-    ) -> impl Iterator<Item = (usize, Meaning)> + 'l {
+    /// The phrases that the words begin with, the longest first: how many words, and what they mean. None reaches over
+    /// the end of a sentence.
+    pub(super) fn phrases<'l>(&'l self, words: &'l [Word]) -> impl Iterator<Item = (usize, Meaning)> + 'l {
         let phrases = match words.first().and_then(|word| word.id) {
             Some(id) => self.entries[id as usize].phrases.as_slice(),
             None => &[],
         };
         phrases.iter().filter_map(move |phrase| {
             let there = words.get(1..1 + phrase.rest.len())?;
-            let same = there.iter().zip(&phrase.rest).all(|(word, id)| word.id == Some(*id));
+            let continues = |word: &Word, id: &WordId| word.id == Some(*id) && word.pause < Pause::Full;
+            let same = there.iter().zip(&phrase.rest).all(|(word, id)| continues(word, id));
             same.then_some((1 + phrase.rest.len(), phrase.meaning))
         })
     }

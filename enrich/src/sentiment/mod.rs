@@ -16,7 +16,7 @@ mod words;
 use std::ops::Range;
 
 use earshot_common::events::{Polarity, Sentiment, SentimentWord};
-use earshot_common::text::CharacterOffsets;
+use earshot_common::text::{CharacterOffsets, Tokenized};
 
 pub use lexicon::{Lexicon, LexiconError, Lexicons};
 pub use rules::Rule;
@@ -89,14 +89,30 @@ pub struct Weighed {
 impl Read {
     /// Reads a title and a text as one, in this order.
     pub fn new(lexicon: &Lexicon, title: Option<&str>, text: &str) -> Self {
-        let mut whole = String::with_capacity(text.len() + title.map_or(0, |title| title.len() + 1));
+        Self::apart_from(lexicon, title.map(Tokenized::new).as_ref(), &Tokenized::new(text), [])
+    }
+
+    /// Reads a title and a text that are taken apart already. The names at some places mean nothing: to be called
+    /// United is no praise.
+    pub fn apart_from(
+        lexicon: &Lexicon,
+        title: Option<&Tokenized<'_>>,
+        text: &Tokenized<'_>,
+        names: impl IntoIterator<Item = Place>,
+    ) -> Self {
+        let mut whole =
+            String::with_capacity(text.text.len() + title.map_or(0, |title| title.text.len() + 1));
+        let mut tokens = Vec::new();
         if let Some(title) = title {
-            whole.push_str(title);
+            whole.push_str(title.text);
             whole.push('\n');
+            tokens.extend_from_slice(&title.tokens);
         }
         let title_bytes = whole.len();
-        whole.push_str(text);
-        let mut reading = Reading::of(lexicon, &whole);
+        whole.push_str(text.text);
+        tokens.extend(text.tokens.iter().map(|token| token.behind(title_bytes)));
+        let names = places(&whole, title_bytes, names);
+        let mut reading = Reading::of(lexicon, &whole, &tokens, names);
         rules::apply(&mut reading);
         Self { text: whole, title_bytes, reading }
     }
@@ -117,15 +133,7 @@ impl Read {
 
     /// Places in characters of the title or the text, as bytes of both as one.
     pub fn places(&self, characters: impl IntoIterator<Item = Place>) -> Vec<Range<usize>> {
-        let starts: Vec<usize> = self.text.char_indices().map(|(byte, _)| byte).collect();
-        let text_starts = starts.partition_point(|byte| *byte < self.title_bytes);
-        let byte = |character: usize| starts.get(character).copied().unwrap_or(self.text.len());
-        let mut places = Vec::new();
-        for Place { in_title, characters } in characters {
-            let before = if in_title { 0 } else { text_starts };
-            places.push(byte(before + characters.start as usize)..byte(before + characters.end as usize));
-        }
-        places
+        places(&self.text, self.title_bytes, characters)
     }
 
     /// The words that weigh something, in the order of the text.
@@ -194,7 +202,7 @@ impl Read {
     }
 
     fn sentiment(&self, values: &[f32], scored: score::Scored, fallback: bool) -> Sentiment {
-        let mut offsets = CharacterOffsets::new(&self.text);
+        let offsets = CharacterOffsets::new(&self.text);
         let text_starts = offsets.at(self.title_bytes);
         let mut listed = Vec::with_capacity(values.len());
         for (hit, value) in self.reading.hits.iter().zip(values).filter(|(_, value)| **value != 0.0) {
@@ -217,6 +225,18 @@ impl Read {
             fallback,
         }
     }
+}
+
+/// Places in characters of the title or the text, as bytes of both as one.
+fn places(whole: &str, title_bytes: usize, characters: impl IntoIterator<Item = Place>) -> Vec<Range<usize>> {
+    let offsets = CharacterOffsets::new(whole);
+    let text_starts = offsets.at(title_bytes);
+    let mut places = Vec::new();
+    for Place { in_title, characters } in characters {
+        let before = if in_title { 0 } else { text_starts };
+        places.push(offsets.byte(before + characters.start)..offsets.byte(before + characters.end));
+    }
+    places
 }
 
 #[cfg(test)]

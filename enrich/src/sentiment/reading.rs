@@ -4,11 +4,13 @@
 
 use std::ops::Range;
 
+use earshot_common::text::Token;
+
 use super::languages::Language;
 use super::lexicon::Lexicon;
 use super::roles::{Role, Roles};
 use super::rules::Rule;
-use super::words::{self, Pause, Word, begins_a_sentence};
+use super::words::{self, Names, Pause, Word, begins_a_sentence};
 
 /// A word or phrase that weighs something.
 #[derive(Clone, Debug)]
@@ -65,8 +67,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn of(lexicon: &Lexicon, text: &str) -> Self {
-        let words::Words { words, end } = words::read(lexicon, text);
+    /// Reads the tokens of a text, apart from what is named at some places.
+    pub(super) fn of(lexicon: &Lexicon, text: &str, tokens: &[Token], names: Vec<Range<usize>>) -> Self {
+        let words::Words { words, end } = words::read(lexicon, text, tokens, Names::new(names));
         let mut reading = Self {
             language: lexicon.language(),
             roles: Vec::with_capacity(words.len()),

@@ -108,9 +108,10 @@ fn spent_words(reading: &mut Reading) {
         for at in clause.hits.clone() {
             let start = reading.hits[at].words.start;
             let roles = reading.roles[start];
-            let reaches = reading.hits[clause.hits.clone()].iter().any(|hit| {
-                colours(hit) && hit.words.start > start && hit.words.start <= start + NEGATION_REACH
-            });
+            let reaches = reading.hits[at + 1..clause.hits.end]
+                .iter()
+                .take_while(|hit| hit.words.start <= start + NEGATION_REACH)
+                .any(colours);
             let answers = start == clause.words.start && clause.words.len() <= 2;
             let is_elliptic = speaks_of_what_was_said(reading, number);
             if works_on_others(roles) && (silent || reaches || answers || is_elliptic) {
@@ -130,9 +131,13 @@ fn negation(reading: &mut Reading) {
     for clause in &reading.clauses {
         for at in clause.words.clone().filter(|at| reading.roles[*at].has(Role::Negator)) {
             let mut spent = false;
-            for hit in &mut reading.hits[clause.hits.clone()] {
-                let reached = hit.words.start > at && hit.words.start <= at + NEGATION_REACH;
-                if !reached || reading.words[hit.words.start].is_sign {
+            let hits = &mut reading.hits[clause.hits.clone()];
+            let behind = hits.partition_point(|hit| hit.words.start <= at);
+            for hit in &mut hits[behind..] {
+                if hit.words.start > at + NEGATION_REACH {
+                    break;
+                }
+                if reading.words[hit.words.start].is_sign {
                     continue;
                 }
                 spent = true;
@@ -207,13 +212,13 @@ fn intensity(reading: &mut Reading) {
 /// *Is it good? No.* A question that nobody answers says less than a statement.
 fn question_and_answer(reading: &mut Reading) {
     let mut answer: Option<(usize, Role)> = None;
+    // How the sentence ends that a clause is of: backwards, its last clause comes first.
+    let mut asked = false;
     for at in (0..reading.clauses.len()).rev() {
         let clause = &reading.clauses[at];
-        let asked = reading.clauses[at..]
-            .iter()
-            .take_while(|later| later.sentence == clause.sentence)
-            .last()
-            .is_some_and(|last| last.end == Pause::Question);
+        if reading.clauses.get(at + 1).is_none_or(|later| later.sentence != clause.sentence) {
+            asked = clause.end == Pause::Question;
+        }
         if !asked {
             let says = [Role::Yes, Role::No].into_iter().find(|role| clause.opening.has(*role));
             answer = says.filter(|_| clause.words.len() <= 2).map(|role| (clause.sentence, role));
@@ -309,11 +314,10 @@ fn contrast(reading: &mut Reading) {
         for hit in reading.hits_of(at) {
             hit.scale(1.2, Rule::Contrast);
         }
-        for earlier in (0..at)
-            .rev()
-            .take_while(|earlier| reading.clauses[*earlier].sentence == before)
-            .collect::<Vec<_>>()
-        {
+        for earlier in (0..at).rev() {
+            if reading.clauses[earlier].sentence != before {
+                break;
+            }
             for hit in reading.hits_of(earlier) {
                 hit.scale(0.6, Rule::Contrast);
             }

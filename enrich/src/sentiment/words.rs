@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use earshot_common::text::{self, TokenKind};
+use earshot_common::text::{self, Token, TokenKind};
 
 use super::languages::Accents;
 use super::lexicon::{Lexicon, WordId, normal};
@@ -25,6 +25,8 @@ pub(super) struct Word {
     pub(super) is_sign: bool,
     /// Whether it stands between quotation marks.
     pub(super) quoted: bool,
+    /// Whether it is part of a name, and means nothing.
+    pub(super) is_name: bool,
 }
 
 /// How strongly two words are kept apart.
@@ -57,13 +59,40 @@ const EMOTICON_BYTES: std::ops::RangeInclusive<usize> = 2..=4;
 const SHORTEST_SPLIT: usize = 4;
 const LONGEST_SPLIT: usize = 20;
 
-/// Takes a text apart.
-pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
-    let tokens = text::tokens(text);
+/// Places that somebody is named at.
+#[derive(Clone, Debug)]
+pub(super) struct Names(Vec<Range<usize>>);
+
+impl Names {
+    /// In bytes of the text; names of several subjects may lie across each other.
+    pub(super) fn new(mut places: Vec<Range<usize>>) -> Self {
+        places.retain(|place| !place.is_empty());
+        places.sort_unstable_by_key(|place| place.start);
+        let mut apart: Vec<Range<usize>> = Vec::with_capacity(places.len());
+        for place in places {
+            match apart.last_mut() {
+                Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+                _ => apart.push(place),
+            }
+        }
+        Self(apart)
+    }
+
+    /// Whether something of a range is named.
+    fn touch(&self, bytes: &Range<usize>) -> bool {
+        let behind = self.0.partition_point(|name| name.end <= bytes.start);
+        self.0.get(behind).is_some_and(|name| name.start < bytes.end)
+    }
+}
+
+/// Finds the words among the tokens of a text.
+pub(super) fn read(lexicon: &Lexicon, text: &str, tokens: &[Token], names: Names) -> Words {
     let mut words: Vec<Word> = Vec::with_capacity(tokens.len());
     let mut between = Between { text, at: 0, quoted: false };
     let mut buffer = String::new();
-    let mut emoticons = emoticons(lexicon, text).into_iter().peekable();
+    let mut emoticons = emoticons(lexicon, text);
+    emoticons.retain(|(bytes, _)| !names.touch(bytes));
+    let mut emoticons = emoticons.into_iter().peekable();
     for token in tokens {
         while let Some((bytes, id)) = emoticons.next_if(|(bytes, _)| bytes.start <= token.bytes.start) {
             words.push(Word { id: Some(id), is_sign: true, ..between.word(bytes) });
@@ -71,13 +100,13 @@ pub(super) fn read(lexicon: &Lexicon, text: &str) -> Words {
         if token.bytes.start < between.at {
             continue;
         }
-        let word = between.word(token.bytes.clone());
+        let word = Word { is_name: names.touch(&token.bytes), ..between.word(token.bytes.clone()) };
         match token.kind {
             TokenKind::Word => push_word(lexicon, text, word, &mut buffer, &mut words),
             TokenKind::Emoji => {
                 words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word });
             }
-            TokenKind::Hashtag => push_hashtag(lexicon, text, word, &mut buffer, &mut words),
+            TokenKind::Hashtag => push_hashtag(lexicon, text, word, &names, &mut buffer, &mut words),
             TokenKind::Handle | TokenKind::Cashtag | TokenKind::Url => words.push(word),
         }
     }
@@ -121,9 +150,16 @@ fn push_word(lexicon: &Lexicon, text: &str, word: Word, buffer: &mut String, wor
 }
 
 /// The whole tag where it is known, its words otherwise.
-fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, words: &mut Vec<Word>) {
+fn push_hashtag(
+    lexicon: &Lexicon,
+    text: &str,
+    tag: Word,
+    names: &Names,
+    buffer: &mut String,
+    words: &mut Vec<Word>,
+) {
     let written = &text[tag.bytes.clone()];
-    if let Some(id) = find(lexicon, written, buffer) {
+    if let Some(id) = find(lexicon, written, buffer).filter(|_| !tag.is_name) {
         words.push(Word { id: Some(id), ..tag });
         return;
     }
@@ -131,7 +167,8 @@ fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, w
     let mut pause = tag.pause;
     for part in text::split_hashtag(&written[mark..]) {
         let start = part.as_ptr() as usize - text.as_ptr() as usize;
-        let word = Word { bytes: start..start + part.len(), pause, ..tag.clone() };
+        let bytes = start..start + part.len();
+        let word = Word { is_name: names.touch(&bytes), bytes, pause, ..tag.clone() };
         words.push(known(lexicon, text, word, buffer));
         pause = Pause::None;
     }
@@ -141,6 +178,9 @@ fn push_hashtag(lexicon: &Lexicon, text: &str, tag: Word, buffer: &mut String, w
 fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> Word {
     let written = &text[word.bytes.clone()];
     word.shouted = written.len() > 2 && is_shouted(written);
+    if word.is_name {
+        return word;
+    }
     word.id = find(lexicon, written, buffer);
     if word.id.is_none() && has_run_of_three(buffer) {
         word.drawn_out = true;
@@ -160,7 +200,8 @@ fn mend_slips(lexicon: &Lexicon, text: &str, words: &mut [Word]) {
     let mut before_is_broken = false;
     for at in 0..words.len() {
         let broken = is_broken(text, &words[at]);
-        if broken && words[at].id.is_none() && !is_likely_a_name(text, words, at) {
+        let is_open = words[at].id.is_none() && !words[at].is_name;
+        if broken && is_open && !is_likely_a_name(text, words, at) {
             text_key(&text[words[at].bytes.clone()], &mut buffer);
             words[at].id = lexicon
                 .meant(&buffer)
@@ -203,7 +244,10 @@ fn beside_a_moved_space(
         return None;
     }
     let mut word = written.to_ascii_lowercase();
-    let letters = |neighbour: &Word| text[neighbour.bytes.clone()].chars();
+    let letters = |neighbour: &Word| {
+        let written = if neighbour.is_name { "" } else { &text[neighbour.bytes.clone()] };
+        written.chars()
+    };
     if let Some(id) = after.and_then(|_| lexicon.id(&word[..word.len() - 1])) {
         return Some(id);
     }
@@ -336,6 +380,15 @@ impl Between<'_> {
             }
         }
         self.at = bytes.end;
-        Word { id: None, bytes, shouted: false, drawn_out: false, is_sign: false, pause, quoted: self.quoted }
+        Word {
+            id: None,
+            bytes,
+            shouted: false,
+            drawn_out: false,
+            is_sign: false,
+            is_name: false,
+            pause,
+            quoted: self.quoted,
+        }
     }
 }

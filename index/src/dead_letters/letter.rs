@@ -2,6 +2,7 @@
 //! Pure.
 
 use earshot_common::broker::Record;
+use earshot_common::events::MentionVersion;
 use earshot_common::keys::{AuthorKey, Secret};
 use earshot_common::stage::RejectionReason;
 use earshot_common::time::Timestamp;
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::params::ParameterError;
-use crate::schema::Version;
 
 /// What stands in the place of everything that an erased author's letter says.
 const ERASED: &str = "its author was erased";
@@ -131,7 +131,7 @@ impl<'r> Opened<'r> {
 
     /// The topic that it goes to again, or why it does not, and what to do instead. `known` is the version of
     /// its mention that stands in the index.
-    pub(super) fn redrive(&self, known: Option<Version>) -> Result<Topic, String> {
+    pub(super) fn redrive(&self, known: Option<MentionVersion>) -> Result<Topic, String> {
         if self.erased {
             return Err(ERASED.to_owned());
         }
@@ -223,8 +223,8 @@ mod tests {
         ("offset", "17"),
     ];
 
-    fn known(revision: i64, deleted: bool) -> Option<Version> {
-        Some(Version { revision, deleted, raw_offset: 0, watchlist: 0 })
+    fn known(revision: i64, deleted: bool) -> Option<MentionVersion> {
+        Some(MentionVersion { revision, deleted, raw_offset: 0, watchlist: 0, judged: Timestamp::default() })
     }
 
     #[test]

@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use earshot_common::broker::{Bounds, Broker, MAX_BATCH, NewRecord, Position, Reader, Record};
 use earshot_common::erasures::Erased;
+use earshot_common::events::MentionVersion;
 use earshot_common::http::Refusal;
 use earshot_common::keys::Secret;
 use earshot_common::stage::{Output, store};
@@ -27,7 +28,7 @@ use letter::{Opened, Selection};
 
 use crate::api::{App, Pairs};
 use crate::params::Parameters;
-use crate::schema::{Version, version_of};
+use crate::schema::version_of;
 
 /// Letters that are read at once when looking back.
 const WINDOW: u64 = 500;
@@ -260,7 +261,7 @@ impl Stretch {
 
 impl App {
     /// The version of a mention that stands in the index.
-    async fn known_version(&self, id: Option<&str>) -> Result<Option<Version>, Refusal> {
+    async fn known_version(&self, id: Option<&str>) -> Result<Option<MentionVersion>, Refusal> {
         let Some(id) = id.map(str::to_owned) else { return Ok(None) };
         self.blocking(move |store| Ok(version_of(&store.searcher(), &store.fields, &id)?)).await
     }

@@ -343,6 +343,8 @@ mod tests {
             dispersion: expected.map(|_| 0.31),
             authors: 51,
             baseline: vec![9, 12, 10, 14],
+            drawn_to: None,
+            drawn_weight: None,
             seasonality: Seasonality::HourOfWeek,
             little_data: expected.is_none(),
             threshold: 30,

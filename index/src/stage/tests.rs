@@ -196,6 +196,74 @@ async fn what_stands_is_said_again_behind_an_older_copy_so_that_compaction_keeps
     assert_eq!(bench.text("b").as_deref(), Some("new"));
 }
 
+/// The same mention, judged with a watchlist, so many milliseconds later.
+fn judged(mut mention: Enriched, watchlist: u64, later_ms: i64) -> Enriched {
+    mention.enrichment.watchlist = watchlist;
+    mention.enriched = mention.enriched.plus_millis(later_ms);
+    mention.mention.text = format!("judged with {watchlist} after {later_ms} ms");
+    mention
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_mention_the_newest_judgement_stands_whatever_the_order_and_in_an_index_made_anew() {
+    let first = upsert(judged(mention("a", ""), 5, 0));
+    // A newer watchlist, and then a newer lexicon with the same watchlist.
+    let again = upsert(judged(mention("a", ""), 6, 10));
+    let newest = upsert(judged(mention("a", ""), 6, 20));
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
+        let values = order.map(|n| [&first, &again, &newest][n].clone());
+        let mut bench = Bench::new(&RamDirectory::create()).await;
+        for (offset, value) in values.iter().enumerate() {
+            bench.take(offset as u64, std::slice::from_ref(value)).await;
+        }
+        let said = bench.said_again().await;
+        assert_eq!(bench.text("a").as_deref(), Some("judged with 6 after 20 ms"), "{order:?}");
+        // What compaction would keep: the newest, said again where it did not come last.
+        let kept = said.last().map_or(values[2].clone(), |record| record.value.to_vec());
+        let mut anew = Bench::new(&RamDirectory::create()).await;
+        anew.take(0, &[kept]).await;
+        anew.stage.commit().unwrap();
+        assert_eq!(anew.text("a").as_deref(), Some("judged with 6 after 20 ms"), "{order:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_judged_again_beats_neither_an_end_nor_an_edit() {
+    let mut bench = Bench::new(&RamDirectory::create()).await;
+    let edited = version(judged(mention("edited", ""), 5, 0), 2, 2);
+    let values = [delete("deleted", 2, 2), delete("erased", 1, 2), upsert(edited)];
+    bench.take(0, &values).await;
+    for id in ["deleted", "erased"] {
+        let fate = bench.stage.process(&record(3, upsert(judged(mention(id, ""), 9, 90))));
+        assert!(end_in(&fate).is_some(), "the end of {id} is said again: {fate:?}");
+    }
+    bench.take(5, &[upsert(judged(mention("edited", ""), 9, 90))]).await;
+    bench.stage.commit().unwrap();
+    assert_eq!((bench.text("deleted"), bench.text("erased")), (None, None));
+    assert_eq!(bench.text("edited").as_deref(), Some("judged with 5 after 0 ms"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_judged_again_is_not_measured_as_if_it_came_late() {
+    let mut bench = Bench::new(&RamDirectory::create()).await;
+    let mut live = mention("a", "x");
+    live.mention.origin = Origin::Live;
+    bench.take(0, &[upsert(live.clone())]).await;
+    assert_eq!(bench.stage.waiting.len(), 1);
+    bench.take(1, &[upsert(judged(live.clone(), 9, 90))]).await;
+    assert_eq!(bench.stage.waiting.len(), 1);
+    bench.take(2, &[upsert(version(live, 2, 7))]).await;
+    assert_eq!(bench.stage.waiting.len(), 2, "an edit is on its way from the source");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_is_said_again_behind_an_older_end() {
+    let mut bench = Bench::new(&RamDirectory::create()).await;
+    bench.take(0, &[upsert(version(mention("a", "restored"), 5, 2)), delete("a", 4, 3)]).await;
+    let again = bench.said_again().await;
+    assert_eq!((again.len(), bench.text("a").as_deref()), (1, Some("restored")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_commits_repeats_harmlessly() {
     let directory = RamDirectory::create();

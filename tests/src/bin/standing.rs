@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use earshot_common::events::{Author, Enriched};
 use earshot_common::query::{StandingQueries, parse};
+use earshot_tests::core_time::CoreTime;
 use earshot_tests::random_queries::Generator;
 use earshot_tests::standing_queries::{companies, parts, standing_queries};
 use flate2::read::MultiGzDecoder;
@@ -85,18 +86,17 @@ fn main() -> anyhow::Result<()> {
 /// One line of the report.
 fn measure(standing: &StandingQueries, mentions: &[Enriched]) -> String {
     let queries = standing.len();
-    let start = Instant::now();
-    let on_core = core_time();
+    let time = CoreTime::start();
     let mut matches = 0;
     for mention in mentions {
         matches += standing.matches(mention).len();
     }
-    let took = since(start, on_core);
+    let took = time.elapsed();
     let sample = &mentions[..mentions.len().min(20_000)];
     let candidates: usize = sample.iter().map(|mention| standing.candidates(mention).len()).sum();
 
     let start = Instant::now();
-    let on_core = core_time();
+    let time = CoreTime::start();
     let mut evaluated = 0;
     for mention in mentions {
         standing.matches_by_evaluating_all(mention);
@@ -105,7 +105,7 @@ fn measure(standing: &StandingQueries, mentions: &[Enriched]) -> String {
             break;
         }
     }
-    let every = since(start, on_core);
+    let every = time.elapsed();
     let rate = |count: usize, took: Duration| count as f64 / took.as_secs_f64();
     format!(
         "| {queries} | {:.0} | {:.1} | {:.1} | {:.3} | {:.0} |",
@@ -115,19 +115,6 @@ fn measure(standing: &StandingQueries, mentions: &[Enriched]) -> String {
         matches as f64 / mentions.len() as f64,
         rate(evaluated, every),
     )
-}
-
-/// The core's time for this thread, where the system tells it: others may use the machine too.
-fn core_time() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(Duration::from_nanos(told.split(' ').next()?.parse().ok()?))
-}
-
-fn since(start: Instant, on_core: Option<Duration>) -> Duration {
-    match on_core.zip(core_time()) {
-        Some((before, now)) => now - before,
-        None => start.elapsed(),
-    }
 }
 
 fn mentions(file: &Path, most: usize) -> anyhow::Result<Vec<Enriched>> {

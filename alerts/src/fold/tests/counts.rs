@@ -23,8 +23,8 @@ fn a_burst_opens_at_once_rises_and_is_over_when_an_hour_is_calm() {
     assert_eq!(timeline.said(), "", "three ordinary days");
     timeline.push("2026-01-08T00:00", 60, 30);
     expect![[r#"
-        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 18 by 18 authors, 4.2 expected, told /1/mail/comms@harbor.example
-        rising volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 36 by 30 authors, 4.2 expected
+        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 16 by 16 authors, 4.0 expected, told /1/mail/comms@harbor.example
+        rising volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 32 by 30 authors, 4.0 expected
     "#]]
     .assert_eq(&timeline.said());
     timeline.progress("2026-01-08T01:00");
@@ -32,7 +32,7 @@ fn a_burst_opens_at_once_rises_and_is_over_when_an_hour_is_calm() {
     assert_eq!(timeline.said(), "", "the next hour is below the height");
     timeline.progress("2026-01-08T02:00");
     expect![[r#"
-        fading volume/harbor #3: 2026-01-08T01:00:00Z/PT1H with 25 by 25 authors, 4.2 expected
+        fading volume/harbor #3: 2026-01-08T01:00:00Z/PT1H with 25 by 25 authors, 4.0 expected
     "#]]
     .assert_eq(&timeline.said());
     timeline.push("2026-01-08T02:10", 5, 5);
@@ -40,7 +40,7 @@ fn a_burst_opens_at_once_rises_and_is_over_when_an_hour_is_calm() {
     assert_eq!(timeline.said(), "", "the hour is not over");
     timeline.progress("2026-01-08T03:00");
     expect![[r#"
-        resolved volume/harbor #4: 2026-01-08T02:00:00Z/PT1H with 5 by 5 authors, 4.2 expected
+        resolved volume/harbor #4: 2026-01-08T02:00:00Z/PT1H with 5 by 5 authors, 4.0 expected
     "#]]
     .assert_eq(&timeline.said());
 }
@@ -140,7 +140,7 @@ fn a_storm_rises_past_its_peak_only() {
     let mut timeline = Timeline::new(HARBOR);
     timeline.ordinary_days("2026-01-05T00:00", 3, 4);
     timeline.push("2026-01-08T00:00", 300, 100);
-    assert_eq!(timeline.said().lines().count(), 5, "18, 36, 72, 90 (more severe), 180");
+    assert_eq!(timeline.said().lines().count(), 5, "16, 32, 64, 80 (more severe), 160");
     timeline.push("2026-01-08T01:00", 300, 100);
     assert_eq!(timeline.said(), "", "the next hour stays below twice what was said");
 }
@@ -155,7 +155,7 @@ fn a_burst_does_not_hide_the_next_one() {
     timeline.said();
     timeline.push("2026-01-09T00:59", 50, 50);
     let said = timeline.said();
-    assert!(said.contains("4.2 expected") || said.contains("4.1 expected"), "{said}");
+    assert!(said.contains("4.0 expected"), "{said}");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
     timeline.push("2025-11-02T06:30", 12, 12);
     let said = timeline.said();
     assert!(
-        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 18 by 12 authors"),
+        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 16 by 12 authors"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "both hours that the clock calls one are one window");

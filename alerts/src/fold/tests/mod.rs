@@ -3,6 +3,7 @@
 mod backtest;
 mod counts;
 mod definitions;
+mod detector;
 mod each;
 mod past;
 mod replay;

@@ -419,10 +419,10 @@ fn after_its_height_a_burst_rises_again_only_well_above_it() {
         VOLUME,
         "quiet 3 at 4
          00:00 push 50 by 30
-         01:00 push 45 by 30
+         01:00 push 40 by 30
          02:00 progress
          02:00 want opened to team, rising, peak
-         02:00 push 45 by 30
+         02:00 push 40 by 30
          03:00 progress
          03:00 want nothing
          03:00 push 70 by 30
@@ -442,7 +442,7 @@ fn size_and_reach_make_an_alert_more_severe_and_that_is_told() {
          00:40 strong a reaching 200000
          00:40 want rising at 7 to team
          00:41 push 500 by 30
-         00:59 want rising at 7, rising at 7, rising at 8 to team",
+         00:59 want rising at 7, rising at 8 to team",
     );
 }
 
@@ -701,8 +701,8 @@ fn mentions_that_are_collected_twice_count_once_for_every_measure() {
         check(
             &format!("{VOLUME}\nmeasure = \"{measure}\""),
             "quiet 3 at 4
-             00:00 push 17 by 17 from rss
-             00:10 again 17
+             00:00 push 15 by 15 from rss
+             00:10 again 15
              00:20 want nothing",
         );
     }

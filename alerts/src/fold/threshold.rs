@@ -1,0 +1,94 @@
+//! From which count on a bucket is surprising, and when it is calm again.
+//!
+//! What belongs here: the decision about one bucket, as a pure function of the buckets before it. What opens,
+//! joins and closes an alert is [`super::watch`]'s; how likely a count is, [`super::model`]'s.
+//!
+//! A burst of two hours that is too weak in either hour can be plain in both together. So an hour is judged
+//! alone and together with the hour before it, and the one that asks for less decides.
+
+use earshot_common::definitions::{CountCondition, Window};
+use earshot_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Baseline, Rhythm, baseline};
+use super::past::{PastBucket, PastCounts};
+
+/// A window whose count is more likely than this is calm.
+pub(super) const CALM_PROBABILITY: f64 = 0.05;
+/// With too little data for a model, so many times the highest count so far is surprising.
+const LITTLE_DATA_FACTOR: u32 = 4;
+
+/// From which count on a bucket is surprising.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Threshold {
+    /// The bucket's count; `None` where nothing can fire.
+    pub(crate) count: Option<u32>,
+    /// What it follows from; `None` where there is too little data.
+    pub(crate) baseline: Option<Baseline>,
+    /// The bucket before, where both are judged together: the baseline is about both.
+    pub(crate) before: Option<PastBucket>,
+}
+
+impl Threshold {
+    /// The threshold of a bucket with this slot that starts there, from what is known of those before it.
+    ///
+    /// With too little data an hour may fire at the rule's floor, if it is far above all hours so far, and says
+    /// so; a day waits. In the past neither fires: that a file begins somewhere is not news.
+    pub(crate) fn of(
+        condition: &CountCondition,
+        rhythm: Rhythm,
+        (start, slot): (Timestamp, u8),
+        past: &PastCounts,
+        historic: bool,
+    ) -> Self {
+        let Some(alone) = baseline(rhythm, slot, &past.single) else {
+            let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
+            let floor = condition.little_data_at_least.max(highest.saturating_mul(LITTLE_DATA_FACTOR));
+            let fires = rhythm.window == Window::Hour && !historic;
+            return Self { count: fires.then_some(floor), baseline: None, before: None };
+        };
+        let count = alone.expectation.critical_count(condition.probability_below);
+        let alone = Self { count: Some(count), baseline: Some(alone), before: None };
+        match together(condition, rhythm, (start, slot), past) {
+            Some(together) if together.count < alone.count => together,
+            _ => alone,
+        }
+    }
+
+    /// The probability of a bucket's count or a higher one; `None` where there is too little data.
+    pub(crate) fn probability(&self, observed: u32) -> Option<f64> {
+        let baseline = self.baseline.as_ref()?;
+        Some(baseline.expectation.probability_of_at_least(self.counted(observed)))
+    }
+
+    /// What was counted in all that is judged.
+    pub(crate) fn counted(&self, observed: u32) -> u32 {
+        observed + self.before.map_or(0, |before| before.count)
+    }
+
+    /// Whether a bucket that has closed is back to normal.
+    pub(crate) fn is_calm(&self, condition: &CountCondition, observed: u32) -> bool {
+        match self.probability(observed) {
+            Some(probability) => probability > CALM_PROBABILITY.max(condition.probability_below),
+            None => observed.saturating_mul(2) < self.count.unwrap_or(condition.little_data_at_least),
+        }
+    }
+}
+
+/// The threshold of an hour together with the hour before, where that was calm and observed.
+fn together(
+    condition: &CountCondition,
+    rhythm: Rhythm,
+    (start, slot): (Timestamp, u8),
+    past: &PastCounts,
+) -> Option<Threshold> {
+    let pairs = past.pairs.as_ref()?;
+    let before = past.single.known().next_back().copied().filter(|before| !before.burst)?;
+    if !before.is_followed_by(start, slot) {
+        return None;
+    }
+    let baseline = baseline(rhythm, slot, pairs)?;
+    let both = baseline.expectation.critical_count(condition.probability_below);
+    let count = both.saturating_sub(before.count).max(1);
+    Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before) })
+}
