@@ -3,7 +3,9 @@
 
 use askama::Template;
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{AlertEvent, Arithmetic, Channel, CountArithmetic, EachArithmetic, Seasonality};
+use earshot_common::events::{
+    AlertEvent, Arithmetic, Channel, CountArithmetic, CountSpan, EachArithmetic, Seasonality,
+};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -85,7 +87,11 @@ fn urgency(severity: u8) -> &'static str {
 
 fn count_headline(name: &str, count: &CountArithmetic) -> String {
     let observed = grouped(u64::from(count.observed));
-    let window = if is_day(count) { "a day" } else { "an hour" };
+    let window = match count.span() {
+        CountSpan::Hour => "an hour",
+        CountSpan::TwoHours => "two hours",
+        CountSpan::Day => "a day",
+    };
     match count.expected {
         Some(expected) => format!("{name}: {observed} mentions in {window}, {} expected", about(expected)),
         None => format!("{name}: {observed} mentions in {window}, too little history to say what is usual"),
@@ -94,34 +100,34 @@ fn count_headline(name: &str, count: &CountArithmetic) -> String {
 
 fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
     let start = count.window.split('/').next().and_then(|start| start.parse().ok()).unwrap_or(until);
-    let period = if is_day(count) {
-        format!("on {}", local(start, zone, "%A, %-d %B %Y"))
-    } else {
-        format!(
-            "in the hour from {} to {}",
-            local(start, zone, "%H:%M"),
-            local(until, zone, "%H:%M, %A, %-d %B %Y")
-        )
+    let (mentions, authors) = (grouped(u64::from(count.observed)), grouped(u64::from(count.authors)));
+    let by = format!("by {authors} different authors");
+    let hours =
+        || format!("{} to {}", local(start, zone, "%H:%M"), local(until, zone, "%H:%M, %A, %-d %B %Y"));
+    let counted = match count.span() {
+        CountSpan::Hour => format!("{mentions} mentions {by} in the hour from {}", hours()),
+        CountSpan::TwoHours => {
+            format!("{mentions} mentions, those of the last hour {by}, in the two hours from {}", hours())
+        }
+        CountSpan::Day => format!("{mentions} mentions {by} on {}", local(start, zone, "%A, %-d %B %Y")),
     };
-    let mut sentences = vec![format!(
-        "{} mentions by {} different authors {period} ({}), and the count may still grow.",
-        grouped(u64::from(count.observed)),
-        grouped(u64::from(count.authors)),
-        zone.iana_name().unwrap_or("UTC"),
-    )];
+    let zone_name = zone.iana_name().unwrap_or("UTC");
+    let mut sentences = vec![format!("{counted} ({zone_name}), and the count may still grow.")];
     if let (Some(expected), Some(probability)) = (count.expected, count.probability) {
         let listed: Vec<String> =
             count.baseline.iter().rev().take(LISTED).rev().map(|count| grouped(u64::from(*count))).collect();
         sentences.push(format!(
-            "{} were to be expected: {} before had {}.",
+            "{} were to be expected: {} before had {}{}.",
             capitalised(&about(expected)),
             likeness(count.seasonality),
-            listed.join(", ")
+            listed.join(", "),
+            count.drawn_to.map_or_else(String::new, |usual| format!(", and {} are usual", about(usual)))
         ));
-        sentences.push(format!("By chance alone as many come {}.", odds(probability, is_day(count))));
+        sentences.push(format!("By chance alone as many come {}.", odds(probability, count.span())));
     } else {
         sentences.push(format!(
-            "There is less than two days of history, so the rule's own limit of {} decided.",
+            "There is less than two days of history, so {} or more decided: the rule's own limit, or four times the \
+             highest hour so far.",
             grouped(u64::from(count.threshold))
         ));
     }
@@ -129,12 +135,10 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
 }
 
 fn each_headline(name: &str, each: &EachArithmetic) -> String {
-    match each.reach {
-        Some(reach) => format!(
-            "{name}: a negative mention with a reach of {} {}",
-            grouped(reach),
-            each.reach_unit.unwrap_or_default()
-        ),
+    match each.audience() {
+        Some((reach, unit)) => {
+            format!("{name}: a negative mention with a reach of {} {unit}", grouped(reach))
+        }
         None => format!("{name}: a negative mention"),
     }
 }
@@ -151,11 +155,10 @@ fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> 
             each.polarity, each.polarity_at_most
         ),
     ];
-    if let Some(reach) = each.reach {
+    if let Some((reach, unit)) = each.audience() {
         sentences.push(format!(
-            "Its reach is {} {}; the rule asks for {} or more.",
+            "Its reach is {} {unit}; the rule asks for {} or more.",
             grouped(reach),
-            each.reach_unit.unwrap_or_default(),
             grouped(each.reach_at_least)
         ));
     }
@@ -173,8 +176,12 @@ fn likeness(seasonality: Seasonality) -> &'static str {
 }
 
 /// A probability as an executive would say it.
-fn odds(probability: f64, day: bool) -> String {
-    let windows = if day { "days" } else { "such hours" };
+fn odds(probability: f64, span: CountSpan) -> String {
+    let windows = match span {
+        CountSpan::Hour => "such hours",
+        CountSpan::TwoHours => "such pairs of hours",
+        CountSpan::Day => "days",
+    };
     if probability < 1e-9 {
         return format!("less than once in a billion {windows}");
     }
@@ -193,10 +200,6 @@ fn about(expected: f64) -> String {
     } else {
         format!("about {}", grouped(expected.round() as u64))
     }
-}
-
-fn is_day(count: &CountArithmetic) -> bool {
-    count.window.ends_with("P1D")
 }
 
 /// A number with its thousands set apart.
@@ -250,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_that_was_judged_with_the_one_before_is_told_as_two() {
+        let mut message = message(Channel::Log, "Harbor");
+        let Arithmetic::Count(count) = &mut message.event.arithmetic else { panic!("a count") };
+        count.window = "2026-01-05T08:00:00Z/PT2H".to_owned();
+        count.drawn_to = Some(12.4);
+        let until = "2026-01-05T10:00:00Z".parse().unwrap();
+        expect!["Harbor: 1,064 mentions in two hours, about 11 expected"]
+            .assert_eq(&count_headline("Harbor", count));
+        expect![[r#"
+            1,064 mentions, those of the last hour by 51 different authors, in the two hours from 08:00 to 10:00, Monday, 5 January 2026 (UTC), and the count may still grow.
+            About 11 were to be expected: the same hour of the days before had 9, 12, 10, 14, and about 12 are usual.
+            By chance alone as many come about once in 3,200,000 such pairs of hours."#]].assert_eq(&count_sentences(count, until, &TimeZone::UTC).join("\n"));
+    }
+
+    #[test]
     fn what_people_called_something_is_escaped() {
         let html = message(Channel::Log, "Har<b>bor & Sons").html().unwrap();
         assert!(!html.contains("<b>bor"), "{html}");
@@ -261,8 +279,8 @@ mod tests {
 
     #[test]
     fn odds_are_said_in_two_digits() {
-        assert_eq!(odds(3.1e-7, false), "about once in 3,200,000 such hours");
-        assert_eq!(odds(0.00098, true), "about once in 1,000 days");
-        assert_eq!(odds(1e-40, true), "less than once in a billion days");
+        assert_eq!(odds(3.1e-7, CountSpan::Hour), "about once in 3,200,000 such hours");
+        assert_eq!(odds(0.00098, CountSpan::Day), "about once in 1,000 days");
+        assert_eq!(odds(1e-40, CountSpan::Day), "less than once in a billion days");
     }
 }

@@ -133,11 +133,8 @@ mod tests {
             "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"{name}\"\nzone = \"America/New_York\"\n"
         );
         let definitions = earshot_common::definitions::parse_file("f", &text).unwrap();
-        let changes = vec![("file:f".to_owned(), definitions)];
-        let mut watchlist = Watchlist::default();
-        for change in earshot_common::definitions::difference(&watchlist, changes).unwrap() {
-            watchlist.take(watchlist.next(), change);
-        }
+        let owners = vec![("file:f".to_owned(), definitions)];
+        let watchlist = Watchlist::of(owners).unwrap();
         let event = std::sync::Arc::new(event());
         let notification = Notification { key: MAIL_KEY.to_owned(), route: "comms".to_owned(), to };
         Message::compose(Job { notification, event }, &watchlist, Some("https://earshot.harbor.example/"))

@@ -72,15 +72,12 @@ impl OpenAlert {
         key: AlertKey,
         signal: &Signal,
         window: Bucket,
+        observed: u32,
         arithmetic: CountArithmetic,
         evidence: Evidence,
     ) -> Self {
-        let course = Course::Count {
-            opening: window,
-            current: window,
-            announced: arithmetic.observed,
-            checked: window.start,
-        };
+        let course =
+            Course::Count { opening: window, current: window, announced: observed, checked: window.start };
         let arithmetic = Arithmetic::Count(arithmetic);
         Self::new(key, signal, window.end, arithmetic, evidence, course)
     }
@@ -119,11 +116,11 @@ impl OpenAlert {
         }
     }
 
-    /// Takes in a count that is worth saying.
-    pub(crate) fn announce(&mut self, window: Bucket, arithmetic: CountArithmetic) {
+    /// Takes in a window's count that is worth saying.
+    pub(crate) fn announce(&mut self, window: Bucket, observed: u32, arithmetic: CountArithmetic) {
         if let Course::Count { current, announced, .. } = &mut self.course {
             *current = window;
-            *announced = arithmetic.observed.max(*announced);
+            *announced = observed.max(*announced);
         }
         self.until = window.end;
         self.arithmetic = Arithmetic::Count(arithmetic);

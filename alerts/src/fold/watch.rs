@@ -163,8 +163,11 @@ impl Watched {
             }
         }
 
+        if authors < condition.authors_at_least {
+            return None;
+        }
         let threshold = self.threshold(rule, condition, &bucket);
-        if threshold.count.is_none_or(|count| observed < count) || authors < condition.authors_at_least {
+        if threshold.count.is_none_or(|count| observed < count) {
             return None;
         }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
@@ -173,11 +176,11 @@ impl Watched {
         let key = alert_key(self.historic, &watch.rule, &self.subject.id, &bucket.start.to_string());
         match watch.open.as_mut() {
             Some(open) => {
-                open.announce(bucket, arithmetic);
+                open.announce(bucket, observed, arithmetic);
                 Some(Transition::Rising)
             }
             None => {
-                watch.open = Some(OpenAlert::of_count(key, signal, bucket, arithmetic, evidence));
+                watch.open = Some(OpenAlert::of_count(key, signal, bucket, observed, arithmetic, evidence));
                 watch.generation += 1;
                 Some(Transition::Opened)
             }
@@ -200,9 +203,8 @@ impl Watched {
             Some((_, threshold)) => threshold,
             None => {
                 let past = self.rules[rule].past_buckets(self.series(condition.window), bucket);
-                let place = (bucket.start, bucket.slot);
                 let rhythm = Rhythm::from(condition.window);
-                Threshold::of(condition, rhythm, place, &PastCounts::of(rhythm, &past), self.historic)
+                Threshold::of(condition, rhythm, bucket, &PastCounts::of(rhythm, &past), self.historic)
             }
         };
         &self.rules[rule].threshold.insert((key, threshold)).1

@@ -55,7 +55,8 @@ pub struct CountCondition {
     pub probability_below: f64,
     /// Distinct authors in the window, at least: one account cannot raise an alert.
     pub authors_at_least: u32,
-    /// Where there is too little data for a model: mentions in the window, at least.
+    /// Where there is too little data for a model: mentions in the window, at least, and four times as many as in
+    /// any window so far.
     pub little_data_at_least: u32,
 }
 
@@ -70,13 +71,15 @@ pub enum Window {
     Day,
 }
 
-impl Window {
-    /// A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
-    fn default_probability(self) -> f64 {
-        match self {
-            Self::Hour => 0.0003,
-            Self::Day => 0.003,
-        }
+impl CountCondition {
+    /// What is asked for where a rule says no more. A subject has 720 hours a month and 30 days: hours must be less
+    /// likely by about as much.
+    pub fn of(window: Window) -> Self {
+        let probability_below = match window {
+            Window::Hour => 0.0003,
+            Window::Day => 0.003,
+        };
+        Self { window, probability_below, authors_at_least: 5, little_data_at_least: 20 }
     }
 }
 
@@ -207,14 +210,15 @@ impl From<RuleForm> for Rule {
                 reach_at_least: form.reach_at_least.unwrap_or(10_000),
                 quiet_after_hours: form.quiet_after_hours.unwrap_or(24),
             }),
-            When::Count => Condition::Count(CountCondition {
-                window: form.window.unwrap_or(Window::Hour),
-                probability_below: form
-                    .probability_below
-                    .unwrap_or_else(|| form.window.unwrap_or(Window::Hour).default_probability()),
-                authors_at_least: form.authors_at_least.unwrap_or(5),
-                little_data_at_least: form.little_data_at_least.unwrap_or(20),
-            }),
+            When::Count => {
+                let usual = CountCondition::of(form.window.unwrap_or(Window::Hour));
+                Condition::Count(CountCondition {
+                    window: usual.window,
+                    probability_below: form.probability_below.unwrap_or(usual.probability_below),
+                    authors_at_least: form.authors_at_least.unwrap_or(usual.authors_at_least),
+                    little_data_at_least: form.little_data_at_least.unwrap_or(usual.little_data_at_least),
+                })
+            }
         };
         Self {
             id: form.id,

@@ -85,7 +85,8 @@ pub enum Arithmetic {
 pub struct CountArithmetic {
     /// What was counted.
     pub measure: Measure,
-    /// ISO 8601 interval: start and duration, such as `2026-01-01T00:00:00Z/PT1H`.
+    /// ISO 8601 interval: start and duration, such as `2026-01-01T00:00:00Z/PT1H`; `PT2H` where an hour was judged
+    /// together with the one before.
     pub window: String,
     /// The count.
     pub observed: u32,
@@ -96,9 +97,9 @@ pub struct CountArithmetic {
     pub probability: Option<f64>,
     /// The count model's extra variance as a share of the squared mean: Var = m + dispersion · m².
     pub dispersion: Option<f64>,
-    /// Distinct authors in the window, counted up to a limit.
+    /// Distinct authors in the window, in its last hour where it is two hours; counted up to a limit.
     pub authors: u32,
-    /// Counts of the like buckets before, oldest first, without those of bursts.
+    /// Counts of the like buckets before, oldest first, without those of bursts, unless bursts are most of them.
     pub baseline: Vec<u32>,
     /// The mean that wider groups of buckets make likely: the expected count is
     /// `(sum of baseline + drawn_weight · drawn_to) / (length of baseline + drawn_weight)`. Where it is absent it
@@ -114,6 +115,28 @@ pub struct CountArithmetic {
     pub little_data: bool,
     /// The count that the rule asked for in this window.
     pub threshold: u32,
+}
+
+impl CountArithmetic {
+    /// How long its window is.
+    pub fn span(&self) -> CountSpan {
+        match self.window.rsplit('/').next() {
+            Some("P1D") => CountSpan::Day,
+            Some("PT2H") => CountSpan::TwoHours,
+            _ => CountSpan::Hour,
+        }
+    }
+}
+
+/// How long the window of a count is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountSpan {
+    /// A clock hour.
+    Hour,
+    /// A clock hour and the one before.
+    TwoHours,
+    /// A calendar day.
+    Day,
 }
 
 /// What a count counts.
@@ -156,6 +179,13 @@ pub struct EachArithmetic {
     pub reach_at_least: u64,
     /// Mentions that satisfied the rule since the alert opened.
     pub matched: u32,
+}
+
+impl EachArithmetic {
+    /// How many could have seen it, and what is counted; none where it is unknown.
+    pub fn audience(&self) -> Option<(u64, ReachUnit)> {
+        Some((self.reach?, self.reach_unit.unwrap_or_default()))
+    }
 }
 
 /// The versions that a decision was made with.
