@@ -874,17 +874,12 @@ fn missing(published: &Watchlist, state: &State, now: Timestamp) -> Vec<Definiti
 
 #[cfg(test)]
 mod tests {
-    use earshot_common::definitions::{difference, parse_file};
+    use earshot_common::definitions::parse_file;
 
     use super::*;
 
     fn published(text: &str) -> Watchlist {
-        let mut watchlist = Watchlist::default();
-        let owners = vec![("file:f".to_owned(), parse_file("f", text).unwrap())];
-        for change in difference(&watchlist, owners).unwrap() {
-            watchlist.take(watchlist.next(), change);
-        }
-        watchlist
+        Watchlist::of(vec![("file:f".to_owned(), parse_file("f", text).unwrap())]).unwrap()
     }
 
     #[test]

@@ -224,7 +224,7 @@ pub(crate) fn in_words(to: &Channel) -> String {
 mod tests {
     use std::path::Path;
 
-    use earshot_common::definitions::{difference, parse_file};
+    use earshot_common::definitions::parse_file;
     use earshot_common::settings::Settings;
 
     use super::*;
@@ -254,11 +254,7 @@ mod tests {
             subjects = ["harbor"]
             route = "comms"
         "#;
-        let mut watchlist = Watchlist::default();
-        let owners = vec![("file:f".to_owned(), parse_file("f", text).unwrap())];
-        for change in difference(&watchlist, owners).unwrap() {
-            watchlist.take(watchlist.next(), change);
-        }
+        let watchlist = Watchlist::of(vec![("file:f".to_owned(), parse_file("f", text).unwrap())]).unwrap();
         assert_eq!(
             check(&settings(""), &watchlist),
             [

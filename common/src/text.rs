@@ -65,6 +65,19 @@ impl<'t> Tokenized<'t> {
     pub fn new(text: &'t str) -> Self {
         Self { text, tokens: tokens(text) }
     }
+
+    /// Calls `visit` with each word, in order: see [`terms`].
+    pub fn for_each_word(&self, mut visit: impl FnMut(&WordInText<'_>)) {
+        for (position, token) in self.tokens.iter().enumerate() {
+            let written = token.of(self.text);
+            if written.len() > MAX_WORD_BYTES && token.kind != TokenKind::Url {
+                continue;
+            }
+            for written in words_of(token.kind, written) {
+                visit(&WordInText { written, kind: token.kind, position, bytes: token.bytes.clone() });
+            }
+        }
+    }
 }
 
 /// The tokens of a text, in order; white space and punctuation are not among them.
@@ -155,7 +168,7 @@ pub fn terms(text: &str) -> Vec<Term> {
 /// The terms of a text in one of the forms that words are compared in.
 pub fn terms_as(form: Form, text: &str) -> Vec<Term> {
     let mut terms = Vec::new();
-    for_each_word(text, |word| {
+    Tokenized::new(text).for_each_word(|word| {
         let text = word.form(form);
         // Marks that combine with nothing are folded away.
         if !text.is_empty() {
@@ -183,19 +196,6 @@ impl WordInText<'_> {
             (TokenKind::Emoji, _) => self.written.clone().into_owned(),
             (_, Form::Folded) => fold(&self.written),
             (_, Form::Exact) => exact(&self.written),
-        }
-    }
-}
-
-/// Calls `visit` with each word of a text, in order: see [`terms`].
-pub fn for_each_word(text: &str, mut visit: impl FnMut(&WordInText<'_>)) {
-    for (position, token) in tokens(text).into_iter().enumerate() {
-        let written = token.of(text);
-        if written.len() > MAX_WORD_BYTES && token.kind != TokenKind::Url {
-            continue;
-        }
-        for written in words_of(token.kind, written) {
-            visit(&WordInText { written, kind: token.kind, position, bytes: token.bytes.clone() });
         }
     }
 }
@@ -426,7 +426,12 @@ fn push_words(tokens: &mut Vec<Token>, start: usize, piece: &str) {
 }
 
 fn plain_apostrophe(c: char) -> char {
-    if matches!(c, '’' | '‘' | 'ʼ' | '＇') { '\'' } else { c }
+    if is_apostrophe(c) { '\'' } else { c }
+}
+
+/// Whether a character is one of those that people write an apostrophe with.
+pub fn is_apostrophe(c: char) -> bool {
+    matches!(c, '\'' | '’' | '‘' | 'ʼ' | '＇')
 }
 
 /// Whether a character belongs to a script that is written without spaces between words: Han, Hiragana, Katakana,

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use earshot_common::events::Polarity;
 use earshot_common::settings::Settings;
+use earshot_common::text::Tokenized;
 use earshot_enrich::sentiment::{Lexicon, Lexicons, Read, places_of, vader};
 use earshot_enrich::{EnrichSettings, language};
 use flate2::read::GzDecoder;
@@ -94,7 +95,9 @@ impl Labelled {
     /// in no language that is judged is judged as English.
     fn lexicon<'l>(&self, lexicons: &'l Lexicons, english: &'l Lexicon) -> &'l Lexicon {
         let given = self.lang.as_deref().and_then(|lang| lexicons.of(&lang.to_lowercase()));
-        given.or_else(|| lexicons.of(&language::of(None, None, &self.text).code)).unwrap_or(english)
+        given
+            .or_else(|| lexicons.of(&language::of(None, None, &Tokenized::new(&self.text)).code))
+            .unwrap_or(english)
     }
 }
 

@@ -15,7 +15,7 @@ use earshot_common::settings::Settings;
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::EnrichSettings;
 use earshot_enrich::judge::{Knowledge, judge, weighed};
-use earshot_enrich::risk::Risks;
+use earshot_enrich::risk::{Risks, is_read};
 use earshot_enrich::sentiment::{Lexicons, Weighed};
 
 use crate::print;
@@ -160,7 +160,8 @@ fn labels(enriched: &Enriched) -> String {
     let mut told = String::new();
     for (name, labels) in [("risk", &enriched.risk), ("intent", &enriched.intent)] {
         if labels.is_empty() {
-            let _ = writeln!(told, "{name:<11}none found");
+            let none = if is_read(&enriched.lang) { "none found" } else { "not read in this language" };
+            let _ = writeln!(told, "{name:<11}{none}");
         }
         for label in labels {
             let found: Vec<String> =

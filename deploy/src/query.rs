@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -12,8 +11,6 @@ use earshot_common::events::{Enriched, Mention, RawPosition};
 use earshot_common::query::{self, Matcher, Query, Reading, Span};
 use earshot_common::time::{Clock, Timestamp};
 use earshot_enrich::judge::{Knowledge, judge};
-use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::Lexicons;
 use earshot_index::TemporaryIndex;
 use serde_json::{Map, Value, json};
 
@@ -120,11 +117,7 @@ impl Documents {
         Ok(Self {
             file: path.display().to_string(),
             lines: BufReader::new(file).lines().enumerate(),
-            knowledge: Knowledge::of(
-                &Watchlist::default(),
-                Arc::new(Lexicons::shipped()),
-                Arc::new(Risks::english()),
-            )?,
+            knowledge: Knowledge::shipped(&Watchlist::default())?,
             now,
         })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use earshot_common::events::Polarity;
 use earshot_common::time::Timestamp;
 use earshot_enrich::reenrich::{Changes, Count, Labels, ReenrichRequest, Report, State};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,8 +19,6 @@ use crate::{print, say, terminal};
 
 /// Between two questions how far the run is.
 const PAUSE: Duration = Duration::from_millis(500);
-
-const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
 
 #[derive(Debug, Args)]
 pub(crate) struct ReenrichCommand {
@@ -160,8 +159,9 @@ fn matrix(what: &str, labels: &Labels) -> String {
     if labels.moved() == 0 {
         return told;
     }
-    let _ = writeln!(told, "{:<22}{:>10}{:>10}{:>10}  now", what, LABELS[0], LABELS[1], LABELS[2]);
-    for (label, row) in LABELS.iter().zip(labels.0) {
+    let names = Polarity::ALL.map(Polarity::as_str);
+    let _ = writeln!(told, "{:<22}{:>10}{:>10}{:>10}  now", what, names[0], names[1], names[2]);
+    for (label, row) in names.iter().zip(labels.0) {
         let _ =
             writeln!(told, "  {:<20}{:>10}{:>10}{:>10}", format!("{label} before"), row[0], row[1], row[2]);
     }

@@ -1,8 +1,8 @@
 //! `earshot evaluate volume`: the detector of the count rules on a published series of counts.
 //!
 //! A row is a bucket, judged against the rows before it by the default rule. Its score is how surprising it is, on
-//! a scale from 0 to 1, where it would open an alert or raise one: as in the product, what follows within a day
-//! of something more surprising belongs to the same alert and is not said again.
+//! a scale from 0 to 1, where it is above all of the day before, else 0: what follows within a day of something more
+//! surprising is not said again.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use earshot_alerts::Detector;
-use earshot_common::definitions::{Condition, CountCondition, Rule};
+use earshot_common::definitions::{CountCondition, Window};
 use earshot_common::time::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -19,13 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::print;
 
 const HOUR_MS: i64 = 3_600_000;
-/// A row belongs to the alert of a more surprising one within this time before it.
-const SAME_ALERT_MS: i64 = 24 * HOUR_MS;
+/// What is no more surprising than something within this time before it is not said.
+const LAST_DAY_MS: i64 = 24 * HOUR_MS;
 /// Orders of magnitude of improbability that make half of the highest score.
 const HALFWAY: f64 = 4.0;
-/// The rule, as a watchlist says it that says nothing but the window.
-const DEFAULT_RULE: &str =
-    "id = \"volume\"\nwhen = \"count of mentions against expectation\"\nwindow = \"1h\"";
 
 #[derive(Debug, Args)]
 pub(crate) struct VolumeArguments {
@@ -53,9 +50,8 @@ struct Scored<'a> {
 /// Scores a series and says how often the rule would have fired.
 pub(crate) fn evaluate(arguments: &VolumeArguments) -> anyhow::Result<()> {
     let rows = read(&arguments.input)?;
-    let starts: Vec<Timestamp> = rows.iter().map(|(start, _)| *start).collect();
-    let mut detector = Detector::of_parts(default_rule()?, parts_of_an_hour(&starts)?);
-    let mut alert = Alert::default();
+    let mut detector = Detector::of_parts(CountCondition::of(Window::Hour), parts_of_an_hour(&rows)?);
+    let mut last_day = LastDay::default();
     let mut alerts = 0;
     let mut writer = csv::Writer::from_path(&arguments.output)
         .with_context(|| format!("write {}", arguments.output.display()))?;
@@ -63,7 +59,8 @@ pub(crate) fn evaluate(arguments: &VolumeArguments) -> anyhow::Result<()> {
         let judged = detector.push(*start, row.value as u32);
         alerts += u32::from(judged.opened);
         let surprise = judged.probability.map_or(0.0, |probability| -probability.log10());
-        let score = if alert.rises(*start, surprise) { surprise / (surprise + HALFWAY) } else { 0.0 };
+        let score =
+            if last_day.is_exceeded(*start, surprise) { surprise / (surprise + HALFWAY) } else { 0.0 };
         let anomaly_score = format!("{score:.9}");
         writer.serialize(Scored { timestamp: &row.timestamp, value: row.value, anomaly_score })?;
     }
@@ -74,22 +71,22 @@ pub(crate) fn evaluate(arguments: &VolumeArguments) -> anyhow::Result<()> {
 
 /// The surprises of the last day that nothing since has exceeded, the highest first.
 #[derive(Debug, Default)]
-struct Alert {
+struct LastDay {
     surprises: VecDeque<(Timestamp, f64)>,
 }
 
-impl Alert {
+impl LastDay {
     /// Takes a surprise in. Answers whether it is above all of the last day.
-    fn rises(&mut self, at: Timestamp, surprise: f64) -> bool {
-        while self.surprises.front().is_some_and(|(then, _)| then.plus_millis(SAME_ALERT_MS) < at) {
+    fn is_exceeded(&mut self, at: Timestamp, surprise: f64) -> bool {
+        while self.surprises.front().is_some_and(|(then, _)| then.plus_millis(LAST_DAY_MS) < at) {
             self.surprises.pop_front();
         }
-        let rises = self.surprises.front().is_none_or(|(_, highest)| surprise > *highest);
+        let exceeds = self.surprises.front().is_none_or(|(_, highest)| surprise > *highest);
         while self.surprises.back().is_some_and(|(_, lower)| *lower <= surprise) {
             self.surprises.pop_back();
         }
         self.surprises.push_back((at, surprise));
-        rises
+        exceeds
     }
 }
 
@@ -104,12 +101,7 @@ fn read(input: &Path) -> anyhow::Result<Vec<(Timestamp, Row)>> {
         }
         let local: DateTime =
             row.timestamp.parse().with_context(|| format!("{}: `timestamp` {}", place(), row.timestamp))?;
-        let start = TimeZone::UTC
-            .to_ambiguous_zoned_datetime(local)
-            .compatible()
-            .with_context(place)?
-            .timestamp()
-            .into();
+        let start = TimeZone::UTC.to_timestamp(local).with_context(place)?.into();
         if rows.last().is_some_and(|(before, _)| *before >= start) {
             bail!("{}: `timestamp` {} is not after the row before", place(), row.timestamp);
         }
@@ -119,21 +111,13 @@ fn read(input: &Path) -> anyhow::Result<Vec<(Timestamp, Row)>> {
 }
 
 /// How many rows make an hour, from the first two.
-fn parts_of_an_hour(starts: &[Timestamp]) -> anyhow::Result<usize> {
-    let [first, second, ..] = starts else { bail!("a series needs two rows at least") };
+fn parts_of_an_hour(rows: &[(Timestamp, Row)]) -> anyhow::Result<usize> {
+    let [(first, _), (second, _), ..] = rows else { bail!("a series needs two rows at least") };
     let length_ms = second.as_millis() - first.as_millis();
     if HOUR_MS % length_ms != 0 {
         bail!("rows are {} s apart: that must be an hour or an even part of one", length_ms / 1_000);
     }
     Ok((HOUR_MS / length_ms) as usize)
-}
-
-fn default_rule() -> anyhow::Result<CountCondition> {
-    let rule: Rule = toml::from_str(DEFAULT_RULE).context("read the default rule")?;
-    match rule.condition {
-        Condition::Count(count) => Ok(count),
-        Condition::Each(_) => bail!("the default rule counts nothing"),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use earshot_alerts::AlertsSettings;
-use earshot_common::definitions::{Definition, Watchlist, difference, parse_file};
+use earshot_common::definitions::{Definition, Watchlist, parse_file};
 use earshot_common::query;
 use earshot_common::settings::Settings;
 use earshot_enrich::EnrichSettings;
@@ -49,7 +49,9 @@ pub(crate) async fn apply(command: ApplyCommand, settings: &Path) -> anyhow::Res
 /// Validates everything that can be validated without starting anything.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     settings.section::<IngestSettings>("ingest")?;
-    settings.section::<EnrichSettings>("enrich")?.lexicons(&settings.base)?;
+    let enrich = settings.section::<EnrichSettings>("enrich")?;
+    enrich.lexicons(&settings.base)?;
+    enrich.risks(&settings.base)?;
     settings.section::<IndexSettings>("index")?;
     let alerts = settings.section::<AlertsSettings>("alerts")?;
     let files = files_of(settings)?;
@@ -89,12 +91,7 @@ fn doubts(watchlist: &Watchlist) -> Vec<String> {
 
 /// The watchlist that files make, without any running system.
 pub(crate) fn watchlist_of(files: &[PathBuf]) -> anyhow::Result<Watchlist> {
-    let changes = difference(&Watchlist::default(), read_files(files)?)?;
-    let mut watchlist = Watchlist::default();
-    for (change, offset) in changes.into_iter().zip(0..) {
-        watchlist.take(offset, change);
-    }
-    Ok(watchlist)
+    Ok(Watchlist::of(read_files(files)?)?)
 }
 
 /// The watchlist files that the settings name.

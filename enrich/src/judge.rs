@@ -45,13 +45,16 @@ impl Knowledge {
         Ok(Self { matcher, lexicons, risks, outlets, watchlist: watchlist.next() })
     }
 
-    /// Which watchlist and which lexicons a text in a language is judged with.
-    pub fn version(&self, lang: &str) -> EnrichmentVersion {
-        let lexicon = self.lexicons.of(lang).map_or_else(|| NO_LEXICON.to_owned(), Lexicon::version);
-        EnrichmentVersion {
-            watchlist: self.watchlist,
-            lexicon: format!("{lexicon}, {}", self.risks.version()),
-        }
+    /// What follows from a watchlist and what comes with the program.
+    pub fn shipped(watchlist: &Watchlist) -> anyhow::Result<Self> {
+        Self::of(watchlist, Arc::new(Lexicons::shipped()), Arc::new(Risks::english()))
+    }
+
+    /// Which watchlist and which lexicons a text is judged with.
+    fn version(&self, lexicon: Option<&Lexicon>) -> EnrichmentVersion {
+        let lexicon = lexicon.map_or_else(|| NO_LEXICON.to_owned(), Lexicon::version);
+        let lexicon = format!("{lexicon}, {}", self.risks.version());
+        EnrichmentVersion { watchlist: self.watchlist, lexicon }
     }
 
     /// Which watchlist and which lexicons these are, of every language.
@@ -65,11 +68,11 @@ impl Knowledge {
 pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Timestamp) -> Enriched {
     let title = mention.title.as_deref().map(Tokenized::new);
     let text = Tokenized::new(&mention.text);
-    let language = language::of(mention.lang_given.as_deref(), mention.title.as_deref(), &mention.text);
+    let language = language::of(mention.lang_given.as_deref(), title.as_ref(), &text);
+    let lexicon = knowledge.lexicons.of(&language.code);
     let subjects = knowledge.matcher.find_among(&mention, title.as_ref(), &text);
-    let is_read = risk::is_read(&language.code);
-    let sights = knowledge.risks.look(mention.title.as_deref(), &mention.text, is_read);
-    let read = knowledge.lexicons.of(&language.code).map(|lexicon| {
+    let sights = knowledge.risks.look(title.as_ref(), &text, risk::is_read(&language.code));
+    let read = lexicon.map(|lexicon| {
         let names = subjects.iter().flat_map(|subject| &subject.matches).chain(&sights.code_names);
         Read::apart_from(lexicon, title.as_ref(), &text, names.map(place))
     });
@@ -94,7 +97,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
     let reach = knowledge.outlets.reach(&mention);
     Enriched {
         raw,
-        enrichment: knowledge.version(&language.code),
+        enrichment: knowledge.version(lexicon),
         lang: language.code,
         lang_confidence: language.confidence,
         entities,
@@ -117,11 +120,11 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
 /// judged.
 pub fn weighed(enriched: &Enriched, knowledge: &Knowledge) -> Option<Vec<Weighed>> {
     let lexicon = knowledge.lexicons.of(&enriched.lang)?;
-    let (title, text) = (enriched.mention.title.as_deref(), &enriched.mention.text);
-    let sights = knowledge.risks.look(title, text, risk::is_read(&enriched.lang));
+    let title = enriched.mention.title.as_deref().map(Tokenized::new);
+    let text = Tokenized::new(&enriched.mention.text);
+    let sights = knowledge.risks.look(title.as_ref(), &text, risk::is_read(&enriched.lang));
     let names = enriched.entities.iter().flat_map(|tag| &tag.matches).chain(&sights.code_names);
-    let title = title.map(Tokenized::new);
-    let read = Read::apart_from(lexicon, title.as_ref(), &Tokenized::new(text), names.map(place));
+    let read = Read::apart_from(lexicon, title.as_ref(), &text, names.map(place));
     Some(read.weighed(lexicon))
 }
 
@@ -136,12 +139,13 @@ pub fn signal(
     if enriched.entities.is_empty() && enriched.searches.is_empty() {
         return None;
     }
-    let subject = |tag: &EntityTag| SubjectSignal {
+    let subject = |(tag, risk): (&EntityTag, Vec<String>)| SubjectSignal {
         id: tag.subject.clone(),
         polarity: tag.sentiment.score,
-        risk: risk::of_subject(enriched, tag),
+        risk,
         lane: tag.lane,
     };
+    let subjects = enriched.entities.iter().zip(risk::of_subjects(enriched)).map(subject);
     let mention = &enriched.mention;
     Some(Signal {
         v: SchemaVersion::default(),
@@ -151,7 +155,7 @@ pub fn signal(
         origin: mention.origin,
         story: enriched.story,
         event_time: mention.event_time(),
-        subjects: enriched.entities.iter().map(subject).collect(),
+        subjects: subjects.collect(),
         polarity: Some(enriched.sentiment.score),
         risk: enriched.risk.clone(),
         reach: enriched.reach,

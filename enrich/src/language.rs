@@ -5,7 +5,9 @@
 //! themselves, get the same answer as the whole. The second is `whatlang`, which knows more languages and says how
 //! sure it is, but is slow. What this is worth is in `tests/reports/languages.md`.
 
-use earshot_common::text::{TokenKind, tokens};
+use std::sync::LazyLock;
+
+use earshot_common::text::{TokenKind, Tokenized};
 use whatlang::Detector;
 use whichlang::{LANGUAGES, detect_language};
 
@@ -64,6 +66,9 @@ const CANDIDATES: &[(whatlang::Lang, &str)] = &[
     (whatlang::Lang::Vie, "vi"),
 ];
 
+static DETECTOR: LazyLock<Detector> =
+    LazyLock::new(|| Detector::with_allowlist(CANDIDATES.iter().map(|(lang, _)| *lang).collect()));
+
 /// A language and how sure it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Language {
@@ -74,7 +79,7 @@ pub struct Language {
 }
 
 /// The language of a mention; `given` is what its source says (BCP 47).
-pub fn of(given: Option<&str>, title: Option<&str>, text: &str) -> Language {
+pub fn of(given: Option<&str>, title: Option<&Tokenized<'_>>, text: &Tokenized<'_>) -> Language {
     if let Some(code) = given.and_then(primary_language) {
         return Language { code, confidence: 1.0 };
     }
@@ -96,8 +101,7 @@ fn guess(words: &[&str]) -> Option<(&'static str, f32)> {
     if parts_agree && !has_sisters(first) {
         return Some((known(first), PARTS_AGREE));
     }
-    let detector = Detector::with_allowlist(CANDIDATES.iter().map(|(lang, _)| *lang).collect());
-    let second = detector.detect(&whole)?;
+    let second = DETECTOR.detect(&whole)?;
     let (code, sure) = (code_of(second.lang())?, second.confidence());
     if !LANGUAGES.into_iter().any(|lang| known(lang) == code) {
         return (sure >= SURE_WITHOUT_A_SECOND).then_some((code, sure as f32));
@@ -112,9 +116,9 @@ fn guess(words: &[&str]) -> Option<(&'static str, f32)> {
 /// Whether halves of a text, and every other word of it, are in a language as well.
 fn parts_are_in(words: &[&str], lang: whichlang::Lang) -> bool {
     let (begin, end) = words.split_at(words.len() / 2);
-    let even: Vec<&str> = words.iter().step_by(2).copied().collect();
-    let odd: Vec<&str> = words.iter().skip(1).step_by(2).copied().collect();
-    [begin, end, &even, &odd].into_iter().all(|part| detect_language(&part.join(" ")) == lang)
+    let every_other = |from: usize| words.iter().skip(from).step_by(2).copied().collect::<Vec<_>>();
+    let is_in = |part: &[&str]| detect_language(&part.join(" ")) == lang;
+    is_in(begin) && is_in(end) && is_in(&every_other(0)) && is_in(&every_other(1))
 }
 
 /// Whether `whichlang` takes languages that it does not know for this one, as it takes Catalan and Romanian for
@@ -167,8 +171,7 @@ fn code_of(lang: whatlang::Lang) -> Option<&'static str> {
 }
 
 /// Accounts, addresses and hashtags are in no language.
-fn push_words<'t>(words: &mut Vec<&'t str>, text: &'t str) {
-    let tokens = tokens(text);
+fn push_words<'t>(words: &mut Vec<&'t str>, Tokenized { text, tokens }: &Tokenized<'t>) {
     let left = MAX_WORDS - words.len();
     let new = tokens.iter().filter(|token| token.kind == TokenKind::Word).take(left);
     words.extend(new.map(|token| token.of(text)));
@@ -177,6 +180,10 @@ fn push_words<'t>(words: &mut Vec<&'t str>, text: &'t str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn told(given: Option<&str>, title: Option<&str>, text: &str) -> Language {
+        of(given, title.map(Tokenized::new).as_ref(), &Tokenized::new(text))
+    }
 
     #[test]
     fn a_language_is_told_or_left_open() {
@@ -197,7 +204,7 @@ mod tests {
             ("#unhappy #ungluecklich http://example.com/warum/nicht", "und"),
             ("", "und"),
         ] {
-            assert_eq!(of(None, None, text).code, code, "{text}");
+            assert_eq!(told(None, None, text).code, code, "{text}");
         }
     }
 
@@ -218,14 +225,14 @@ mod tests {
             ("German", "en"),
             ("", "en"),
         ] {
-            assert_eq!(of(Some(given), None, english).code, code, "{given}");
+            assert_eq!(told(Some(given), None, english).code, code, "{given}");
         }
     }
 
     #[test]
     fn the_title_speaks_too() {
         let language =
-            of(None, Some("Why nobody should ever have to wait for three hours at a counter"), "ok");
+            told(None, Some("Why nobody should ever have to wait for three hours at a counter"), "ok");
         assert_eq!(language.code, "en");
         assert!((0.5..=1.0).contains(&language.confidence), "{}", language.confidence);
     }

@@ -7,6 +7,7 @@
 pub mod entities;
 pub mod judge;
 pub mod language;
+mod lines;
 pub mod metrics;
 pub mod progress;
 pub mod reach;
@@ -148,9 +149,6 @@ mod tests {
             "{error}"
         );
         let error = refused(r#"{"risk_patterns": ["ours.tsv"]}"#);
-        assert!(
-            error.starts_with("setting `enrich.risk_patterns`: read patterns /nowhere/ours.tsv"),
-            "{error}"
-        );
+        assert!(error.starts_with("setting `enrich.risk_patterns`: read /nowhere/ours.tsv"), "{error}");
     }
 }

@@ -49,7 +49,7 @@ impl Outlets {
 
 #[cfg(test)]
 mod tests {
-    use earshot_common::definitions::{difference, parse_file};
+    use earshot_common::definitions::parse_file;
     use earshot_common::events::{Author, SourceRef};
 
     use super::*;
@@ -69,10 +69,7 @@ mod tests {
             url = "https://blog.example/feed"
         "#;
         let definitions = parse_file("watchlist.toml", file).unwrap();
-        let mut watchlist = Watchlist::default();
-        for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
-            watchlist.take(watchlist.next(), version);
-        }
+        let watchlist = Watchlist::of(vec![("file:test".to_owned(), definitions)]).unwrap();
         Outlets::of(&watchlist)
     }
 

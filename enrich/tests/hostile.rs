@@ -3,15 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this file is tests, and a panic is how they fail")]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use earshot_common::definitions::{Watchlist, difference, parse_file};
+use earshot_common::definitions::{Watchlist, parse_file};
 use earshot_common::events::{Mention, RawPosition, Sentiment, SourceRef};
 use earshot_common::text::fold;
 use earshot_common::time::Timestamp;
 use earshot_enrich::judge::{Knowledge, judge};
-use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::{Lexicon, Lexicons, Place, Read};
+use earshot_enrich::sentiment::{Lexicon, Place, Read};
 use proptest::prelude::*;
 
 const WATCHLIST: &str = r##"
@@ -37,11 +36,8 @@ role = "CEO"
 
 static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| {
     let definitions = parse_file("watchlist.toml", WATCHLIST).unwrap();
-    let mut watchlist = Watchlist::default();
-    for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
-        watchlist.take(watchlist.next(), version);
-    }
-    Knowledge::of(&watchlist, Arc::new(Lexicons::shipped()), Arc::new(Risks::english())).unwrap()
+    let watchlist = Watchlist::of(vec![("file:test".to_owned(), definitions)]).unwrap();
+    Knowledge::shipped(&watchlist).unwrap()
 });
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::english);
 

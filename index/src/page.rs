@@ -241,21 +241,24 @@ impl Asked {
 
 /// The mentions of the same time and source that perhaps name the filter's subject, or any.
 fn doubtful(filter: &Filter) -> Filter {
-    let (field, value) = match &filter.subject {
-        Some(subject) => (Field::Doubtful, subject.as_str()),
-        None => (Field::Lane, Lane::Doubtful.as_str()),
-    };
+    let (field, value) = in_doubt(filter.subject.as_deref());
     let query = Search::Field(Condition::Value(field, Value::Is(value.to_owned())));
     Filter { query, subject: None, sentiment: None, ..filter.clone() }
+}
+
+/// What is asked for to find doubtful mentions of a subject, or of any.
+fn in_doubt(subject: Option<&str>) -> (Field, &str) {
+    match subject {
+        Some(subject) => (Field::Doubtful, subject),
+        None => (Field::Lane, Lane::Doubtful.as_str()),
+    }
 }
 
 impl Review {
     /// Where there are such mentions, and they are not what is shown.
     fn of(doubts: u64, parameters: &Parameters) -> Option<Self> {
-        let query = match parameters.get("subject") {
-            Some(subject) => format!("doubtful:{subject}"),
-            None => "lane:doubtful".to_owned(),
-        };
+        let (field, value) = in_doubt(parameters.get("subject"));
+        let query = format!("{}:{value}", field.name());
         if doubts == 0 || parameters.get("q") == Some(query.as_str()) {
             return None;
         }

@@ -188,7 +188,8 @@ impl IndexStage {
         prepared.commit()?;
         fail_point::passed("indexed");
         self.parts.store.reload()?;
-        self.dirty_since = None;
+        // What is to be said again is still to be done: it is due an interval later, should saying it fail.
+        self.dirty_since = (!self.outdone.is_empty()).then(Instant::now);
         self.pending.clear();
         let now = self.parts.clock.now();
         for live in self.waiting.drain(..) {
@@ -257,7 +258,7 @@ impl IndexStage {
     }
 
     /// Says once more what stands of the mentions that an older copy came after, behind that copy: compaction keeps
-    /// what came last, and an index made from the topic anew must show what this one does.
+    /// what came last, and an index made from the topic anew must show what this one does. Called right behind a commit.
     async fn say_again(&mut self) -> anyhow::Result<()> {
         let mut again = Vec::new();
         for id in &self.outdone {
@@ -271,6 +272,7 @@ impl IndexStage {
             self.parts.broker.append_durably(&MENTIONS_ENRICHED, batch.to_vec()).await?;
         }
         self.outdone.clear();
+        self.dirty_since = None;
         Ok(())
     }
 

@@ -155,20 +155,7 @@ fn surname(names: &mut StdRng) -> String {
 }
 
 fn subject(number: usize, kind: SubjectKind, name: &str, aliases: Vec<Alias>) -> Subject {
-    Subject {
-        id: id(number),
-        kind,
-        name: name.to_owned(),
-        aliases,
-        handles: Vec::new(),
-        domains: Vec::new(),
-        cashtags: Vec::new(),
-        context: Vec::new(),
-        exclusions: Vec::new(),
-        zone: "UTC".to_owned(),
-        company: None,
-        role: None,
-    }
+    Subject { aliases, ..Subject::new(id(number), kind, name.to_owned()) }
 }
 
 fn id(number: usize) -> String {

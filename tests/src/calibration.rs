@@ -10,9 +10,8 @@
 
 use std::f64::consts::TAU;
 
-use anyhow::Context as _;
 use earshot_alerts::Detector;
-use earshot_common::definitions::{Condition, CountCondition, Rule, Window};
+use earshot_common::definitions::{CountCondition, Window};
 use earshot_common::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -82,18 +81,8 @@ pub struct Planted {
 
 impl Rules {
     /// What a watchlist says that says no more than the window.
-    pub fn default_ones() -> anyhow::Result<Self> {
-        let condition = |window: &str| {
-            let text = format!(
-                "id = \"volume\"\nwhen = \"count of mentions against expectation\"\nwindow = \"{window}\""
-            );
-            let rule: Rule = toml::from_str(&text).context("read a rule by default")?;
-            match rule.condition {
-                Condition::Count(count) => Ok(count),
-                Condition::Each(_) => anyhow::bail!("{text} is no count rule"),
-            }
-        };
-        Ok(Self { hour: condition("1h")?, day: condition("1d")? })
+    pub fn default_ones() -> Self {
+        Self { hour: CountCondition::of(Window::Hour), day: CountCondition::of(Window::Day) }
     }
 
     /// Their settings in words.
@@ -278,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_default_rules_keep_quiet_and_find_what_is_planted() {
-        let rules = Rules::default_ones().unwrap();
+        let rules = Rules::default_ones();
         let quiet = false_alerts(&rules, VOLUMES[1], 8, 1, 1);
         assert!(quiet.rate() <= 1.0, "{quiet:?}");
         let planted = planted_bursts(&rules, VOLUMES[2], 4, 45, 1);

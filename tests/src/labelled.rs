@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context as _;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 /// A text with the polarity that people gave it.
@@ -67,10 +67,11 @@ pub fn in_languages(path: &Path) -> anyhow::Result<Vec<InLanguage>> {
     })
 }
 
-fn rows<R>(path: &Path, read: impl Fn(Value) -> anyhow::Result<R>) -> anyhow::Result<Vec<R>> {
+/// Reads JSON Lines, gzip; an error names the file and the line.
+pub fn rows<R>(path: &Path, read: impl Fn(Value) -> anyhow::Result<R>) -> anyhow::Result<Vec<R>> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut rows = Vec::new();
-    for (at, line) in BufReader::new(GzDecoder::new(file)).lines().enumerate() {
+    for (at, line) in BufReader::new(MultiGzDecoder::new(file)).lines().enumerate() {
         let place = || format!("{}:{}", path.display(), at + 1);
         let row: Value = serde_json::from_str(&line.with_context(place)?).with_context(place)?;
         rows.push(read(row).with_context(place)?);

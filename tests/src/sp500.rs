@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use earshot_common::definitions::{
-    Alias, AliasClass, Case, Definition, Subject, SubjectKind, Watchlist, difference,
-};
+use earshot_common::definitions::{Alias, AliasClass, Case, Definition, Subject, SubjectKind, Watchlist};
 use serde::Deserialize;
 
 /// Endings that say what kind of company it is in law, and articles.
@@ -161,11 +159,7 @@ pub fn watchlist(list: &Path, additions: &str) -> anyhow::Result<Watchlist> {
         subjects.insert(person.id.clone(), person);
     }
     let definitions = subjects.into_values().map(Definition::Subject).collect();
-    let mut watchlist = Watchlist::default();
-    for version in difference(&watchlist.clone(), vec![("list".to_owned(), definitions)])? {
-        watchlist.take(watchlist.next(), version);
-    }
-    Ok(watchlist)
+    Ok(Watchlist::of(vec![("list".to_owned(), definitions)])?)
 }
 
 fn read(list: &Path) -> anyhow::Result<Vec<Listed>> {
@@ -185,7 +179,7 @@ fn company(id: String, name: String, listed: &Listed, additions: &Additions) -> 
     context.extend(additions.industries.get(&listed.industry).into_iter().flatten().cloned());
     let itself = additions.ambiguous.contains(&name).then(|| name.clone());
     let aliases = without_trade(&name).into_iter().chain(itself).map(in_capitals).collect();
-    Subject { aliases, context, ..subject(id, SubjectKind::Competitor, name) }
+    Subject { aliases, context, ..Subject::new(id, SubjectKind::Competitor, name) }
 }
 
 fn executive(added: AddedExecutive, company: String) -> Subject {
@@ -194,24 +188,7 @@ fn executive(added: AddedExecutive, company: String) -> Subject {
         handles: added.handles,
         company: Some(company),
         role: Some(added.role),
-        ..subject(id_of(&added.name), SubjectKind::Executive, added.name)
-    }
-}
-
-fn subject(id: String, kind: SubjectKind, name: String) -> Subject {
-    Subject {
-        id,
-        kind,
-        name,
-        aliases: Vec::new(),
-        handles: Vec::new(),
-        domains: Vec::new(),
-        cashtags: Vec::new(),
-        context: Vec::new(),
-        exclusions: Vec::new(),
-        zone: "UTC".to_owned(),
-        company: None,
-        role: None,
+        ..Subject::new(id_of(&added.name), SubjectKind::Executive, added.name)
     }
 }
 

@@ -280,11 +280,7 @@ mod tests {
             "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"{name}\"\nzone = \"America/New_York\"\n"
         );
         let definitions = earshot_common::definitions::parse_file("f", &text).unwrap();
-        let changes = vec![("file:f".to_owned(), definitions)];
-        let mut watchlist = Watchlist::default();
-        for change in earshot_common::definitions::difference(&watchlist, changes).unwrap() {
-            watchlist.take(watchlist.next(), change);
-        }
+        let watchlist = Watchlist::of(vec![("file:f".to_owned(), definitions)]).unwrap();
         Message::compose(Job { parts: vec![part(event(), &to)], to, late: false }, &watchlist, &links())
     }
 

@@ -1,8 +1,8 @@
 //! An alert's numbers in words, for somebody who reads them on a phone.
 
 use earshot_common::events::{
-    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, RankArithmetic, Seasonality,
-    ToneArithmetic,
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, RankArithmetic,
+    Seasonality, ToneArithmetic,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -69,7 +69,11 @@ pub(crate) fn urgency(severity: u8) -> &'static str {
 
 fn count_headline(name: &str, count: &CountArithmetic) -> String {
     let observed = format!("{} {}", grouped(u64::from(count.observed)), count.measure.in_words());
-    let window = if is_day(&count.window) { "a day" } else { "an hour" };
+    let window = match count.span() {
+        CountSpan::Hour => "an hour",
+        CountSpan::TwoHours => "two hours",
+        CountSpan::Day => "a day",
+    };
     match count.expected {
         Some(expected) => format!("{name}: {observed} in {window}, {} expected", about(expected)),
         None => format!("{name}: {observed} in {window}, too little history to say what is usual"),
@@ -77,8 +81,9 @@ fn count_headline(name: &str, count: &CountArithmetic) -> String {
 }
 
 fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let of_last_hour = if count.span() == CountSpan::TwoHours { " in the last hour" } else { "" };
     let mut sentences = vec![format!(
-        "From {} different authors, {}; the count may still grow.",
+        "From {} different authors{of_last_hour}, {}; the count may still grow.",
         grouped(u64::from(count.authors)),
         period(&count.window, until, zone)
     )];
@@ -86,15 +91,17 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
         let listed: Vec<String> =
             count.baseline.iter().rev().take(LISTED).rev().map(|count| grouped(u64::from(*count))).collect();
         sentences.push(format!(
-            "{} were to be expected: {} before had {}.",
+            "{} were to be expected: {} before had {}{}.",
             capitalised(&about(expected)),
             likeness(count.seasonality),
-            listed.join(", ")
+            listed.join(", "),
+            count.drawn_to.map_or_else(String::new, |usual| format!(", and {} are usual", about(usual)))
         ));
         sentences.push(format!("By chance alone as many come {}.", odds(probability, such(&count.window))));
     } else {
         sentences.push(format!(
-            "There is less than two days of history, so the rule's own limit of {} decided.",
+            "There is less than two days of history, so {} or more decided: the rule's own limit, or four times the \
+             highest count so far.",
             grouped(u64::from(count.threshold))
         ));
     }
@@ -130,11 +137,13 @@ fn rank_sentences(rank: &RankArithmetic, until: Timestamp, zone: &TimeZone) -> V
 fn period(window: &str, until: Timestamp, zone: &TimeZone) -> String {
     let start = window.split('/').next().and_then(|start| start.parse().ok()).unwrap_or(until);
     let name = zone.iana_name().unwrap_or("UTC");
-    if is_day(window) {
-        return format!("on {} ({name})", local(start, zone, "%A, %-d %B %Y"));
-    }
+    let span = match CountSpan::of(window) {
+        CountSpan::Hour => "hour",
+        CountSpan::TwoHours => "two hours",
+        CountSpan::Day => return format!("on {} ({name})", local(start, zone, "%A, %-d %B %Y")),
+    };
     let (from, to) = (local(start, zone, "%H:%M"), local(until, zone, "%H:%M, %A, %-d %B %Y"));
-    format!("in the hour from {from} to {to} ({name})")
+    format!("in the {span} from {from} to {to} ({name})")
 }
 
 fn with_zone(at: Timestamp, zone: &TimeZone) -> String {
@@ -142,12 +151,10 @@ fn with_zone(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 fn each_headline(name: &str, each: &EachArithmetic) -> String {
-    match each.reach {
-        Some(reach) => format!(
-            "{name}: a negative mention with a reach of {} {}",
-            grouped(reach),
-            each.reach_unit.unwrap_or_default()
-        ),
+    match each.audience() {
+        Some((reach, unit)) => {
+            format!("{name}: a negative mention with a reach of {} {unit}", grouped(reach))
+        }
         None => format!("{name}: a negative mention"),
     }
 }
@@ -160,11 +167,10 @@ fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> 
             each.polarity, each.polarity_at_most
         ),
     ];
-    if let Some(reach) = each.reach {
+    if let Some((reach, unit)) = each.audience() {
         sentences.push(format!(
-            "Its reach is {} {}; the rule asks for {} or more.",
+            "Its reach is {} {unit}; the rule asks for {} or more.",
             grouped(reach),
-            each.reach_unit.unwrap_or_default(),
             grouped(each.reach_at_least)
         ));
     }
@@ -203,13 +209,13 @@ fn about(expected: f64) -> String {
     }
 }
 
-fn is_day(window: &str) -> bool {
-    window.ends_with("P1D")
-}
-
 /// What windows like this are called.
 fn such(window: &str) -> &'static str {
-    if is_day(window) { "days" } else { "such hours" }
+    match CountSpan::of(window) {
+        CountSpan::Hour => "such hours",
+        CountSpan::TwoHours => "such pairs of hours",
+        CountSpan::Day => "days",
+    }
 }
 
 /// A number with its thousands set apart.
@@ -297,6 +303,22 @@ mod tests {
             Harbor: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere
             With 4 mentions, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York).
             By chance alone that comes about once in 100,000 such hours."#]].assert_eq(&said.join("\n"));
+    }
+
+    #[test]
+    fn an_hour_that_was_judged_with_the_one_before_is_told_as_two() {
+        let mut event = crate::delivery::tests::event();
+        event.until = "2026-01-05T10:00:00Z".parse().unwrap();
+        let Arithmetic::Count(count) = &mut event.arithmetic else { panic!("a count") };
+        count.window = "2026-01-05T08:00:00Z/PT2H".to_owned();
+        count.drawn_to = Some(12.4);
+        let mut said = vec![headline("Harbor", &event)];
+        said.extend(sentences(&event, &TimeZone::UTC));
+        expect![[r#"
+            Harbor: 1,064 mentions in two hours, about 11 expected
+            From 51 different authors in the last hour, in the two hours from 08:00 to 10:00, Monday, 5 January 2026 (UTC); the count may still grow.
+            About 11 were to be expected: the same hour of the days before had 9, 12, 10, 14, and about 12 are usual.
+            By chance alone as many come about once in 3,200,000 such pairs of hours."#]].assert_eq(&said.join("\n"));
     }
 
     #[test]

@@ -178,7 +178,13 @@ impl OpenAlert {
     }
 
     /// Takes in a count of a window that is worth saying.
-    pub(crate) fn announce(&mut self, window: Bucket, observed: u32, arithmetic: CountArithmetic, asked: u64) {
+    pub(crate) fn announce(
+        &mut self,
+        window: Bucket,
+        observed: u32,
+        arithmetic: CountArithmetic,
+        asked: u64,
+    ) {
         if let Course::Count { current, announced, phase, .. } = &mut self.course {
             *current = window;
             *announced = observed.max(*announced);

@@ -37,11 +37,12 @@ const DAYS_OF_WEEK_SPREAD: f64 = 0.25;
 const HOURS_OF_WEEK_SPREAD: f64 = 0.15;
 
 /// Days of ordinary traffic vary by about an eighth around their mean. Like [`HOUR_DISPERSION`] it weighs as much
-/// as five days of data. Both were chosen on the public tweets about six US airlines in February 2015: the quiet
-/// days before the crisis there measure up to 0.016 for days and about 0.07 for hours. The one for hours is
-/// higher, so that a subject with two days behind it rather waits than pages somebody for nothing.
+/// as five days of data. It was chosen on the public tweets about six US airlines in February 2015, whose quiet days
+/// before the crisis measure up to 0.016.
 const DAY_DISPERSION: f64 = 0.015;
-/// Hours vary by about a third around their mean beside what chance adds: one post brings a few replies.
+/// Hours vary by about a third around their mean beside what chance adds: one post brings a few replies. The same
+/// tweets measure about 0.07; it is higher, so that a subject with two days behind it rather waits than pages somebody
+/// for nothing. How high was chosen on generated months (`tests/reports/calibration.md`).
 const HOUR_DISPERSION: f64 = 0.1;
 /// Days of data that the beliefs about the dispersion weigh as much as.
 const DISPERSION_DAYS: f64 = 5.0;
@@ -217,8 +218,7 @@ impl Groups {
                 vec![Group { sums: all, mean: all_mean, drawn: None }]
             }
         };
-        let means: Vec<(Sums, Estimate)> = of.iter().map(|group| (group.sums, group.mean)).collect();
-        Self { seasonality, variation: variation(&means), prior, of }
+        Self { seasonality, variation: variation(&sums_and_means(&of)), prior, of }
     }
 
     fn expectation(&self, group: usize) -> Expectation {
@@ -230,8 +230,7 @@ impl Groups {
         if slots.iter().all(|slot| slot.bursts.is_empty()) {
             return;
         }
-        let mut groups: Vec<(Sums, Estimate)> =
-            self.of.iter().map(|group| (group.sums, group.mean)).collect();
+        let mut groups = sums_and_means(&self.of);
         let mut highest: Vec<Option<u32>> = vec![None; groups.len()];
         for (slot, past) in (0_u8..).zip(slots).filter(|(_, past)| !past.bursts.is_empty()) {
             let group = group(self.seasonality, slot);
@@ -273,6 +272,10 @@ fn hours_of_day(by_slot: &[Sums]) -> Vec<Sums> {
         of_day[slot % 24].add_all(sums);
     }
     of_day
+}
+
+fn sums_and_means(groups: &[Group]) -> Vec<(Sums, Estimate)> {
+    groups.iter().map(|group| (group.sums, group.mean)).collect()
 }
 
 #[cfg(test)]

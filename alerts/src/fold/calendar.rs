@@ -81,7 +81,7 @@ pub(crate) fn bucket_end(window: Window, zone: &TimeZone, start: Timestamp) -> T
     bucket_of(window, zone, start).end
 }
 
-/// Reads what [`interval`] writes: which window, and when it starts; see [`with_hour_before`].
+/// Reads what [`interval`] writes: which window, and when it starts: of two hours, when the first does.
 pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
     let (start, duration) = interval.split_once('/')?;
     let window = match duration {
@@ -90,11 +90,6 @@ pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
         _ => return None,
     };
     Some((window, start.parse().ok()?))
-}
-
-/// Whether what [`interval`] wrote is an hour and the hour before it, which is the one that starts there.
-pub(crate) fn with_hour_before(interval: &str) -> bool {
-    interval.ends_with("/PT2H")
 }
 
 /// The usual length of a window in milliseconds.

@@ -9,7 +9,7 @@ use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::baseline::Rhythm;
-use super::calendar::{DAY_MS, HOUR_MS, bucket_of};
+use super::calendar::{Bucket, DAY_MS, bucket_of};
 use super::past::{PastBucket, PastCounts};
 use super::series::LOOK_BACK_MS;
 use super::threshold::Threshold;
@@ -44,7 +44,7 @@ impl Detector {
         Self { condition, rhythm, past: PastCounts::new(rhythm), opening: None }
     }
 
-    /// A detector for parts of an hour, each judged by itself.
+    /// A detector for parts of an hour, each judged by itself; whole hours also with the one before.
     pub fn of_parts(condition: CountCondition, parts_of_an_hour: usize) -> Self {
         let rhythm = Rhythm { window: Window::Hour, buckets_a_day: 24 * parts_of_an_hour };
         Self { condition, rhythm, past: PastCounts::new(rhythm), opening: None }
@@ -55,8 +55,8 @@ impl Detector {
         let bucket = bucket_of(self.rhythm.window, &TimeZone::UTC, start);
         self.past.forget_before(start.plus_millis(-LOOK_BACK_MS));
         self.past.know_until(self.known_until(start));
-        let place = (start, bucket.slot);
-        let threshold = Threshold::of(&self.condition, self.rhythm, place, &self.past, false);
+        let part = Bucket { start, ..bucket };
+        let threshold = Threshold::of(&self.condition, self.rhythm, &part, &self.past, false);
         let least = self.condition.authors_at_least.max(self.condition.mentions_at_least);
         let surprising = threshold.count.is_some_and(|surprising| count >= surprising.max(least));
         let opened = surprising && self.opening.is_none();
@@ -85,9 +85,6 @@ impl Detector {
     }
 
     fn length_ms(&self) -> i64 {
-        match self.rhythm.window {
-            Window::Hour => HOUR_MS * 24 / self.rhythm.buckets_a_day as i64,
-            Window::Day => DAY_MS,
-        }
+        DAY_MS / self.rhythm.buckets_a_day as i64
     }
 }

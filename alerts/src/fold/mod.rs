@@ -49,7 +49,7 @@ use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
-pub(crate) use calendar::{HOUR_MS, bucket_end, window_of, with_hour_before};
+pub(crate) use calendar::{HOUR_MS, bucket_end, window_of};
 pub use detector::{Detector, Judged};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};

@@ -1,9 +1,9 @@
 //! The observed buckets before the one in question, with sums that are kept up to date.
 //!
 //! What belongs here: which buckets are known and what they sum to. What follows from the sums is
-//! [`super::baseline`]'s. A bucket is added to the sums or taken from them one by one, so that judging the next of
-//! sixteen thousand costs no more than judging the next of a hundred. The sums are integers: whether they were
-//! kept up to date or made anew cannot show.
+//! [`super::baseline`]'s. The fold makes the sums anew where a threshold is asked for; [`super::detector`], which judges
+//! series of sixteen thousand buckets, adds and takes away one at a time. The sums are integers: which way they were made
+//! cannot show.
 
 use std::collections::VecDeque;
 use std::ops::Range;

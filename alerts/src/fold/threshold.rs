@@ -7,10 +7,10 @@
 //! alone and together with the hour before it, and the one that asks for less decides.
 
 use earshot_common::definitions::{CountCondition, Window};
-use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Rhythm, baseline};
+use super::calendar::Bucket;
 use super::past::{PastBucket, PastCounts};
 
 /// A window whose count is more likely than this is calm.
@@ -30,18 +30,18 @@ pub(crate) struct Threshold {
 }
 
 impl Threshold {
-    /// The threshold of a bucket with this slot that starts there, from what is known of those before it.
+    /// The threshold of a bucket, from what is known of those before it.
     ///
     /// With too little data an hour may fire at the rule's floor, if it is far above all hours so far, and says
     /// so; a day waits. In the past neither fires: that a file begins somewhere is not news.
     pub(crate) fn of(
         condition: &CountCondition,
         rhythm: Rhythm,
-        (start, slot): (Timestamp, u8),
+        bucket: &Bucket,
         past: &PastCounts,
         historic: bool,
     ) -> Self {
-        let Some(alone) = baseline(rhythm, slot, &past.single) else {
+        let Some(alone) = baseline(rhythm, bucket.slot, &past.single) else {
             let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
             let floor = condition.little_data_at_least.max(highest.saturating_mul(LITTLE_DATA_FACTOR));
             let fires = rhythm.window == Window::Hour && !historic;
@@ -49,7 +49,7 @@ impl Threshold {
         };
         let count = alone.expectation.critical_count(condition.probability_below);
         let alone = Self { count: Some(count), baseline: Some(alone), before: None };
-        match together(condition, rhythm, (start, slot), past) {
+        match together(condition, rhythm, bucket, past) {
             Some(together) if together.count < alone.count => together,
             _ => alone,
         }
@@ -63,7 +63,7 @@ impl Threshold {
 
     /// What was counted in all that is judged.
     pub(crate) fn counted(&self, observed: u32) -> u32 {
-        observed + self.before.map_or(0, |before| before.count)
+        observed.saturating_add(self.before.map_or(0, |before| before.count))
     }
 
     /// Whether a bucket that has closed is back to normal.
@@ -79,15 +79,15 @@ impl Threshold {
 fn together(
     condition: &CountCondition,
     rhythm: Rhythm,
-    (start, slot): (Timestamp, u8),
+    bucket: &Bucket,
     past: &PastCounts,
 ) -> Option<Threshold> {
     let pairs = past.pairs.as_ref()?;
     let before = past.single.known().next_back().copied().filter(|before| !before.burst)?;
-    if !before.is_followed_by(start, slot) {
+    if !before.is_followed_by(bucket.start, bucket.slot) {
         return None;
     }
-    let baseline = baseline(rhythm, slot, pairs)?;
+    let baseline = baseline(rhythm, bucket.slot, pairs)?;
     let both = baseline.expectation.critical_count(condition.probability_below);
     let count = both.saturating_sub(before.count).max(1);
     Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before) })

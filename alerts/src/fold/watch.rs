@@ -376,9 +376,8 @@ impl Watched {
             Some((_, threshold)) => threshold,
             None => {
                 let past = self.rules[rule].past_buckets(self.series(rule, condition.window), bucket);
-                let place = (bucket.start, bucket.slot);
                 let rhythm = Rhythm::from(condition.window);
-                Threshold::of(condition, rhythm, place, &PastCounts::of(rhythm, &past), self.historic)
+                Threshold::of(condition, rhythm, bucket, &PastCounts::of(rhythm, &past), self.historic)
             }
         };
         &self.rules[rule].threshold.insert((key, threshold)).1

@@ -4,13 +4,13 @@
 
 use earshot_common::definitions::Window;
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, CountAsked, EachArithmetic, ToneArithmetic, ToneMeasure,
-    Transition,
+    AlertEvent, Arithmetic, CountArithmetic, CountAsked, CountSpan, EachArithmetic, ToneArithmetic,
+    ToneMeasure, Transition,
 };
 use earshot_common::time::Timestamp;
 
 use super::verify::Check;
-use crate::fold::{HOUR_MS, alert_key, expectation_again, tone_again, window_of, with_hour_before};
+use crate::fold::{HOUR_MS, alert_key, expectation_again, tone_again, window_of};
 
 /// Floating-point numbers that were written and read again may differ by this share.
 const ROUNDING: f64 = 1e-9;
@@ -76,7 +76,7 @@ fn situations(event: &AlertEvent) -> Vec<String> {
 /// and the one that the clock shows twice lasts two.
 fn judged_starts(window: &str) -> Vec<String> {
     let Some((_, start)) = window_of(window) else { return Vec::new() };
-    if !with_hour_before(window) {
+    if CountSpan::of(window) != CountSpan::TwoHours {
         return vec![start.to_string()];
     }
     let later = |hours| start.plus_millis(hours * HOUR_MS).to_string();
@@ -153,9 +153,9 @@ fn threshold_check(window: Window, count: &CountArithmetic, asked: &CountAsked) 
         return (threshold > 0).then(|| at_least(floor));
     }
     let least = expectation_again(window, count)?.critical_count(asked.probability_below);
-    match with_hour_before(&count.window) {
-        true => Some(at_least(least)),
-        false => Some(Check::of("threshold", threshold, least)),
+    match count.span() {
+        CountSpan::TwoHours => Some(at_least(least)),
+        CountSpan::Hour | CountSpan::Day => Some(Check::of("threshold", threshold, least)),
     }
 }
 

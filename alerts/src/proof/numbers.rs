@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::definitions::{Condition, Rule, Window};
 use earshot_common::events::{
-    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, EachArithmetic, Measure, NoveltyArithmetic,
-    Polarity, RankArithmetic, SourceHealth, SourceStatus, ToneArithmetic, ToneMeasure, Transition,
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, Measure,
+    NoveltyArithmetic, Polarity, RankArithmetic, SourceHealth, SourceStatus, ToneArithmetic, ToneMeasure,
+    Transition,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::time::Timestamp;
@@ -16,7 +17,7 @@ use jiff::tz::TimeZone;
 use super::arithmetic::reaches;
 use super::recount::Seen;
 use super::verify::Check;
-use crate::fold::{MOST_AUTHORS, bucket_end, window_of, with_hour_before};
+use crate::fold::{MOST_AUTHORS, bucket_end, window_of};
 
 /// Means that were written and read again may differ by this.
 const ROUNDING: f64 = 1e-9;
@@ -91,7 +92,7 @@ impl Counted<'_> {
 
     fn count(&self, count: &CountArithmetic) -> Vec<Check> {
         let Some((window, start)) = window_of(&count.window) else { return Vec::new() };
-        let with_before = with_hour_before(&count.window);
+        let with_before = count.span() == CountSpan::TwoHours;
         let judged = if with_before { bucket_end(window, self.zone, start) } else { start };
         let mentions = self.counted(count.measure, window, judged);
         let mut found = size(count.measure, &mentions);

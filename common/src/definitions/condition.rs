@@ -133,6 +133,21 @@ pub enum Window {
     Day,
 }
 
+impl CountCondition {
+    /// What is asked for where a rule says no more.
+    pub fn of(window: Window) -> Self {
+        Self {
+            measure: Measure::default(),
+            window,
+            probability_below: window.default_probability(),
+            mentions_at_least: 3,
+            authors_at_least: 5,
+            little_data_at_least: 20,
+            windows: 1,
+        }
+    }
+}
+
 impl Window {
     /// A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
     pub(super) fn default_probability(self) -> f64 {

@@ -99,6 +99,24 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// A subject that goes by its name alone, in UTC.
+    pub fn new(id: String, kind: SubjectKind, name: String) -> Self {
+        Self {
+            id,
+            kind,
+            name,
+            aliases: Vec::new(),
+            handles: Vec::new(),
+            domains: Vec::new(),
+            cashtags: Vec::new(),
+            context: Vec::new(),
+            exclusions: Vec::new(),
+            zone: utc(),
+            company: None,
+            role: None,
+        }
+    }
+
     /// Its zone. Falls back to UTC where this machine does not know the name, which `apply` has refused.
     pub fn time_zone(&self) -> TimeZone {
         TimeZone::get(&self.zone).unwrap_or(TimeZone::UTC)

@@ -296,15 +296,18 @@ impl RuleForm {
                 reach_at_least: self.reach_at_least.unwrap_or(10_000),
                 quiet_after_hours,
             }),
-            When::Count => Condition::Count(CountCondition {
-                measure: self.measure.unwrap_or_default(),
-                window,
-                probability_below,
-                mentions_at_least: self.mentions_at_least.unwrap_or(DEFAULT_COUNT),
-                authors_at_least: self.authors_at_least.unwrap_or(5),
-                little_data_at_least: self.little_data_at_least.unwrap_or(20),
-                windows: self.windows.unwrap_or(1),
-            }),
+            When::Count => {
+                let usual = CountCondition::of(window);
+                Condition::Count(CountCondition {
+                    measure: self.measure.unwrap_or(usual.measure),
+                    window,
+                    probability_below,
+                    mentions_at_least: self.mentions_at_least.unwrap_or(usual.mentions_at_least),
+                    authors_at_least: self.authors_at_least.unwrap_or(usual.authors_at_least),
+                    little_data_at_least: self.little_data_at_least.unwrap_or(usual.little_data_at_least),
+                    windows: self.windows.unwrap_or(usual.windows),
+                })
+            }
             When::ShareOfNegatives => tone(ToneMeasure::ShareOfNegatives),
             When::MeanSentiment => tone(ToneMeasure::MeanSentiment),
             When::Absence => Condition::Absence(AbsenceCondition {
@@ -355,8 +358,9 @@ impl RuleForm {
                 self.measure = Some(count.measure).filter(|measure| *measure != Measure::default());
                 self.window = Some(count.window);
                 self.probability_below = Some(count.probability_below);
+                let usual = CountCondition::of(count.window);
                 self.mentions_at_least =
-                    Some(count.mentions_at_least).filter(|least| *least != DEFAULT_COUNT);
+                    Some(count.mentions_at_least).filter(|least| *least != usual.mentions_at_least);
                 self.authors_at_least = Some(count.authors_at_least);
                 self.little_data_at_least = Some(count.little_data_at_least);
                 self.windows = Some(count.windows).filter(|windows| *windows != 1);
@@ -401,9 +405,6 @@ impl RuleForm {
         }
     }
 }
-
-/// The count, at least, where a rule does not say.
-const DEFAULT_COUNT: u32 = 3;
 
 impl TryFrom<RuleForm> for Rule {
     type Error = String;

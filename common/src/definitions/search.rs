@@ -29,20 +29,9 @@ impl Search {
 
     /// The search as a subject of the decision side, which nothing names but its matches.
     pub(super) fn as_subject(&self) -> Subject {
-        Subject {
-            id: Self::subject_id(&self.id),
-            kind: SubjectKind::Topic,
-            name: self.name.clone().unwrap_or_else(|| self.id.clone()),
-            aliases: Vec::new(),
-            handles: Vec::new(),
-            domains: Vec::new(),
-            cashtags: Vec::new(),
-            context: Vec::new(),
-            exclusions: Vec::new(),
-            zone: self.zone.clone(),
-            company: None,
-            role: None,
-        }
+        let name = self.name.clone().unwrap_or_else(|| self.id.clone());
+        let subject = Subject::new(Self::subject_id(&self.id), SubjectKind::Topic, name);
+        Subject { zone: self.zone.clone(), ..subject }
     }
 }
 

@@ -47,6 +47,15 @@ pub enum WatchlistError {
 }
 
 impl Watchlist {
+    /// The watchlist that owners' definitions make, without any log. Refuses what does not hold together.
+    pub fn of(owners: Vec<(String, Vec<Definition>)>) -> Result<Self, WatchlistError> {
+        let mut watchlist = Self::default();
+        for version in difference(&Self::default(), owners)? {
+            watchlist.take(watchlist.next(), version);
+        }
+        Ok(watchlist)
+    }
+
     /// Takes a version in; `offset` is its place in `watchlist`.
     pub fn take(&mut self, offset: u64, mut version: DefinitionVersion) {
         self.next = self.next.max(offset + 1);

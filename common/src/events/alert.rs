@@ -244,9 +244,9 @@ pub struct CountArithmetic {
     pub probability: Option<f64>,
     /// The count model's extra variance as a share of the squared mean: Var = m + dispersion · m².
     pub dispersion: Option<f64>,
-    /// Distinct authors in the window, counted up to a limit.
+    /// Distinct authors in the window, in its last hour where it is two hours; counted up to a limit.
     pub authors: u32,
-    /// Counts of the like buckets before, oldest first, without those of bursts.
+    /// Counts of the like buckets before, oldest first, without those of bursts, unless bursts are most of them.
     pub baseline: Vec<u32>,
     /// The mean that wider groups of buckets make likely: the expected count is
     /// `(sum of baseline + drawn_weight · drawn_to) / (length of baseline + drawn_weight)`. Where it is absent it
@@ -294,6 +294,35 @@ pub struct CountAsked {
     pub authors_at_least: u32,
     /// Where there is too little data for a model: mentions, at least.
     pub little_data_at_least: u32,
+}
+
+impl CountArithmetic {
+    /// How long its window is.
+    pub fn span(&self) -> CountSpan {
+        CountSpan::of(&self.window)
+    }
+}
+
+/// How long the window of a count is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountSpan {
+    /// A clock hour.
+    Hour,
+    /// A clock hour and the one before.
+    TwoHours,
+    /// A calendar day.
+    Day,
+}
+
+impl CountSpan {
+    /// Of a window as alerts write it.
+    pub fn of(window: &str) -> Self {
+        match window.rsplit('/').next() {
+            Some("P1D") => Self::Day,
+            Some("PT2H") => Self::TwoHours,
+            _ => Self::Hour,
+        }
+    }
 }
 
 /// What a count counts.
@@ -355,6 +384,13 @@ pub struct EachArithmetic {
     pub reach_at_least: u64,
     /// Mentions that satisfied the rule since the alert opened.
     pub matched: u32,
+}
+
+impl EachArithmetic {
+    /// How many could have seen it, and what is counted; none where it is unknown.
+    pub fn audience(&self) -> Option<(u64, ReachUnit)> {
+        Some((self.reach?, self.reach_unit.unwrap_or_default()))
+    }
 }
 
 /// The versions that a decision was made with.

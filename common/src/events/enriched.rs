@@ -283,6 +283,9 @@ pub enum Polarity {
 }
 
 impl Polarity {
+    /// All of them, from bad to good, each at its own number.
+    pub const ALL: [Self; 3] = [Self::Negative, Self::Neutral, Self::Positive];
+
     /// The label of a score, by the thresholds that VADER's authors publish for theirs.
     pub fn of(score: f32) -> Self {
         if score >= 0.05 {

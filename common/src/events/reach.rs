@@ -21,21 +21,15 @@ pub enum ReachUnit {
     Circulation,
 }
 
-impl ReachUnit {
+impl fmt::Display for ReachUnit {
     /// The unit as a number is followed by it.
-    pub fn plural(self) -> &'static str {
-        match self {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Followers => "followers",
             Self::Subscribers => "subscribers",
             Self::Members => "members",
             Self::MonthlyVisits => "visits a month",
             Self::Circulation => "printed copies",
-        }
-    }
-}
-
-impl fmt::Display for ReachUnit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.plural())
+        })
     }
 }

@@ -11,7 +11,7 @@ use super::standing::required_of_place;
 use super::tree::{Query, Scope, Span, Text, Word};
 use super::vocabulary::{Item, Vocabulary};
 use super::words::{first_terms, sequence};
-use crate::text::Form;
+use crate::text::{Form, Tokenized};
 
 /// Looks for all its queries in one pass over the words.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Finder {
     }
 
     /// Everywhere that the queries stand, by query and then by place, each once.
-    pub fn find(&self, title: &str, body: &str) -> Vec<Found> {
+    pub fn find(&self, title: Option<&Tokenized<'_>>, body: &Tokenized<'_>) -> Vec<Found> {
         let sightings = || self.sightings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sighting = sightings().pop().unwrap_or_default();
         sighting.look_at_texts(&self.vocabulary, title, body);
@@ -125,10 +125,12 @@ mod tests {
         {
             finder.add(&parse(query).unwrap()).unwrap();
         }
-        let found = finder.find("Recall of a class action", "They sued the bank. Recall it, class action");
+        let title = Tokenized::new("Recall of a class action");
+        let body = Tokenized::new("They sued the bank. Recall it, class action");
+        let found = finder.find(Some(&title), &body);
         let places: Vec<(usize, Stretch)> = found.iter().map(|found| (found.query, found.stretch)).collect();
         assert_eq!(places, [(0, (3, 4)), (0, (BODY + 6, BODY + 7)), (1, (BODY + 1, BODY + 3)), (2, (0, 0))]);
-        assert_eq!(finder.find("", ""), []);
+        assert_eq!(finder.find(None, &Tokenized::new("")), []);
     }
 
     #[test]
@@ -149,7 +151,7 @@ mod tests {
     fn the_words_of_a_phrase_mean_only_themselves() {
         let mut finder = Finder::default();
         finder.add(&phrase("Project OR-Bit* \"x\"").unwrap()).unwrap();
-        assert_eq!(finder.find("", "about project or bit x").len(), 1);
+        assert_eq!(finder.find(None, &Tokenized::new("about project or bit x")).len(), 1);
         assert_eq!(phrase(" *?! "), None);
     }
 }

@@ -7,7 +7,7 @@ use super::places::{BODY, Place, Stretch, Words, WrittenTexts, within};
 use super::tree::{Condition, Query, Scope, Text};
 use super::vocabulary::{Item, Vocabulary};
 use crate::events::Enriched;
-use crate::text::{Form, WordInText, for_each_word};
+use crate::text::{Form, Tokenized, WordInText};
 use crate::time::Timestamp;
 
 /// A query, prepared for many mentions.
@@ -40,7 +40,7 @@ pub fn stretches(query: &Query, title: &str, body: &str) -> Vec<Stretch> {
     let mut places = Vec::new();
     positive_places(query, &mut vocabulary, &mut places);
     let mut sighting = Sighting::default();
-    sighting.look_at_texts(&vocabulary, title, body);
+    sighting.look_at_texts(&vocabulary, Some(&Tokenized::new(title)), &Tokenized::new(body));
     let mut stretches = Vec::new();
     for (scope, place) in places {
         place.parts(&Scoped { sighting: &sighting, scope }, &mut stretches);
@@ -156,8 +156,8 @@ impl Sighting {
     /// Looks at a mention.
     pub(super) fn look(&mut self, vocabulary: &Vocabulary, mention: &Enriched) {
         self.begin(vocabulary);
-        let title = mention.mention.title.as_deref().unwrap_or_default();
-        self.read_texts(vocabulary, title, &mention.mention.text);
+        let title = mention.mention.title.as_deref().map(Tokenized::new);
+        self.read_texts(vocabulary, title.as_ref(), &Tokenized::new(&mention.mention.text));
         let facts = Facts::of(mention);
         for (field, value) in &facts.values {
             vocabulary.values(*field, value, &mut self.found);
@@ -168,7 +168,12 @@ impl Sighting {
     }
 
     /// Looks at two texts.
-    pub(super) fn look_at_texts(&mut self, vocabulary: &Vocabulary, title: &str, body: &str) {
+    pub(super) fn look_at_texts(
+        &mut self,
+        vocabulary: &Vocabulary,
+        title: Option<&Tokenized<'_>>,
+        body: &Tokenized<'_>,
+    ) {
         self.begin(vocabulary);
         self.read_texts(vocabulary, title, body);
         self.sort_out();
@@ -180,21 +185,21 @@ impl Sighting {
         self.slots.resize_with(vocabulary.len(), Default::default);
     }
 
-    fn read_texts(&mut self, vocabulary: &Vocabulary, title: &str, body: &str) {
-        self.written.title.starts = self.read(vocabulary, title, 0);
+    fn read_texts(&mut self, vocabulary: &Vocabulary, title: Option<&Tokenized<'_>>, body: &Tokenized<'_>) {
+        self.written.title.starts = title.map(|title| self.read(vocabulary, title, 0)).unwrap_or_default();
         self.written.body.starts = self.read(vocabulary, body, BODY);
         if vocabulary.has_exact() {
-            title.clone_into(&mut self.written.title.text);
-            body.clone_into(&mut self.written.body.text);
+            title.map_or("", |title| title.text).clone_into(&mut self.written.title.text);
+            body.text.clone_into(&mut self.written.body.text);
         }
     }
 
     /// Looks at a text whose first word has this position; gives the first byte of each token, where raw
     /// terms may ask for it.
-    fn read(&mut self, vocabulary: &Vocabulary, text: &str, first: u32) -> Vec<usize> {
+    fn read(&mut self, vocabulary: &Vocabulary, text: &Tokenized<'_>, first: u32) -> Vec<usize> {
         let mut starts = Vec::new();
         let (seen, found) = (&mut self.seen, &mut self.found);
-        for_each_word(text, |word: &WordInText<'_>| {
+        text.for_each_word(|word: &WordInText<'_>| {
             vocabulary.words(&word.form(Form::Folded), found);
             if vocabulary.has_exact() {
                 vocabulary.exact_word(&word.form(Form::Exact), found);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use earshot_common::events::{Corroboration, Derivation};
 
-use super::patterns::{Context, Pattern};
+use super::patterns::Context;
 use super::{Found, Part, Watched, is_possessive};
 
 /// A context word where it was found, with the subjects that it speaks for.
@@ -153,13 +153,6 @@ fn by_company(findings: &mut [Finding<'_, '_>], subjects: &[Watched], texts: Tex
     for (number, doubtful) in findings.iter().enumerate().filter(|(_, finding)| finding.evidence.is_none()) {
         for sure in findings.iter() {
             let Some(evidence) = sure.evidence else { continue };
-            let speaks_for = |name: &Found| {
-                let beside = |other: &Found| stand_together(name, other.part, &other.bytes, texts);
-                !name.pattern.name.is_everyday || sure.names.iter().any(beside)
-            };
-            if !doubtful.names.iter().any(speaks_for) {
-                continue;
-            }
             let kind = if subjects[doubtful.subject].company == Some(sure.subject) {
                 Corroboration::Company
             } else if subjects[sure.subject].company == Some(doubtful.subject) {
@@ -167,6 +160,13 @@ fn by_company(findings: &mut [Finding<'_, '_>], subjects: &[Watched], texts: Tex
             } else {
                 continue;
             };
+            let speaks_for = |name: &Found| {
+                let beside = |other: &Found| stand_together(name, other.part, &other.bytes, texts);
+                !name.pattern.name.is_everyday || sure.names.iter().any(beside)
+            };
+            if !doubtful.names.iter().any(speaks_for) {
+                continue;
+            }
             let certain = sure.names.iter().find(|name| !name.ambiguous);
             let written = certain.or(sure.names.first()).map_or(evidence.written, |name| name.written);
             proved.push((number, Evidence { written, kind }));
@@ -203,18 +203,4 @@ impl Found<'_, '_> {
     fn overlaps(&self, other: &Self) -> bool {
         self.part == other.part && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
     }
-}
-
-/// Whether a name as it is written in the text has the capitals of its spelling: more of them do no harm.
-pub(super) fn has_capitals(pattern: &Pattern, written: &str) -> bool {
-    let letters = |text: &'_ str| text.chars().filter(|c| c.is_alphanumeric()).collect::<Vec<_>>();
-    if written.is_ascii() && pattern.spelling.is_ascii() {
-        let ours = pattern.spelling.bytes().filter(u8::is_ascii_alphanumeric);
-        let theirs = written.bytes().filter(u8::is_ascii_alphanumeric);
-        return ours
-            .zip(theirs)
-            .all(|(ours, theirs)| !ours.is_ascii_uppercase() || theirs.is_ascii_uppercase());
-    }
-    let (ours, theirs) = (letters(&pattern.spelling), letters(written));
-    ours.iter().zip(&theirs).all(|(ours, theirs)| !ours.is_uppercase() || theirs.is_uppercase())
 }

@@ -18,12 +18,13 @@ use aho_corasick::BuildError;
 use earshot_common::definitions::{AliasClass, Subject, SubjectKind, Watchlist};
 use earshot_common::events::{Corroboration, Derivation, EntityMatch, Lane, Mention};
 use earshot_common::text::{
-    CharacterOffsets, Token, TokenKind, Tokenized, fold, is_written_without_spaces, split_hashtag,
+    CharacterOffsets, Token, TokenKind, Tokenized, fold, is_apostrophe, is_written_without_spaces,
+    split_hashtag,
 };
 
 use folded::Folded;
-use gate::{Finding, FoundContext, Surrounding, Texts, has_capitals};
-use patterns::{Form, Pattern, Patterns, letters};
+use gate::{Finding, FoundContext, Surrounding, Texts};
+use patterns::{Form, Pattern, Patterns, has_capitals, letters};
 use person::{Before, Person, is_written_as_name, word_before};
 
 /// Places listed for one subject of one mention; more of them say nothing new.
@@ -311,8 +312,11 @@ impl Matcher {
         }
         let folded = Folded::of(&joined);
         for hit in self.patterns.tags.words.find_overlapping_iter(&folded.text) {
+            if hits.is_full() {
+                break;
+            }
             let Some(bytes) = folded.original(hit.range()) else { continue };
-            if !borders.contains(&bytes.start) || !borders.contains(&bytes.end) {
+            if borders.binary_search(&bytes.start).is_err() || borders.binary_search(&bytes.end).is_err() {
                 continue;
             }
             let form: &Form = &self.patterns.tags.forms[hit.pattern().as_usize()];
@@ -448,7 +452,8 @@ fn is_mark(beginning: &str) -> bool {
 }
 
 fn is_possessive(ending: &str) -> bool {
-    matches!(ending.strip_suffix(['s', 'S']), Some("'" | "’" | "‘" | "ʼ" | "＇"))
+    let mut mark = ending.strip_suffix(['s', 'S']).unwrap_or_default().chars();
+    mark.next().is_some_and(is_apostrophe) && mark.next().is_none()
 }
 
 fn is_hangul(c: char) -> bool {

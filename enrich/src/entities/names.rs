@@ -6,7 +6,7 @@
 
 use earshot_common::definitions::{AliasClass, Case, Subject, SubjectKind};
 use earshot_common::events::Derivation;
-use earshot_common::text::fold;
+use earshot_common::text::{fold, is_apostrophe};
 
 use super::lists::{is_common, is_everyday};
 use super::person::Person;
@@ -46,22 +46,37 @@ pub(super) struct Name {
     pub(super) has_plural: bool,
 }
 
+impl Name {
+    /// A name that is written so, in whatever case.
+    pub(super) fn new(written: String, class: AliasClass) -> Self {
+        Self {
+            written,
+            class,
+            exact: false,
+            derived: None,
+            is_surname: false,
+            is_everyday: false,
+            has_plural: false,
+        }
+    }
+}
+
 /// The names of a subject.
 pub(super) fn names(subject: &Subject, person: Option<&Person>, company: Option<&Subject>) -> Vec<Name> {
     let mut names = listed(subject);
     if let Some(person) = person {
-        for name in &mut names {
-            name.is_surname = fold(&name.written) == fold(&person.surname);
-            name.is_everyday =
-                name.is_surname && name.class == AliasClass::CommonWord && is_everyday(&name.written);
-            name.has_plural = false;
-        }
         let derived = person.short_name().map(|name| (name, None)).into_iter();
         let derived = derived.chain([(person.surname.clone(), Some(Derivation::Surname))]);
         for (written, derived) in derived {
             if names.iter().all(|name| fold(&name.written) != fold(&written)) {
                 names.push(of_a_person(written, derived));
             }
+        }
+        for name in &mut names {
+            name.is_surname = fold(&name.written) == fold(&person.surname);
+            name.is_everyday =
+                name.is_surname && name.class == AliasClass::CommonWord && is_everyday(&name.written);
+            name.has_plural = false;
         }
     }
     if let (Some(company), Some(role)) = (company, &subject.role) {
@@ -87,7 +102,7 @@ pub(super) fn forms_of_role(role: &str) -> Vec<String> {
 /// The spellings of a name that people use as if they were one: with and without apostrophes, `&` and `and`.
 pub(super) fn spellings(written: &str) -> Vec<String> {
     let mut spellings = vec![written.to_owned()];
-    let without: String = written.chars().filter(|c| !matches!(c, '\'' | '’' | '‘')).collect();
+    let without: String = written.chars().filter(|c| !is_apostrophe(*c)).collect();
     for other in [without, written.replace(" & ", " and "), written.replace(" and ", " & ")] {
         if !spellings.contains(&other) {
             spellings.push(other);
@@ -105,13 +120,9 @@ fn listed(subject: &Subject) -> Vec<Name> {
     for (written, class, case) in listed.chain(name) {
         let class = class.unwrap_or_else(|| class_of(written));
         names.push(Name {
-            written: written.clone(),
-            class,
             exact: case == Case::Exact,
-            derived: None,
-            is_surname: false,
-            is_everyday: false,
             has_plural: matches!(class, AliasClass::Distinct | AliasClass::Ambiguous),
+            ..Name::new(written.clone(), class)
         });
     }
     names
@@ -134,13 +145,11 @@ fn class_of(name: &str) -> AliasClass {
 
 /// A surname alone is other people's too; first name and surname together are the person's.
 fn of_a_person(written: String, derived: Option<Derivation>) -> Name {
-    let is_surname = derived == Some(Derivation::Surname);
     let class = match class_of(&written) {
-        AliasClass::Distinct if is_surname => AliasClass::Ambiguous,
+        AliasClass::Distinct if derived == Some(Derivation::Surname) => AliasClass::Ambiguous,
         class => class,
     };
-    let is_everyday = is_surname && is_everyday(&written);
-    Name { written, class, exact: false, derived, is_surname, is_everyday, has_plural: false }
+    Name { derived, ..Name::new(written, class) }
 }
 
 /// `Harbor's CEO`, `Harbor CEO`, `CEO of Harbor`: a company that is a common word keeps its capitals.
@@ -159,13 +168,9 @@ fn by_role(company: &Subject, role: &str) -> Vec<Name> {
                 [format!("{possessive} {role}"), format!("{company} {role}"), format!("{role} of {company}")]
             {
                 names.push(Name {
-                    written,
-                    class,
                     exact: called.exact,
                     derived: Some(Derivation::Role),
-                    is_surname: false,
-                    is_everyday: false,
-                    has_plural: false,
+                    ..Name::new(written, class)
                 });
             }
         }

@@ -75,7 +75,7 @@ impl Patterns {
             for phrase in &subject.exclusions {
                 all.push(Pattern {
                     subject: number,
-                    name: plain(phrase),
+                    name: Name::new(phrase.to_owned(), AliasClass::Distinct),
                     spelling: phrase.clone(),
                     excluded: true,
                 });
@@ -131,7 +131,7 @@ impl Patterns {
         let all = &mut self.all;
         let mut add = |table: &mut HashMap<String, Vec<usize>>, key: String, written: &str| {
             table.entry(key).or_default().push(all.len());
-            let (name, spelling) = (plain(written), written.to_owned());
+            let (name, spelling) = (Name::new(written.to_owned(), AliasClass::Distinct), written.to_owned());
             all.push(Pattern { subject: number, name, spelling, excluded: false });
         };
         for handle in &subject.handles {
@@ -167,7 +167,11 @@ impl Automaton {
         forms.sort_by(|(one, _), (other, _)| one.cmp(other));
         let words = AhoCorasick::new(forms.iter().map(|(word, _)| word))?;
         let mut forms: Vec<Form> = forms.into_iter().map(|(_, form)| form).collect();
-        forms.iter_mut().for_each(|form| form.contexts.sort());
+        for form in &mut forms {
+            form.contexts.sort();
+            // A word that is both context and role of a subject is its context.
+            form.contexts.dedup_by_key(|context| context.subject);
+        }
         Ok(Self { words, forms })
     }
 }
@@ -192,17 +196,11 @@ pub(super) fn letters(phrase: &str) -> String {
     phrase.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// What means its subject wherever it stands.
-fn plain(written: &str) -> Name {
-    Name {
-        written: written.to_owned(),
-        class: AliasClass::Distinct,
-        exact: false,
-        derived: None,
-        is_surname: false,
-        is_everyday: false,
-        has_plural: false,
-    }
+/// Whether a name as it is written in the text has the capitals of its spelling: more of them do no harm.
+pub(super) fn has_capitals(pattern: &Pattern, written: &str) -> bool {
+    let ours = pattern.spelling.chars().filter(|c| c.is_alphanumeric());
+    let theirs = written.chars().filter(|c| c.is_alphanumeric());
+    ours.zip(theirs).all(|(ours, theirs)| !ours.is_uppercase() || theirs.is_uppercase())
 }
 
 fn account(written: &str) -> String {

@@ -101,19 +101,17 @@ impl Person {
     pub(super) fn before(&self, text: &str, tokens: &[Token], surname: usize) -> Before {
         let Some((number, word)) = word_before(text, tokens, surname) else { return Before::Nothing };
         let start = tokens[number].bytes.start;
-        let further =
-            || word_before(text, tokens, start).map(|(number, word)| (tokens[number].bytes.start, word));
         if let Some(fits) = self.first_name(word, start) {
             return fits;
         }
-        let further = further();
+        let further =
+            word_before(text, tokens, start).map(|(number, word)| (tokens[number].bytes.start, word));
+        let named = || further.and_then(|(start, name)| self.first_name(name, start));
         if let Some(initials) = initials(word) {
+            if let Some(named) = named().filter(|_| self.has_middle(&initials)) {
+                return named;
+            }
             return match further {
-                Some((start, name))
-                    if self.first_name(name, start).is_some() && self.has_middle(&initials) =>
-                {
-                    self.first_name(name, start).unwrap_or(Before::Nothing)
-                }
                 Some((_, name)) if is_written_as_name(name) => Before::SomebodyElse,
                 _ if self.first.starts_with(initials[0].to_ascii_lowercase()) => {
                     Before::Fits(start, Derivation::Initials)
@@ -124,10 +122,7 @@ impl Person {
         if !is_written_as_name(word) {
             return Before::Nothing;
         }
-        match further.and_then(|(start, name)| self.first_name(name, start)) {
-            Some(with_middle_name) => with_middle_name,
-            None => Before::SomebodyElse,
-        }
+        named().unwrap_or(Before::SomebodyElse)
     }
 
     /// What it says that a word stands before the surname, if it is one of the person's first names.
@@ -160,7 +155,7 @@ pub(super) fn word_before<'t>(text: &'t str, tokens: &[Token], place: usize) -> 
     let token = tokens.get(number).filter(|token| token.kind == TokenKind::Word)?;
     let between = &text[token.bytes.end..place];
     let is_initial = initials(token.of(text)).is_some();
-    let near = between.chars().all(|c| c.is_whitespace() || (is_initial && c == '.')) && between.len() <= 4;
+    let near = between.len() <= 4 && between.chars().all(|c| c.is_whitespace() || (is_initial && c == '.'));
     near.then(|| (number, token.of(text)))
 }
 

@@ -1,6 +1,6 @@
 //! Which names are found, where, and in which lane.
 
-use earshot_common::definitions::{difference, parse_file};
+use earshot_common::definitions::parse_file;
 use earshot_common::events::{Author, SourceRef};
 use earshot_common::time::Timestamp;
 use expect_test::{Expect, expect};
@@ -36,10 +36,7 @@ handles = ["united"]
 
 fn matcher(watchlist: &str) -> Matcher {
     let definitions = parse_file("watchlist.toml", watchlist).unwrap();
-    let mut watchlist = Watchlist::default();
-    for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
-        watchlist.take(watchlist.next(), version);
-    }
+    let watchlist = Watchlist::of(vec![("file:test".to_owned(), definitions)]).unwrap();
     Matcher::new(&watchlist).unwrap()
 }
 

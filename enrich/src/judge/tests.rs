@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use earshot_common::definitions::{difference, parse_file};
+use earshot_common::definitions::parse_file;
 use earshot_common::events::{EnrichedEvent, Lane, MentionEvent, SignalRecord, decode, encode};
 use earshot_common::keys::Secret;
 use expect_test::expect;
@@ -27,10 +27,7 @@ aliases = [{ text = "United", ambiguous = true }]
 
 fn knowledge() -> Knowledge {
     let definitions = parse_file("watchlist.toml", WATCHLIST).unwrap();
-    let mut watchlist = Watchlist::default();
-    for version in difference(&watchlist.clone(), vec![("file:test".to_owned(), definitions)]).unwrap() {
-        watchlist.take(watchlist.next(), version);
-    }
+    let watchlist = Watchlist::of(vec![("file:test".to_owned(), definitions)]).unwrap();
     static SHIPPED: LazyLock<Arc<Lexicons>> = LazyLock::new(|| Arc::new(Lexicons::shipped()));
     Knowledge::of(&watchlist, SHIPPED.clone(), Arc::new(Risks::english())).unwrap()
 }

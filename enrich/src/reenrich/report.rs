@@ -209,7 +209,7 @@ impl Changes {
 
 impl Labels {
     fn note(&mut self, before: Polarity, after: Polarity) {
-        self.0[place(before)][place(after)] += 1;
+        self.0[before as usize][after as usize] += 1;
     }
 
     /// How many have another polarity than before.
@@ -217,14 +217,6 @@ impl Labels {
         let all: u64 = self.0.iter().flatten().sum();
         let stayed: u64 = (0..3).map(|label| self.0[label][label]).sum();
         all - stayed
-    }
-}
-
-fn place(label: Polarity) -> usize {
-    match label {
-        Polarity::Negative => 0,
-        Polarity::Neutral => 1,
-        Polarity::Positive => 2,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use earshot_common::query::places::{BODY, Stretch};
-use earshot_common::text::{CharacterOffsets, TokenKind, tokens};
+use earshot_common::text::{CharacterOffsets, TokenKind, Tokenized};
 
 /// The words of both texts.
 #[derive(Debug)]
@@ -40,16 +40,17 @@ enum End {
 }
 
 impl Layout {
-    pub(super) fn of(title: &str, body: &str) -> Self {
+    pub(super) fn of(title: Option<&Tokenized<'_>>, body: &Tokenized<'_>) -> Self {
         let mut layout = Self { title: Vec::new(), body: Vec::new(), sentences: Vec::new() };
-        layout.title = layout.spots(title);
+        if let Some(title) = title {
+            layout.title = layout.spots(title);
+        }
         layout.body = layout.spots(body);
         layout
     }
 
     /// The spots of the next text; it begins a sentence and a clause.
-    fn spots(&mut self, text: &str) -> Vec<Spot> {
-        let tokens = tokens(text);
+    fn spots(&mut self, Tokenized { text, tokens }: &Tokenized<'_>) -> Vec<Spot> {
         let mut spots = Vec::with_capacity(tokens.len());
         let mut clause = 0;
         let mut sentence = Sentence::default();
@@ -86,8 +87,9 @@ impl Layout {
         self.spot(first).sentence == self.spot(last).sentence
     }
 
-    pub(super) fn share_sentence(&self, a: Stretch, b: Stretch) -> bool {
-        self.spot(a.0).sentence == self.spot(b.0).sentence
+    /// The number of the sentence that it begins in.
+    pub(super) fn sentence(&self, (first, _): Stretch) -> usize {
+        self.spot(first).sentence
     }
 
     /// Whether its sentence ends with a question mark.
@@ -109,18 +111,30 @@ impl Layout {
     }
 }
 
-/// The number of the sentence that a character of a text is in.
-pub(super) fn sentence_of(text: &str, character: u32) -> usize {
-    let offsets = CharacterOffsets::new(text);
-    let tokens = tokens(text);
-    let mut sentence = 0;
-    for pair in tokens.windows(2) {
-        if offsets.at(pair[1].bytes.start) > character {
-            break;
+/// Where the sentences of a text begin.
+#[derive(Debug)]
+pub(super) struct Sentences {
+    /// In characters, in order; that of the first is left out.
+    starts: Vec<u32>,
+}
+
+impl Sentences {
+    pub(super) fn of(text: &str) -> Self {
+        let Tokenized { tokens, .. } = Tokenized::new(text);
+        let offsets = CharacterOffsets::new(text);
+        let mut starts = Vec::new();
+        for pair in tokens.windows(2) {
+            if end_in(text, pair[0].bytes.end..pair[1].bytes.start) >= End::Sentence {
+                starts.push(offsets.at(pair[1].bytes.start));
+            }
         }
-        sentence += usize::from(end_in(text, pair[0].bytes.end..pair[1].bytes.start) >= End::Sentence);
+        Self { starts }
     }
-    sentence
+
+    /// The number of the sentence that a character is in.
+    pub(super) fn at(&self, character: u32) -> usize {
+        self.starts.partition_point(|start| *start <= character)
+    }
 }
 
 /// *no delay but a lawsuit*: what is denied before it is not denied after it.

@@ -12,21 +12,23 @@ mod code_names;
 mod desks;
 mod layout;
 mod patterns;
+mod stretches;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Context as _;
 use earshot_common::events::{Enriched, EntityMatch, EntityTag, Evidence, INTENTS, Polarity, RISKS};
 use earshot_common::query::places::{BODY, Stretch};
 use earshot_common::query::{Finder, Found, Query};
-use earshot_common::text::CharacterOffsets;
+use earshot_common::text::{CharacterOffsets, Tokenized};
 
-use crate::sentiment::LexiconError;
+use crate::lines::{self, LineError};
 pub use desks::{Desks, DesksError};
 
-use layout::{Layout, sentence_of};
+use layout::{Layout, Sentences};
 use patterns::{Meaning, Pattern};
+use stretches::Stretches;
 
 /// Words from a negation to what it denies, at most.
 const NEGATION_REACH: u32 = 4;
@@ -89,26 +91,13 @@ impl Risks {
     }
 
     /// Adds the patterns of a file's lines.
-    pub fn add(&mut self, file: &str, content: &str) -> Result<(), LexiconError> {
-        for (at, line) in content.lines().enumerate() {
-            if line.starts_with('#') || line.trim().is_empty() {
-                continue;
-            }
-            self.add_line(line).map_err(|reason| LexiconError {
-                file: file.to_owned(),
-                line: at + 1,
-                reason,
-            })?;
-        }
-        Ok(())
+    pub fn add(&mut self, file: &str, content: &str) -> Result<(), LineError> {
+        lines::for_each(file, content, "#", |line| self.add_line(line))
     }
 
     /// Adds a team's own patterns; judgements carry the file's name.
     pub fn overlay(&mut self, file: &Path) -> anyhow::Result<()> {
-        let content =
-            std::fs::read_to_string(file).with_context(|| format!("read patterns {}", file.display()))?;
-        self.add(&file.display().to_string(), &content)?;
-        let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
+        let name = lines::overlay(file, |name, content| self.add(name, content))?;
         self.version = format!("{}+{name}", self.version);
         Ok(())
     }
@@ -137,8 +126,7 @@ impl Risks {
     }
 
     /// Looks for everything. In a text that is not English only code names mean something.
-    pub fn look(&self, title: Option<&str>, text: &str, english: bool) -> Sights {
-        let title = title.unwrap_or_default();
+    pub fn look(&self, title: Option<&Tokenized<'_>>, text: &Tokenized<'_>, english: bool) -> Sights {
         let found = self.finder.find(title, text);
         // Most texts have at most words that deny or drop something.
         if !found.iter().any(|one| self.says_something(one)) {
@@ -146,18 +134,18 @@ impl Risks {
         }
         let layout = Layout::of(title, text);
         let code_names = self.code_names(&found);
+        let confidential = Stretches::of(code_names.iter().copied());
         let mut labelled: Vec<(Stretch, &str)> = code_names.iter().map(|stretch| (*stretch, LEAK)).collect();
         if english {
             // A word of a code name is a name and says nothing by itself.
-            let is_named = |at: u32| code_names.iter().any(|name| is_within((at, at), *name));
+            let is_named = |at: u32| confidential.overlap((at, at));
             let labels = self.labelled(&found, &layout).into_iter();
             labelled.extend(labels.filter(|((first, last), _)| !is_named(*first) && !is_named(*last)));
         }
-        let mut places = Places::of(title, text, &layout);
-        let is_confidential = |stretch| code_names.iter().any(|name| overlap(*name, stretch));
+        let mut places = Places::of(title.map_or("", |title| title.text), text.text, &layout);
         let mut sights = Sights::default();
         for (stretch, label) in first_of_each(labelled) {
-            sights.evidence.push(places.evidence(label, stretch, is_confidential(stretch)));
+            sights.evidence.push(places.evidence(label, stretch, confidential.overlap(stretch)));
         }
         for stretch in &code_names {
             sights.code_names.push(places.nameless(*stretch));
@@ -184,7 +172,7 @@ impl Risks {
     }
 
     fn add_line(&mut self, line: &str) -> Result<(), String> {
-        let denies_itself = !self.negations(&self.finder.find("", line)).is_empty();
+        let denies_itself = !self.negations(&self.finder.find(None, &Tokenized::new(line))).is_empty();
         let line = patterns::read_line(line)?;
         let unless = line.unless.map(|query| self.add_query(&query, None)).transpose()?;
         self.add_query(&line.query, Some(Pattern { meaning: line.meaning, unless, denies_itself }))?;
@@ -221,7 +209,9 @@ impl Risks {
                 continue;
             };
             let denied = || {
-                negations.iter().any(|negation| {
+                let from = negations.partition_point(|(_, last)| last + NEGATION_REACH < stretch.0);
+                let mut near = negations[from..].iter().take_while(|(_, last)| *last <= stretch.1);
+                near.any(|negation| {
                     layout.governs(*negation, *stretch, NEGATION_REACH)
                         || (!denies_itself && is_within(*negation, *stretch))
                 })
@@ -239,20 +229,21 @@ impl Risks {
         labelled
     }
 
-    /// Where something is denied.
+    /// Where something is denied, by the last word of what denies it.
     fn negations(&self, found: &[Found]) -> Vec<Stretch> {
         let mut negations = Vec::new();
-        for Found { query, stretch } in found {
-            if let Some(Pattern { meaning: Meaning::Negation, unless, .. }) = self.patterns[*query] {
-                // Phrases such as *not only* hold the word itself.
-                let is_dropped = unless.is_some_and(|unless| {
-                    places_of(found, unless).iter().any(|other| overlap(other.stretch, *stretch))
-                });
-                if !is_dropped {
-                    negations.push(*stretch);
-                }
-            }
+        for of_one in found.chunk_by(|a, b| a.query == b.query) {
+            let Some(Pattern { meaning: Meaning::Negation, unless, .. }) = self.patterns[of_one[0].query]
+            else {
+                continue;
+            };
+            // Phrases such as *not only* hold the word itself.
+            let dropping = unless.map_or(&[][..], |unless| places_of(found, unless));
+            let dropped = Stretches::of(dropping.iter().map(|one| one.stretch));
+            negations
+                .extend(of_one.iter().map(|one| one.stretch).filter(|stretch| !dropped.overlap(*stretch)));
         }
+        negations.sort_unstable_by_key(|(first, last)| (*last, *first));
         negations
     }
 }
@@ -272,31 +263,28 @@ pub fn is_read(lang: &str) -> bool {
     matches!(lang, "en" | "und")
 }
 
-/// The risk categories that are said of a subject: those that stand in a sentence that names it, and those in a
-/// sentence that names no subject at all. (In *Tarnwick is sued. I love Harbor.* only Tarnwick is at risk.)
-pub fn of_subject(enriched: &Enriched, subject: &EntityTag) -> Vec<String> {
-    if enriched.entities.len() < 2 || enriched.risk.is_empty() {
-        return enriched.risk.clone();
+/// The risk categories that are said of each subject, in the order of the mention's tags: those that stand in a
+/// sentence that names it, and those in a sentence that names no subject at all. (In *Tarnwick is sued. I love
+/// Harbor.* only Tarnwick is at risk.)
+pub fn of_subjects(enriched: &Enriched) -> Vec<Vec<String>> {
+    let Enriched { mention, entities, risk, evidence, .. } = enriched;
+    if entities.len() < 2 || risk.is_empty() {
+        return vec![risk.clone(); entities.len()];
     }
-    let (title, text) = (enriched.mention.title.as_deref().unwrap_or_default(), &enriched.mention.text);
-    let sentence = |in_title: bool, from: u32| {
-        let part = if in_title { title } else { text };
-        (in_title, sentence_of(part, from))
+    let in_title = Sentences::of(mention.title.as_deref().unwrap_or_default());
+    let in_text = Sentences::of(&mention.text);
+    let sentence = |title: bool, from: u32| (title, if title { &in_title } else { &in_text }.at(from));
+    let mut named: Vec<HashSet<(bool, usize)>> = Vec::new();
+    for tag in entities {
+        named.push(tag.matches.iter().map(|named| sentence(named.in_title, named.from)).collect());
+    }
+    let all: HashSet<(bool, usize)> = named.iter().flatten().copied().collect();
+    let said: Vec<(&str, (bool, usize))> =
+        evidence.iter().map(|found| (found.label.as_str(), sentence(found.in_title, found.from))).collect();
+    let is_said = |risk: &str, ours: &HashSet<(bool, usize)>| {
+        said.iter().any(|(label, at)| *label == risk && (ours.contains(at) || !all.contains(at)))
     };
-    let named_in = |tag: &EntityTag| -> Vec<(bool, usize)> {
-        tag.matches.iter().map(|named| sentence(named.in_title, named.from)).collect()
-    };
-    let ours = named_in(subject);
-    let all: Vec<(bool, usize)> = enriched.entities.iter().flat_map(named_in).collect();
-    let said: Vec<&Evidence> = enriched
-        .evidence
-        .iter()
-        .filter(|found| {
-            let at = sentence(found.in_title, found.from);
-            ours.contains(&at) || !all.contains(&at)
-        })
-        .collect();
-    enriched.risk.iter().filter(|risk| said.iter().any(|found| found.label == **risk)).cloned().collect()
+    named.iter().map(|ours| risk.iter().filter(|risk| is_said(risk, ours)).cloned().collect()).collect()
 }
 
 /// What stands where, as records have it: in characters of the title or the text.
@@ -360,7 +348,10 @@ fn first_of_each(mut labelled: Vec<(Stretch, &str)>) -> Vec<(Stretch, &str)> {
 
 /// Whether a query stands in the same sentence.
 fn stands_beside(found: &[Found], query: usize, stretch: Stretch, layout: &Layout) -> bool {
-    places_of(found, query).iter().any(|other| layout.share_sentence(other.stretch, stretch))
+    let places = places_of(found, query);
+    let sentence = layout.sentence(stretch);
+    let from = places.partition_point(|other| layout.sentence(other.stretch) < sentence);
+    places.get(from).is_some_and(|other| layout.sentence(other.stretch) == sentence)
 }
 
 fn is_within(inner: Stretch, outer: Stretch) -> bool {

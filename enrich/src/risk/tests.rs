@@ -4,9 +4,12 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use earshot_common::events::{Lane, Sentiment};
+use earshot_common::definitions::Watchlist;
+use earshot_common::events::{Lane, Mention, RawPosition, SourceRef};
+use earshot_common::time::Timestamp;
 
 use super::*;
+use crate::judge::{Knowledge, judge};
 use crate::sentiment::{Lexicon, Read};
 
 static RISKS_EN: LazyLock<Risks> = LazyLock::new(Risks::english);
@@ -15,7 +18,7 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::english);
 /// The labels of a text, as a mention of nobody.
 fn labels(title: Option<&str>, text: &str) -> Labels {
     let polarity = Read::new(&LEXICON, title, text).message().label;
-    RISKS_EN.labels(RISKS_EN.look(title, text, true).evidence, polarity, &[])
+    RISKS_EN.labels(look(&RISKS_EN, title, text, true).evidence, polarity, &[])
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn a_pattern_stands_in_one_sentence_and_what_drops_it_works_in_the_same() {
 
 #[test]
 fn a_text_in_another_language_has_no_labels() {
-    assert_eq!(RISKS_EN.look(None, "Die Crew war great, great service", false), Sights::default());
+    assert_eq!(look(&RISKS_EN, None, "Die Crew war great, great service", false), Sights::default());
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn a_name_of_a_subject_is_no_risk() {
         in_title: false,
     };
     let tag = tag("guild", vec![named]);
-    let evidence = risks.look(None, text, true).evidence;
+    let evidence = look(risks, None, text, true).evidence;
     assert_eq!(evidence.len(), 1);
     assert_eq!(risks.labels(evidence, Polarity::Neutral, &[tag]), Labels::default());
 }
@@ -142,7 +145,7 @@ fn a_code_name_is_a_leak_whatever_its_case_language_and_company_and_nothing_spel
         ("no Project Zanderfish. At all", true),
         ("leaked memo on Project Zanderfish", true),
     ] {
-        let sights = risks.look(None, text, english);
+        let sights = look(&risks, None, text, english);
         assert_eq!(sights.code_names.len(), 1, "{text}");
         let labels = risks.labels(sights.evidence.clone(), Polarity::Neutral, &[]);
         assert_eq!(labels.risk, ["leak"], "{text}");
@@ -150,9 +153,9 @@ fn a_code_name_is_a_leak_whatever_its_case_language_and_company_and_nothing_spel
         let said = format!("{sights:?} {labels:?} {} {risks:?}", risks.version()).to_lowercase();
         assert!(!said.contains("zanderfish") && !said.contains("quillmark"), "{said}");
     }
-    let sights = risks.look(Some("Über Quillmark"), "nothing", true);
+    let sights = look(&risks, Some("Über Quillmark"), "nothing", true);
     assert_eq!((sights.evidence[0].from, sights.evidence[0].to, sights.evidence[0].in_title), (5, 14, true));
-    assert_eq!(risks.look(None, "a project, a fish", true), Sights::default());
+    assert_eq!(look(&risks, None, "a project, a fish", true), Sights::default());
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn a_team_adds_patterns_and_judgements_say_so() {
     let mut risks = Risks::english();
     risks.overlay(&file).unwrap();
     assert_eq!(risks.version(), "risk-en-1+harbor");
-    assert_eq!(risks.look(None, "the gangway collapsed", true).evidence[0].label, "safety");
+    assert_eq!(look(&risks, None, "the gangway collapsed", true).evidence[0].label, "safety");
 }
 
 #[test]
@@ -209,38 +212,21 @@ fn a_risk_is_of_those_whom_its_sentence_names() {
     };
     let risks = &*RISKS_EN;
     let entities = vec![tag("harbor", vec![at("Harbor")]), tag("tarnwick", vec![at("Tarnwick")])];
-    let labels = risks.labels(risks.look(None, text, true).evidence, Polarity::Neutral, &entities);
+    let labels = risks.labels(look(risks, None, text, true).evidence, Polarity::Neutral, &entities);
     let mut enriched = mention(text);
     (enriched.risk, enriched.evidence, enriched.entities) = (labels.risk, labels.evidence, entities);
     assert_eq!(enriched.risk, ["legal", "data_breach"]);
-    assert_eq!(of_subject(&enriched, &enriched.entities[0]), ["data_breach"]);
-    assert_eq!(of_subject(&enriched, &enriched.entities[1]), ["legal", "data_breach"]);
+    assert_eq!(of_subjects(&enriched), [vec!["data_breach"], vec!["legal", "data_breach"]]);
 }
 
 fn mention(text: &str) -> Enriched {
-    let at = earshot_common::time::Timestamp::from_millis(0);
-    let source = earshot_common::events::SourceRef {
-        id: "hn".to_owned(),
-        network: "hackernews".to_owned(),
-        site: None,
-    };
-    Enriched {
-        mention: earshot_common::events::Mention::new("hn:1".to_owned(), source, text.to_owned(), at),
-        raw: earshot_common::events::RawPosition { partition: 0, offset: 0 },
-        enrichment: earshot_common::events::EnrichmentVersion { watchlist: 0, lexicon: String::new() },
-        lang: "en".to_owned(),
-        lang_confidence: 1.0,
-        entities: Vec::new(),
-        sentiment: Sentiment { label: Polarity::Neutral, ..crate::sentiment::not_judged() },
-        risk: Vec::new(),
-        intent: Vec::new(),
-        desks: Vec::new(),
-        evidence: Vec::new(),
-        story: None,
-        reach: None,
-        reach_unit: None,
-        outlet: None,
-        searches: Vec::new(),
-        enriched: at,
-    }
+    let at = Timestamp::from_millis(0);
+    let source = SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None };
+    let mention = Mention::new("hn:1".to_owned(), source, text.to_owned(), at);
+    let knowledge = Knowledge::shipped(&Watchlist::default()).unwrap();
+    judge(mention, RawPosition { partition: 0, offset: 0 }, &knowledge, at)
+}
+
+fn look(risks: &Risks, title: Option<&str>, text: &str, english: bool) -> Sights {
+    risks.look(title.map(Tokenized::new).as_ref(), &Tokenized::new(text), english)
 }

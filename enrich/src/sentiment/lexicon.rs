@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use earshot_common::text::{exact, fold};
 use hashbrown::HashMap;
+
+use crate::lines::{self, LineError};
 
 use super::languages::{self, Accents, ENGLISH, GENERAL, Language};
 use super::roles::{Role, Roles};
@@ -20,18 +21,6 @@ const MAX_PHRASE_WORDS: usize = 6;
 
 /// Shorter words are not looked for behind slips of the finger: too many words are like them.
 const SHORTEST_SLIP: usize = 3;
-
-/// A line of a lexicon that cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{file}:{line}: {reason}")]
-pub struct LexiconError {
-    /// The file, as it was named.
-    pub file: String,
-    /// Its line, from 1.
-    pub line: usize,
-    /// What is wrong, with the value.
-    pub reason: String,
-}
 
 /// A known word, by its number.
 pub(super) type WordId = u32;
@@ -117,7 +106,7 @@ impl Lexicon {
     }
 
     /// The same with other content in place of the general lexicon: for learning and for comparing.
-    pub fn english_with_general(content: &str) -> Result<Self, LexiconError> {
+    pub fn english_with_general(content: &str) -> Result<Self, LineError> {
         let mut lexicon = Self::empty(&ENGLISH);
         for (name, shipped) in ENGLISH.layers {
             lexicon.lay(name, if *name == GENERAL { content } else { shipped })?;
@@ -164,34 +153,21 @@ impl Lexicon {
     }
 
     /// Lays a file's words over those that are there.
-    pub fn add(&mut self, file: &str, content: &str) -> Result<(), LexiconError> {
+    pub fn add(&mut self, file: &str, content: &str) -> Result<(), LineError> {
         self.lay(file, content)?;
         self.find_spellings();
         Ok(())
     }
 
-    fn lay(&mut self, file: &str, content: &str) -> Result<(), LexiconError> {
-        for (at, line) in content.lines().enumerate() {
-            // A hash with a space begins a comment; a hashtag is a word like others.
-            if line.starts_with("# ") || line.trim().is_empty() {
-                continue;
-            }
-            self.add_line(line).map_err(|reason| LexiconError {
-                file: file.to_owned(),
-                line: at + 1,
-                reason,
-            })?;
-        }
-        Ok(())
+    fn lay(&mut self, file: &str, content: &str) -> Result<(), LineError> {
+        // A hash with a space begins a comment; a hashtag is a word like others.
+        lines::for_each(file, content, "# ", |line| self.add_line(line))
     }
 
     /// Lays a team's own words over the shipped ones; judgements carry its name.
     pub fn overlay(&mut self, file: &Path) -> anyhow::Result<()> {
-        let content =
-            std::fs::read_to_string(file).with_context(|| format!("read lexicon {}", file.display()))?;
-        self.add(&file.display().to_string(), &content)?;
-        let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
-        self.overlays.push(name.into_owned());
+        let name = lines::overlay(file, |name, content| self.add(name, content))?;
+        self.overlays.push(name);
         Ok(())
     }
 
@@ -294,7 +270,8 @@ impl Lexicon {
         self.slips.get(word).copied()
     }
 
-    /// The other ways in which people write the words that are known. A word of its own stays what it is.
+    /// The other ways in which people write the words that are known. A word of its own stays what it is; in a
+    /// team's words, which are laid over later, *ano* is *año*.
     fn find_spellings(&mut self) {
         for at in 0..self.names.len() {
             let plain = without_accents(&self.names[at], self.language.accents);

@@ -18,7 +18,7 @@ use std::ops::Range;
 use earshot_common::events::{Polarity, Sentiment, SentimentWord};
 use earshot_common::text::{CharacterOffsets, Tokenized};
 
-pub use lexicon::{Lexicon, LexiconError, Lexicons};
+pub use lexicon::{Lexicon, Lexicons};
 pub use rules::Rule;
 pub use score::Traits;
 
@@ -55,11 +55,6 @@ pub struct Place {
 /// What a message in a language that is not judged says: nothing.
 pub fn not_judged() -> Sentiment {
     Sentiment { score: 0.0, label: Polarity::Neutral, confidence: None, words: Vec::new(), fallback: false }
-}
-
-/// Whether messages in a language (ISO 639-1, or `und`) are judged.
-pub fn is_judged(lang: &str) -> bool {
-    languages::judged(lang).is_some()
 }
 
 /// A text that was read: what it says, and what it says of whom.
@@ -128,7 +123,7 @@ impl Read {
         let view = attitude::towards(&self.reading, places);
         let hits = self.reading.hits.iter().zip(&view.worth);
         let values: Vec<f32> = hits.map(|(hit, worth)| hit.value() * worth).collect();
-        self.sentiment(&values, score::of_attitude(&values, self.scale()), view.fallback)
+        self.sentiment(&values, score::of_attitude(&values), view.fallback)
     }
 
     /// Places in characters of the title or the text, as bytes of both as one.
@@ -189,11 +184,6 @@ impl Read {
             in_name = capitalised;
         }
         names
-    }
-
-    /// Bytes of the title and of the line end after it: so much later the text begins.
-    pub fn title_bytes(&self) -> usize {
-        self.title_bytes
     }
 
     fn bytes(&self, hit: &Hit) -> Range<usize> {

@@ -107,14 +107,16 @@ fn spent_words(reading: &mut Reading) {
     for (number, clause) in reading.clauses.iter().enumerate() {
         for at in clause.hits.clone() {
             let start = reading.hits[at].words.start;
-            let roles = reading.roles[start];
+            if !works_on_others(reading.roles[start]) {
+                continue;
+            }
             let reaches = reading.hits[at + 1..clause.hits.end]
                 .iter()
                 .take_while(|hit| hit.words.start <= start + NEGATION_REACH)
                 .any(colours);
             let answers = start == clause.words.start && clause.words.len() <= 2;
             let is_elliptic = speaks_of_what_was_said(reading, number);
-            if works_on_others(roles) && (silent || reaches || answers || is_elliptic) {
+            if silent || reaches || answers || is_elliptic {
                 spent.push(at);
             }
         }
@@ -146,16 +148,17 @@ fn negation(reading: &mut Reading) {
                 }
             }
             if !spent && reading.roles[at].has(Role::NegatorAfter) {
-                negation_behind(reading.hits[clause.hits.clone()].iter_mut(), at);
+                negation_behind(&mut hits[..behind], at);
             }
         }
     }
 }
 
 /// *Ich mag das nicht*: the last word that stands shortly before the negation is reversed.
-fn negation_behind<'r>(hits: impl DoubleEndedIterator<Item = &'r mut Hit>, negation: usize) {
-    let reached = |hit: &&mut Hit| hit.words.end <= negation && hit.words.start + BACKWARD_REACH >= negation;
-    if let Some(hit) = hits.rev().find(reached).filter(|hit| !hit.rules.contains(&Rule::Negation)) {
+fn negation_behind(hits: &mut [Hit], negation: usize) {
+    let mut near = hits.iter_mut().rev().take_while(|hit| hit.words.start + BACKWARD_REACH >= negation);
+    let last = near.find(|hit| hit.words.end <= negation);
+    if let Some(hit) = last.filter(|hit| !hit.rules.contains(&Rule::Negation)) {
         deny(hit, Rule::Negation);
     }
 }

@@ -15,17 +15,17 @@ pub(super) struct Scale {
     message: f32,
     /// What each trait adds to that, in the order of [`Traits::as_array`].
     of_trait: [f32; Traits::COUNT],
-    /// What an attitude towards somebody needs.
-    attitude: f32,
 }
 
 impl Scale {
     /// Of weights that are learned; as `learn` finds it.
-    pub(super) const LEARNED: Self = Self { message: 0.49, of_trait: [1.10, -0.49, -0.33], attitude: 0.35 };
+    pub(super) const LEARNED: Self = Self { message: 0.49, of_trait: [1.10, -0.49, -0.33] };
     /// Of weights that were written down, and are coarser: one mild word makes an opinion, whoever speaks.
-    pub(super) const BY_HAND: Self = Self { message: 0.5, of_trait: [0.0; Traits::COUNT], attitude: 0.35 };
+    pub(super) const BY_HAND: Self = Self { message: 0.5, of_trait: [0.0; Traits::COUNT] };
 }
 
+/// What an attitude towards somebody needs.
+const NEED_OF_ATTITUDE: f32 = 0.35;
 /// However personal a message is, it needs so much.
 const LEAST_NEED: f32 = 0.1;
 
@@ -79,8 +79,8 @@ pub(super) fn of_message(values: &[f32], traits: Traits, scale: Scale) -> Scored
 }
 
 /// The score of an attitude.
-pub(super) fn of_attitude(values: &[f32], scale: Scale) -> Scored {
-    scored(values.iter().sum(), scale.attitude)
+pub(super) fn of_attitude(values: &[f32]) -> Scored {
+    scored(values.iter().sum(), NEED_OF_ATTITUDE)
 }
 
 /// The score is `x² / √(x⁴ + 399)`, with the sign of the sum, where `x` is the sum over what is needed: 0.05 at
@@ -94,7 +94,8 @@ fn scored(total: f32, need: f32) -> Scored {
     Scored { score, label, confidence: confidence(total, need, label), per_weight }
 }
 
-/// The weights are log-odds: of good against bad twice the sum, of neither what is needed.
+/// The weights are read as log-odds: of good against bad twice the sum, of neither what is needed. Of weights that
+/// were written down that is no more than an order.
 fn confidence(total: f32, need: f32, label: Polarity) -> f32 {
     let odds = [(-total).exp(), need.exp(), total.exp()];
     let mine = match label {

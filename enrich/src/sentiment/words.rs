@@ -129,7 +129,7 @@ fn emoji(lexicon: &Lexicon, written: &str) -> Option<WordId> {
 fn push_word(lexicon: &Lexicon, text: &str, word: Word, buffer: &mut String, words: &mut Vec<Word>) {
     let word = known(lexicon, text, word, buffer);
     let written = &text[word.bytes.clone()];
-    let apostrophe = if word.id.is_none() { written.find(['\'', '’']) } else { None };
+    let apostrophe = if word.id.is_none() { written.find(text::is_apostrophe) } else { None };
     let Some(apostrophe) = apostrophe else {
         words.push(word);
         return;
@@ -174,7 +174,7 @@ fn push_hashtag(
     }
 }
 
-/// Looks a word up: as it is written, without drawn-out letters, or as a part of it before a hyphen.
+/// Looks a word up: as it is written, or without drawn-out letters.
 fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> Word {
     let written = &text[word.bytes.clone()];
     word.shouted = written.len() > 2 && is_shouted(written);

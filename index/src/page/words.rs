@@ -3,8 +3,8 @@
 use std::fmt;
 
 use earshot_common::events::{
-    Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, EachArithmetic, Measure, Polarity,
-    ReachUnit, Seasonality, ToneArithmetic, Transition, Word,
+    Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, CountSpan, EachArithmetic,
+    Measure, Polarity, ReachUnit, Seasonality, ToneArithmetic, Transition, Word,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -166,8 +166,8 @@ fn measured(count: &CountArithmetic) -> String {
 
 fn each_sentence(each: &EachArithmetic) -> String {
     let strength = if each.polarity <= -0.5 { "strongly negative" } else { tone(each.polarity) };
-    let reach = match each.reach {
-        Some(reach) => format!("with a reach of {}", audience(reach, each.reach_unit.unwrap_or_default())),
+    let reach = match each.audience() {
+        Some((reach, unit)) => format!("with a reach of {}", audience(reach, unit)),
         None => "whose reach is unknown".to_owned(),
     };
     let more = match each.matched.saturating_sub(1) {
@@ -194,9 +194,9 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             format!(
                 "It asks for a reach of {} or more; {}.",
                 number(each.reach_at_least),
-                each.reach.map_or_else(
+                each.audience().map_or_else(
                     || "the reach is unknown".to_owned(),
-                    |reach| format!("here it is {}", audience(reach, each.reach_unit.unwrap_or_default()))
+                    |(reach, unit)| format!("here it is {}", audience(reach, unit))
                 )
             ),
             format!("Mentions that met both since the alert opened: {}.", number(each.matched.into())),
@@ -250,19 +250,27 @@ fn tone_explanation(tone: &ToneArithmetic) -> Vec<String> {
 }
 
 fn count_explanation(count: &CountArithmetic) -> Vec<String> {
-    let span = if count.window.ends_with("P1D") { "days" } else { "hours" };
+    let (span, by) = match count.span() {
+        CountSpan::Hour => ("hours", "by"),
+        CountSpan::TwoHours => ("pairs of hours", "in two hours, those of the last hour by"),
+        CountSpan::Day => ("days", "by"),
+    };
     let mut sentences = vec![format!(
-        "Counted: {} by {}.",
+        "Counted: {} {by} {}.",
         measured(count),
         counted(count.authors.into(), "author", "different authors")
     )];
     if let Some(expected) = count.expected.filter(|_| !count.little_data) {
-        sentences.push(format!(
-            "Expected: about {}, the mean of {} before{}.",
-            rounded(expected),
-            counted(count.baseline.len() as u64, "window", "windows"),
-            alike(count.seasonality)
-        ));
+        let before = counted(count.baseline.len() as u64, "window", "windows");
+        let of = match count.drawn_to {
+            Some(usual) => format!(
+                "from {before} before{} and what is usual, about {}",
+                alike(count.seasonality),
+                rounded(usual)
+            ),
+            None => format!("the mean of {before} before{}", alike(count.seasonality)),
+        };
+        sentences.push(format!("Expected: about {}, {of}.", rounded(expected)));
         sentences.push(format!("The rule fires at {} or more here.", number(count.threshold.into())));
         if let Some(probability) = count.probability {
             sentences.push(by_chance(probability, span));
@@ -275,7 +283,8 @@ fn count_explanation(count: &CountArithmetic) -> Vec<String> {
         }
     } else {
         sentences.push(format!(
-            "There is too little history to say what is usual, so a fixed number decided: {} or more.",
+            "There is too little history to say what is usual, so {} or more decided: the rule's own limit, or four \
+             times the highest hour so far.",
             number(count.threshold.into())
         ));
     }
@@ -375,6 +384,22 @@ mod tests {
             By chance alone, a count this high comes about once in 320,000,000 such hours.
             Counts of this subject swing more than pure chance would let them; the estimate allows for it (dispersion 0.31)."#]]
         .assert_eq(&count_explanation(&count(Some(11.25))).join("\n"));
+    }
+
+    #[test]
+    fn an_hour_that_was_judged_with_the_one_before_is_told_as_two() {
+        let window = "2026-01-01T18:00:00Z/PT2H".to_owned();
+        let count = CountArithmetic { window, drawn_to: Some(12.4), ..count(Some(11.25)) };
+        expect![
+            "1,064 mentions between 18:00 and 20:00 UTC on Thu 1 Jan 2026, where about 11 were expected."
+        ]
+        .assert_eq(&count_sentence(&count, &TimeZone::UTC));
+        expect![[r#"
+            Counted: 1,064 mentions in two hours, those of the last hour by 51 different authors.
+            Expected: about 11, from 4 windows before at the same hour of the week and what is usual, about 12.
+            The rule fires at 30 or more here.
+            By chance alone, a count this high comes about once in 320,000,000 such pairs of hours.
+            Counts of this subject swing more than pure chance would let them; the estimate allows for it (dispersion 0.31)."#]].assert_eq(&count_explanation(&count).join("\n"));
     }
 
     #[test]

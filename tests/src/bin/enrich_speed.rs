@@ -7,10 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "the report of a program belongs on the standard output")]
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,13 +17,10 @@ use earshot_common::events::{
 use earshot_common::keys::Secret;
 use earshot_common::time::Timestamp;
 use earshot_enrich::judge::{Knowledge, judge, signal};
-use earshot_enrich::risk::Risks;
 use earshot_enrich::searches::Searches;
-use earshot_enrich::sentiment::Lexicons;
 use earshot_tests::aliases;
 use earshot_tests::core_time::CoreTime;
-use flate2::read::GzDecoder;
-use serde_json::Value;
+use earshot_tests::labelled;
 
 /// Rates are of so many mentions, from all over the file.
 const SAMPLE: usize = 100_000;
@@ -39,7 +33,8 @@ fn main() -> anyhow::Result<()> {
     let path = arguments.first().map(PathBuf::from).context("name the texts")?;
     let memory = match arguments.get(1..) {
         Some([flag, count]) if flag == "--memory" => Some(count.parse::<usize>().context("read the count")?),
-        _ => None,
+        None | Some([]) => None,
+        _ => anyhow::bail!("usage: enrich_speed TEXTS.jsonl.gz [--memory COUNT]"),
     };
     let mentions = raw_mentions(&path, None)?;
     let sample = sample_of(&mentions);
@@ -62,6 +57,7 @@ fn main() -> anyhow::Result<()> {
             );
         }
     }
+    drop(mentions_of_known_language);
     match memory {
         Some(count) => watch_memory(&mentions, count),
         None => Ok(()),
@@ -80,7 +76,7 @@ impl Enrich {
         let watchlist = aliases::watchlist(aliases, 1);
         let mut searches = Searches::default();
         searches.follow(&watchlist);
-        let knowledge = Knowledge::of(&watchlist, Arc::new(Lexicons::shipped()), Arc::new(Risks::english()))?;
+        let knowledge = Knowledge::shipped(&watchlist)?;
         Ok(Self { knowledge, searches, secret: Secret::from_bytes([7; 32]) })
     }
 
@@ -149,15 +145,16 @@ fn sample_of(mentions: &[Vec<u8>]) -> Vec<&[u8]> {
 
 /// The file's texts as `mentions.raw` holds mentions, in a language that the source gives or does not.
 fn raw_mentions(path: &Path, language: Option<&str>) -> anyhow::Result<Vec<Vec<u8>>> {
-    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let mut mentions = Vec::new();
-    for line in BufReader::new(GzDecoder::new(file)).lines() {
-        let row: Value = serde_json::from_str(&line?)?;
+    let texts = labelled::rows(path, |row| {
         let text = row["text"].as_str().context("`text` is no text")?.to_owned();
+        Ok((text, row["author"].as_str().map(str::to_owned)))
+    })?;
+    let mut mentions = Vec::with_capacity(texts.len());
+    for (text, author) in texts {
         let source = SourceRef { id: "tweets".to_owned(), network: "twitter".to_owned(), site: None };
-        let author = row["author"].as_str().map(|handle| Author {
+        let author = author.map(|handle| Author {
             id: format!("twitter:{handle}"),
-            handle: Some(handle.to_owned()),
+            handle: Some(handle),
             followers: Some(1_200),
             ..Author::default()
         });

@@ -10,22 +10,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use earshot_common::definitions::{Subject, Watchlist};
 use earshot_common::events::{
-    Author, Derivation, Enriched, EntityTag, Lane, Mention, RawPosition, SourceRef,
+    Author, Derivation, Enriched, EntityMatch, EntityTag, Lane, Mention, RawPosition, SourceRef,
 };
 use earshot_common::keys::StoryKey;
 use earshot_common::text::{TokenKind, tokens};
 use earshot_common::time::Timestamp;
 use earshot_enrich::judge::{Knowledge, judge};
-use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::Lexicons;
-use earshot_tests::sp500;
+use earshot_tests::{labelled, sp500};
 use flate2::read::MultiGzDecoder;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -85,7 +82,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
 
     let watchlist = sp500::watchlist(&list, ADDITIONS)?;
-    let knowledge = Knowledge::of(&watchlist, Arc::new(Lexicons::shipped()), Arc::new(Risks::english()))?;
+    let knowledge = Knowledge::shipped(&watchlist)?;
     let mut tweets = stocks(&streams.join("stocks.jsonl.gz"), &watchlist)?;
     tweets.extend(airline(&streams.join("airline.csv.gz"), &watchlist)?);
     let rows = tweets.len();
@@ -103,21 +100,18 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn stocks(file: &Path, watchlist: &Watchlist) -> anyhow::Result<Vec<Tweet>> {
-    let opened = File::open(file).with_context(|| format!("read {}", file.display()))?;
-    let mut tweets = Vec::new();
-    for line in BufReader::new(MultiGzDecoder::new(opened)).lines() {
-        let row: StockRow = serde_json::from_str(&line?).context("read a row")?;
+    labelled::rows(file, |row| {
+        let row: StockRow = serde_json::from_value(row)?;
         let cashtag = format!("${}", row.ticker.replace('-', "."));
         let about = watchlist.subjects().find(|subject| has_cashtag(subject, &cashtag));
-        tweets.push(Tweet {
+        Ok(Tweet {
             stream: "stocks",
             id: row.id,
             text: unescaped(&row.text),
             author: row.user,
             about: about.map(|subject| subject.id.clone()),
-        });
-    }
-    Ok(tweets)
+        })
+    })
 }
 
 fn has_cashtag(subject: &Subject, cashtag: &str) -> bool {
@@ -198,7 +192,11 @@ fn essence(text: &str) -> String {
 
 /// Whether a tag rests on a name: accounts and ticker symbols prove nothing of the gate.
 fn has_name(tag: &EntityTag) -> bool {
-    tag.matches.iter().any(|place| !place.alias.starts_with(['$', '@']))
+    tag.matches.iter().any(is_name)
+}
+
+fn is_name(place: &EntityMatch) -> bool {
+    !place.alias.starts_with(['$', '@'])
 }
 
 /// How many tags there are of each kind.
@@ -236,7 +234,7 @@ fn drawn(tags: &[Tagged], seed: u64) -> String {
             .collect();
         sure.shuffle(&mut generator);
         for tagged in sure.into_iter().take(count) {
-            lines.push_str(&line(tagged.tweet, &tagged.tag, &tagged.tweet.text));
+            lines.push_str(&line(tagged));
         }
     }
     lines
@@ -244,22 +242,21 @@ fn drawn(tags: &[Tagged], seed: u64) -> String {
 
 /// More tags to judge: those that no symbol and no account of the subject makes easy.
 fn names_alone(tags: &[Tagged], seed: u64) -> String {
-    let is_alone = |tag: &EntityTag| !tag.matches.iter().any(|place| place.alias.starts_with(['$', '@']));
-    let mut alone: Vec<&Tagged> =
-        tags.iter().filter(|tagged| tagged.tag.lane == Lane::Sure && is_alone(&tagged.tag)).collect();
+    let is_alone = |tagged: &&Tagged| tagged.tag.lane == Lane::Sure && tagged.tag.matches.iter().all(is_name);
+    let mut alone: Vec<&Tagged> = tags.iter().filter(is_alone).collect();
     alone.shuffle(&mut StdRng::seed_from_u64(seed));
     let drawn = alone.into_iter().take(DRAWN_ALONE);
-    drawn.map(|tagged| line(tagged.tweet, &tagged.tag, &tagged.tweet.text)).collect()
+    drawn.map(line).collect()
 }
 
 fn doubtful(tags: &[Tagged], seed: u64) -> String {
     let mut doubtful: Vec<&Tagged> = tags.iter().filter(|tagged| tagged.tag.lane == Lane::Doubtful).collect();
     doubtful.shuffle(&mut StdRng::seed_from_u64(seed));
     let lines = doubtful.into_iter().take(SAMPLE);
-    lines.map(|tagged| line(tagged.tweet, &tagged.tag, &tagged.tweet.text)).collect()
+    lines.map(line).collect()
 }
 
-fn line(tweet: &Tweet, tag: &EntityTag, text: &str) -> String {
+fn line(Tagged { tweet, tag }: &Tagged) -> String {
     let mut names: Vec<String> = Vec::new();
     let mut corroborated: Vec<String> = Vec::new();
     for place in &tag.matches {
@@ -279,9 +276,20 @@ fn line(tweet: &Tweet, tag: &EntityTag, text: &str) -> String {
     names.dedup();
     corroborated.sort();
     corroborated.dedup();
-    let text = text.replace(['\n', '\t', '\r'], " ");
-    let (names, corroborated) = (names.join("; "), corroborated.join("; "));
+    let (text, names, corroborated) = (in_a_line(&tweet.text), names.join("; "), corroborated.join("; "));
     format!("{}\t{}\t{}\t{names}\t{corroborated}\t{text}\n", tweet.stream, tweet.id, tag.subject)
+}
+
+fn in_a_line(text: &str) -> String {
+    text.replace(['\n', '\t', '\r'], " ")
+}
+
+/// A row that holds a name of its subject when symbols and accounts are masked, and what the gate makes of it.
+struct Held<'a> {
+    tweet: &'a Tweet,
+    subject: &'a Subject,
+    text: String,
+    lane: Option<Lane>,
 }
 
 /// How many of the rows that still hold a name of their subject are found to be about it, when ticker symbols and
@@ -291,56 +299,63 @@ fn recall(tweets: &[Tweet], watchlist: &Watchlist, knowledge: &Knowledge, seed: 
         "| stream | masked | rows with a known subject | still hold a name | sure | doubtful | recall |\n",
     );
     told.push_str("|---|---|---|---|---|---|---|\n");
-    let mut by_subject: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut missed = Vec::new();
+    let mut of_everybody: Vec<Held> = Vec::new();
     for (stream, _) in DRAWN {
+        let about = |tweet: &'_ Tweet| tweet.about.as_deref().and_then(|id| watchlist.subject(id));
+        let known = tweets.iter().filter(|tweet| tweet.stream == stream);
+        let known: Vec<(&Tweet, &Subject)> = known.filter_map(|tweet| Some((tweet, about(tweet)?))).collect();
         for everybody in [false, true] {
-            let (mut rows, mut held, mut sure, mut doubtful) = (0, 0, 0, 0);
-            for tweet in tweets.iter().filter(|tweet| tweet.stream == stream) {
-                let Some(subject) = tweet.about.as_deref().and_then(|id| watchlist.subject(id)) else {
-                    continue;
-                };
-                rows += 1;
-                let text = masked(&tweet.text, subject, everybody);
-                if !holds_name(&text, subject) {
-                    continue;
-                }
-                held += 1;
-                let enriched = judged(tweet, text.clone(), knowledge);
-                let tag = enriched.entities.iter().find(|tag| tag.subject == subject.id);
-                let lane = tag.map(|tag| tag.lane);
-                sure += usize::from(lane == Some(Lane::Sure));
-                doubtful += usize::from(lane == Some(Lane::Doubtful));
-                if everybody {
-                    let of_subject = by_subject.entry(&subject.id).or_default();
-                    of_subject.0 += 1;
-                    of_subject.1 += usize::from(lane == Some(Lane::Sure));
-                    if lane != Some(Lane::Sure) {
-                        missed.push(format!(
-                            "{}\t{}\t{lane:?}\t{}\n",
-                            tweet.id,
-                            subject.id,
-                            text.replace(['\n', '\t', '\r'], " ")
-                        ));
-                    }
-                }
-            }
+            let held = held(&known, knowledge, everybody);
+            let in_lane = |lane| held.iter().filter(|held| held.lane == Some(lane)).count();
+            let (sure, doubtful) = (in_lane(Lane::Sure), in_lane(Lane::Doubtful));
             let masked = if everybody { "all symbols and accounts" } else { "the subject's" };
             let _ = writeln!(
                 told,
-                "| {stream} | {masked} | {rows} | {held} ({:.1} %) | {sure} | {doubtful} | {:.3} |",
-                100.0 * held as f64 / rows as f64,
-                sure as f64 / held as f64
+                "| {stream} | {masked} | {} | {} ({:.1} %) | {sure} | {doubtful} | {:.3} |",
+                known.len(),
+                held.len(),
+                100.0 * held.len() as f64 / known.len() as f64,
+                sure as f64 / held.len() as f64
             );
+            if everybody {
+                of_everybody.extend(held);
+            }
         }
     }
-    told.push_str("\n| subject | rows with a name, all masked | recall |\n|---|---|---|\n");
+    told.push_str(&by_subject(&of_everybody));
+    let mut missed: Vec<&Held> = of_everybody.iter().filter(|held| held.lane != Some(Lane::Sure)).collect();
+    missed.shuffle(&mut StdRng::seed_from_u64(seed));
+    let line = |Held { tweet, subject, text, lane }: &Held| {
+        format!("{}\t{}\t{lane:?}\t{}\n", tweet.id, subject.id, in_a_line(text))
+    };
+    (told, missed.into_iter().take(SAMPLE).map(line).collect())
+}
+
+fn held<'a>(known: &[(&'a Tweet, &'a Subject)], knowledge: &Knowledge, everybody: bool) -> Vec<Held<'a>> {
+    let mut rows = Vec::new();
+    for (tweet, subject) in known {
+        let text = masked(&tweet.text, subject, everybody);
+        if holds_name(&text, subject) {
+            let enriched = judged(tweet, text.clone(), knowledge);
+            let tag = enriched.entities.iter().find(|tag| tag.subject == subject.id);
+            rows.push(Held { tweet, subject, text, lane: tag.map(|tag| tag.lane) });
+        }
+    }
+    rows
+}
+
+fn by_subject(held: &[Held]) -> String {
+    let mut by_subject: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for row in held {
+        let (held, sure) = by_subject.entry(&row.subject.id).or_default();
+        *held += 1;
+        *sure += usize::from(row.lane == Some(Lane::Sure));
+    }
+    let mut told = String::from("\n| subject | rows with a name, all masked | recall |\n|---|---|---|\n");
     for (subject, (held, sure)) in by_subject {
         let _ = writeln!(told, "| {subject} | {held} | {:.3} |", sure as f64 / held as f64);
     }
-    missed.shuffle(&mut StdRng::seed_from_u64(seed));
-    missed.truncate(SAMPLE);
-    (told, missed.concat())
+    told
 }
 
 /// The text without ticker symbols and accounts.

@@ -13,9 +13,9 @@ use earshot_common::events::{Enriched, Mention, RawPosition, SourceRef};
 use earshot_common::text::tokens;
 use earshot_common::time::Timestamp;
 use earshot_enrich::entities::Matcher;
-use earshot_enrich::judge::{Knowledge, judge};
+use earshot_enrich::judge::{Knowledge, judge, signal};
 use earshot_enrich::risk::Risks;
-use earshot_enrich::sentiment::{Lexicon, Lexicons, Read};
+use earshot_enrich::sentiment::{Lexicons, Read};
 use earshot_tests::aliases;
 use earshot_tests::core_time::CoreTime;
 
@@ -26,7 +26,7 @@ const LEAST_TIME: Duration = Duration::from_millis(20);
 const MOST_GROWTH: f64 = 20.0;
 
 /// What is repeated until the text is long enough.
-const PIECES: [(&str, &str); 25] = [
+const PIECES: [(&str, &str); 28] = [
     ("one letter", "a"),
     ("one capital", "A"),
     ("words", "the app is fine "),
@@ -52,6 +52,9 @@ const PIECES: [(&str, &str); 25] = [
     ("addresses", "www."),
     ("emoticons", ":( "),
     ("slips", "godo horibble "),
+    ("negations behind, German", "gut nicht a a a a a "),
+    ("risks", "sued, boycott "),
+    ("risks denied and dropped", "not sued not only a scam patent lawsuit "),
 ];
 
 /// A step of the judge, which answers something of its work so that it is not left out.
@@ -59,30 +62,34 @@ type Step<'s> = (&'static str, Box<dyn Fn(&str) -> usize + 's>);
 
 fn main() -> anyhow::Result<()> {
     let watchlist = aliases::watchlist(10_000, 1);
-    let lexicon = Lexicon::english();
+    let lexicons = Arc::new(Lexicons::shipped());
+    let [english, german] = ["en", "de"].map(|lang| lexicons.of(lang).expect("it is judged"));
     let matcher = Matcher::new(&watchlist)?;
-    let knowledge = Knowledge::of(&watchlist, Arc::new(Lexicons::shipped()), Arc::new(Risks::english()))?;
-    let steps: [Step; 4] = [
+    let knowledge = Knowledge::of(&watchlist, lexicons.clone(), Arc::new(Risks::english()))?;
+    let steps: [Step; 6] = [
         ("tokenizer", Box::new(|text| tokens(text).len())),
         ("names", Box::new(|text| matcher.find(&mention(text)).len())),
-        ("scorer", Box::new(|text| Read::new(&lexicon, None, text).message().words.len())),
+        ("scorer", Box::new(|text| Read::new(english, None, text).message().words.len())),
+        ("scorer, German", Box::new(|text| Read::new(german, None, text).message().words.len())),
         ("judge", Box::new(|text| judged(text, &knowledge).sentiment.words.len())),
+        ("signal", Box::new(|text| signalled(&judged(text, &knowledge)))),
     ];
     let mut texts: Vec<(String, String)> = PIECES
         .iter()
         .map(|(name, piece)| ((*name).to_owned(), piece.repeat(LENGTHS[2] / piece.len())))
         .collect();
     texts.push(("one name".to_owned(), "Apple ".repeat(LENGTHS[2] / 6)));
+    texts.push(("one name in a hashtag".to_owned(), format!("#{}", "Apple".repeat(LENGTHS[2] / 5))));
     texts.push(("one name, excluded".to_owned(), excluded(&watchlist)));
     texts.push(("all names".to_owned(), all_names(&watchlist)));
-    println!("{:<24} {:<10} {:>9} {:>9} {:>9} ns/byte", "text", "step", "10 kB", "100 kB", "1 MB");
+    println!("{:<24} {:<14} {:>9} {:>9} {:>9} ns/byte", "text", "step", "10 kB", "100 kB", "1 MB");
     let mut too_slow = 0;
     for (name, text) in &texts {
         for (step, work) in &steps {
             let times = LENGTHS.map(|length| time_per_byte(start_of(text, length), work));
             let grows = times[2] / times[0] > MOST_GROWTH / 10.0 * (MOST_GROWTH / 10.0);
             let mark = if grows { "  grows faster than the text" } else { "" };
-            println!("{name:<24} {step:<10} {:>9.1} {:>9.1} {:>9.1}{mark}", times[0], times[1], times[2]);
+            println!("{name:<24} {step:<14} {:>9.1} {:>9.1} {:>9.1}{mark}", times[0], times[1], times[2]);
             too_slow += usize::from(grows);
         }
     }
@@ -105,6 +112,11 @@ fn time_per_byte(text: &str, work: impl Fn(&str) -> usize) -> f64 {
 
 fn judged(text: &str, knowledge: &Knowledge) -> Enriched {
     judge(mention(text), RawPosition { partition: 0, offset: 0 }, knowledge, Timestamp::default())
+}
+
+fn signalled(enriched: &Enriched) -> usize {
+    let signal = signal(enriched, None, Vec::new(), Timestamp::default());
+    signal.map_or(0, |signal| signal.subjects.len())
 }
 
 fn mention(text: &str) -> Mention {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use earshot_common::text::{TokenKind, tokens};
+use earshot_common::text::{TokenKind, Tokenized, tokens};
 use earshot_enrich::language::{self, UNDETERMINED};
 use earshot_tests::labelled::{self, InLanguage};
 
@@ -73,7 +73,7 @@ fn figures<'r>(rows: impl Iterator<Item = (&'r InLanguage, &'r Option<String>)>)
 }
 
 fn earshot(text: &str, _: &str) -> Option<String> {
-    Some(language::of(None, None, text).code).filter(|code| code != UNDETERMINED)
+    Some(language::of(None, None, &Tokenized::new(text)).code).filter(|code| code != UNDETERMINED)
 }
 
 fn whichlang_alone(_: &str, words: &str) -> Option<String> {
@@ -89,18 +89,9 @@ fn whatlang_reliable(_: &str, words: &str) -> Option<String> {
     Some(two_letters(guess.lang().code()))
 }
 
-/// The codes that rows are labelled with; any other language is a wrong one for them.
+/// The code that rows are labelled with; any other language is a wrong one for them.
 fn two_letters(code: &str) -> String {
-    match code {
-        "eng" => "en",
-        "fra" => "fr",
-        "deu" => "de",
-        "spa" => "es",
-        "ita" => "it",
-        "por" => "pt",
-        other => other,
-    }
-    .to_owned()
+    language::of(Some(code), None, &Tokenized::new("")).code
 }
 
 /// The words alone, as Earshot looks at them.

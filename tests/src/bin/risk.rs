@@ -10,24 +10,24 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use earshot_common::definitions::Watchlist;
 use earshot_common::events::{Enriched, INTENTS, Mention, RISKS, RawPosition, SourceRef};
+use earshot_common::text::Tokenized;
 use earshot_common::time::Timestamp;
 use earshot_enrich::judge::{Knowledge, judge};
 use earshot_enrich::risk::Risks;
 use earshot_enrich::sentiment::Lexicons;
+use earshot_tests::core_time::CoreTime;
+use earshot_tests::labelled;
 use flate2::read::MultiGzDecoder;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
-use serde_json::Value;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -97,18 +97,19 @@ fn judged(row: &Row, knowledge: &Knowledge) -> Enriched {
 
 /// The time for one text on one core.
 fn microseconds(rows: &[Row], risks: &Risks) -> f64 {
-    let start = Instant::now();
-    let places: usize = rows.iter().map(|row| risks.look(None, &row.text, true).evidence.len()).sum();
+    let time = CoreTime::start();
+    let places: usize =
+        rows.iter().map(|row| risks.look(None, &Tokenized::new(&row.text), true).evidence.len()).sum();
     println!("{places} places");
-    start.elapsed().as_secs_f64() * 1e6 / rows.len().max(1) as f64
+    time.elapsed().as_secs_f64() * 1e6 / rows.len().max(1) as f64
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = name.split('.').next().unwrap_or_default().to_owned();
-    let decoder = MultiGzDecoder::new(File::open(path).with_context(|| format!("open {}", path.display()))?);
-    let context = || format!("read {}", path.display());
     if name.contains(".csv") {
+        let context = || format!("read {}", path.display());
+        let decoder = MultiGzDecoder::new(File::open(path).with_context(context)?);
         let mut reader = csv::Reader::from_reader(decoder);
         let headers = reader.headers().with_context(context)?.clone();
         let column = |names: [&str; 2]| headers.iter().position(|header| names.contains(&header));
@@ -122,11 +123,10 @@ fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
         }
         return Ok(rows);
     }
-    let mut rows = Vec::new();
-    for line in BufReader::new(decoder).lines() {
-        let row: Value = serde_json::from_str(&line.with_context(context)?).with_context(context)?;
-        let string = |name: &str| row[name].as_str().map(str::to_owned).with_context(context);
-        rows.push(Row { file: file.clone(), id: string("id")?, text: string("text")? });
-    }
-    Ok(rows)
+    labelled::rows(path, |row| {
+        let string = |name: &str| {
+            row[name].as_str().map(str::to_owned).with_context(|| format!("`{name}` is no text"))
+        };
+        Ok(Row { file: file.clone(), id: string("id")?, text: string("text")? })
+    })
 }
