@@ -356,6 +356,7 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
         definition: DecidedWith {
             watchlist: 1,
             rule: "count of mentions".to_owned(),
+            filter: None,
             lexicon: "g".to_owned(),
         },
         notify: Vec::new(),

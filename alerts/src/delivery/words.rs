@@ -1,8 +1,8 @@
 //! An alert's numbers in words, for somebody who reads them on a phone.
 
 use earshot_common::events::{
-    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, RankArithmetic,
-    Seasonality, ToneArithmetic,
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, Polarity,
+    RankArithmetic, Seasonality, ToneArithmetic,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,8 +13,8 @@ const LISTED: usize = 8;
 /// What happened to the subject of this name, in a line.
 pub(crate) fn headline(name: &str, event: &AlertEvent) -> String {
     match &event.arithmetic {
-        Arithmetic::Count(count) => count_headline(name, count),
-        Arithmetic::Each(each) => each_headline(name, each),
+        Arithmetic::Count(count) => count_headline(name, count, &event.definition.matching("match")),
+        Arithmetic::Each(each) => each_headline(name, each, &event.definition.matching("matches")),
         Arithmetic::Tone(tone) => format!("{name}: {tone}"),
         Arithmetic::Absence(absence) => format!("{name}: {absence}"),
         Arithmetic::Novelty(novelty) => format!("{name}: {novelty}"),
@@ -32,6 +32,9 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
         Arithmetic::Novelty(novelty) => vec![format!("First heard at {}.", with_zone(novelty.first, zone))],
         Arithmetic::Rank(rank) => rank_sentences(rank, event.until, zone),
     };
+    if let Some(filter) = event.definition.filter.as_ref().filter(|_| !headline_has_filter(event)) {
+        sentences.push(format!("Only mentions that match {filter} are looked at."));
+    }
     if !event.silent_sources.is_empty() {
         let silent = event.silent_sources.join(", ");
         sentences.push(format!("Silent meanwhile, so that some mentions may be missing: {silent}."));
@@ -67,8 +70,12 @@ pub(crate) fn urgency(severity: u8) -> &'static str {
     }
 }
 
-fn count_headline(name: &str, count: &CountArithmetic) -> String {
-    let observed = format!("{} {}", grouped(u64::from(count.observed)), count.measure.in_words());
+fn headline_has_filter(event: &AlertEvent) -> bool {
+    matches!(event.arithmetic, Arithmetic::Count(_) | Arithmetic::Each(_))
+}
+
+fn count_headline(name: &str, count: &CountArithmetic, matching: &str) -> String {
+    let observed = format!("{} {}{matching}", grouped(u64::from(count.observed)), count.measure.in_words());
     let window = match count.span() {
         CountSpan::Hour => "an hour",
         CountSpan::TwoHours => "two hours",
@@ -150,29 +157,26 @@ fn with_zone(at: Timestamp, zone: &TimeZone) -> String {
     format!("{} ({})", local(at, zone, "%H:%M, %A, %-d %B %Y"), zone.iana_name().unwrap_or("UTC"))
 }
 
-fn each_headline(name: &str, each: &EachArithmetic) -> String {
+fn each_headline(name: &str, each: &EachArithmetic, matching: &str) -> String {
+    let mention = format!("{name}: a {} mention{matching}", Polarity::of(each.polarity).as_str());
     match each.audience() {
-        Some((reach, unit)) => {
-            format!("{name}: a negative mention with a reach of {} {unit}", grouped(reach))
-        }
-        None => format!("{name}: a negative mention"),
+        Some((reach, unit)) => format!("{mention}, with a reach of {} {unit}", grouped(reach)),
+        None => mention,
     }
 }
 
 fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> Vec<String> {
-    let mut sentences = vec![
-        format!("Published at {}.", with_zone(opened, zone)),
-        format!(
-            "Its tone towards the subject is {:.2} on a scale from -1 to 1; the rule asks for {} or lower.",
-            each.polarity, each.polarity_at_most
-        ),
-    ];
+    let mut tone = format!("Its tone towards the subject is {:.2} on a scale from -1 to 1", each.polarity);
+    if each.asks_for_tone() {
+        tone += &format!("; the rule asks for {} or lower", each.polarity_at_most);
+    }
+    let mut sentences = vec![format!("Published at {}.", with_zone(opened, zone)), tone + "."];
     if let Some((reach, unit)) = each.audience() {
-        sentences.push(format!(
-            "Its reach is {} {unit}; the rule asks for {} or more.",
-            grouped(reach),
-            grouped(each.reach_at_least)
-        ));
+        let mut sentence = format!("Its reach is {} {unit}", grouped(reach));
+        if each.asks_for_reach() {
+            sentence += &format!("; the rule asks for {} or more", grouped(each.reach_at_least));
+        }
+        sentences.push(sentence + ".");
     }
     sentences
 }
@@ -319,6 +323,28 @@ mod tests {
             From 51 different authors in the last hour, in the two hours from 08:00 to 10:00, Monday, 5 January 2026 (UTC); the count may still grow.
             About 11 were to be expected: the same hour of the days before had 9, 12, 10, 14, and about 12 are usual.
             By chance alone as many come about once in 3,200,000 such pairs of hours."#]].assert_eq(&said.join("\n"));
+    }
+
+    #[test]
+    fn what_a_rule_does_not_ask_for_is_not_said_and_what_its_filter_asks_for_is() {
+        let mut event = crate::delivery::tests::event();
+        event.arithmetic = Arithmetic::Each(EachArithmetic {
+            polarity: -0.98,
+            polarity_at_most: 1.0,
+            reach: Some(250_000),
+            reach_unit: None,
+            reach_at_least: 0,
+            matched: 1,
+        });
+        event.definition.filter = Some("risk:legal".to_owned());
+        let mut said = vec![headline("Harbor", &event)];
+        said.extend(sentences(&event, &TimeZone::UTC));
+        expect![[r#"
+            Harbor: a negative mention that matches risk:legal, with a reach of 250,000 followers
+            Published at 09:41, Monday, 5 January 2026 (UTC).
+            Its tone towards the subject is -0.98 on a scale from -1 to 1.
+            Its reach is 250,000 followers."#]]
+        .assert_eq(&said.join("\n"));
     }
 
     #[test]

@@ -318,6 +318,7 @@ impl OpenAlert {
             definition: DecidedWith {
                 watchlist: decided_by.version,
                 rule: decided_by.rule.to_string(),
+                filter: decided_by.rule.filter.clone(),
                 lexicon: self.lexicon.clone(),
             },
             notify: decided_by.tell.as_ref().map(|routes| notifications(self, routes)).unwrap_or_default(),

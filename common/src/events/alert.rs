@@ -387,6 +387,16 @@ pub struct EachArithmetic {
 }
 
 impl EachArithmetic {
+    /// Whether the rule asks for a tone: every mention has a polarity of 1 or lower.
+    pub fn asks_for_tone(&self) -> bool {
+        self.polarity_at_most < 1.0
+    }
+
+    /// Whether the rule asks for a reach.
+    pub fn asks_for_reach(&self) -> bool {
+        self.reach_at_least > 0
+    }
+
     /// How many could have seen it, and what is counted; none where it is unknown.
     pub fn audience(&self) -> Option<(u64, ReachUnit)> {
         Some((self.reach?, self.reach_unit.unwrap_or_default()))
@@ -400,8 +410,18 @@ pub struct DecidedWith {
     pub watchlist: u64,
     /// The rule in words.
     pub rule: String,
+    /// The query that mentions must match to count for the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
     /// Lexicons of the mention that caused it.
     pub lexicon: String,
+}
+
+impl DecidedWith {
+    /// Which mentions count for the rule, where not all do, with the verb for one or for many: ` that match risk:legal`.
+    pub fn matching(&self, verb: &str) -> String {
+        self.filter.as_ref().map_or_else(String::new, |filter| format!(" that {verb} {filter}"))
+    }
 }
 
 /// One message to one address.

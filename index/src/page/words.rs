@@ -125,8 +125,8 @@ pub(crate) fn in_hand(held: &Acknowledgement, zone: &TimeZone) -> String {
 /// An alert in one sentence.
 pub(crate) fn sentence(alert: &AlertEvent, zone: &TimeZone) -> String {
     match &alert.arithmetic {
-        Arithmetic::Count(count) => count_sentence(count, zone),
-        Arithmetic::Each(each) => each_sentence(each),
+        Arithmetic::Count(count) => count_sentence(count, &alert.definition.matching("match"), zone),
+        Arithmetic::Each(each) => each_sentence(each, &alert.definition.matching("matches")),
         Arithmetic::Tone(tone) => plain(tone),
         Arithmetic::Absence(absence) => plain(absence),
         Arithmetic::Novelty(novelty) => plain(novelty),
@@ -142,8 +142,8 @@ fn plain(numbers: &impl fmt::Display) -> String {
     format!("{}{}.", first.collect::<String>(), letters.as_str())
 }
 
-fn count_sentence(count: &CountArithmetic, zone: &TimeZone) -> String {
-    let observed = measured(count);
+fn count_sentence(count: &CountArithmetic, matching: &str, zone: &TimeZone) -> String {
+    let observed = measured(count) + matching;
     let when = window(&count.window, zone);
     match count.expected {
         Some(expected) if !count.little_data => {
@@ -164,7 +164,7 @@ fn measured(count: &CountArithmetic) -> String {
     counted(count.observed.into(), one, many)
 }
 
-fn each_sentence(each: &EachArithmetic) -> String {
+fn each_sentence(each: &EachArithmetic, matching: &str) -> String {
     let strength = if each.polarity <= -0.5 { "strongly negative" } else { tone(each.polarity) };
     let reach = match each.audience() {
         Some((reach, unit)) => format!("with a reach of {}", audience(reach, unit)),
@@ -174,7 +174,7 @@ fn each_sentence(each: &EachArithmetic) -> String {
         0 => String::new(),
         more => format!(", and {} more like it", number(more.into())),
     };
-    format!("A {strength} mention ({}) {reach}{more}.", signed(each.polarity))
+    format!("A {strength} mention ({}){matching}, {reach}{more}.", signed(each.polarity))
 }
 
 fn tone(score: f32) -> &'static str {
@@ -185,22 +185,7 @@ fn tone(score: f32) -> &'static str {
 pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
     match arithmetic {
         Arithmetic::Count(count) => count_explanation(count),
-        Arithmetic::Each(each) => vec![
-            format!(
-                "The rule asks for a sentiment of {} or lower; this one is {}.",
-                signed(each.polarity_at_most),
-                signed(each.polarity)
-            ),
-            format!(
-                "It asks for a reach of {} or more; {}.",
-                number(each.reach_at_least),
-                each.audience().map_or_else(
-                    || "the reach is unknown".to_owned(),
-                    |(reach, unit)| format!("here it is {}", audience(reach, unit))
-                )
-            ),
-            format!("Mentions that met both since the alert opened: {}.", number(each.matched.into())),
-        ],
+        Arithmetic::Each(each) => each_explanation(each),
         Arithmetic::Tone(tone) => tone_explanation(tone),
         Arithmetic::Absence(absence) => absence
             .probability
@@ -224,6 +209,29 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             novelty.first
         )],
     }
+}
+
+fn each_explanation(each: &EachArithmetic) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if each.asks_for_tone() {
+        sentences.push(format!(
+            "The rule asks for a sentiment of {} or lower; this one is {}.",
+            signed(each.polarity_at_most),
+            signed(each.polarity)
+        ));
+    }
+    if each.asks_for_reach() {
+        sentences.push(format!(
+            "It asks for a reach of {} or more; {}.",
+            number(each.reach_at_least),
+            each.audience().map_or_else(
+                || "the reach is unknown".to_owned(),
+                |(reach, unit)| format!("here it is {}", audience(reach, unit))
+            )
+        ));
+    }
+    sentences.push(format!("Such mentions since the alert opened: {}.", number(each.matched.into())));
+    sentences
 }
 
 fn tone_explanation(tone: &ToneArithmetic) -> Vec<String> {
@@ -374,9 +382,9 @@ mod tests {
         expect![
             "1,064 mentions between 14:00 and 15:00 EST on Thu 1 Jan 2026, where about 11 were expected."
         ]
-        .assert_eq(&count_sentence(&count(Some(11.25)), &zone));
-        expect!["1,064 mentions between 14:00 and 15:00 EST on Thu 1 Jan 2026; there is too little history to say what is usual."]
-            .assert_eq(&count_sentence(&count(None), &zone));
+        .assert_eq(&count_sentence(&count(Some(11.25)), "", &zone));
+        expect!["1,064 mentions that match risk:legal between 14:00 and 15:00 EST on Thu 1 Jan 2026; there is too little history to say what is usual."]
+            .assert_eq(&count_sentence(&count(None), " that match risk:legal", &zone));
         expect![[r#"
             Counted: 1,064 mentions by 51 different authors.
             Expected: about 11, the mean of 4 windows before at the same hour of the week.
@@ -393,7 +401,7 @@ mod tests {
         expect![
             "1,064 mentions between 18:00 and 20:00 UTC on Thu 1 Jan 2026, where about 11 were expected."
         ]
-        .assert_eq(&count_sentence(&count, &TimeZone::UTC));
+        .assert_eq(&count_sentence(&count, "", &TimeZone::UTC));
         expect![[r#"
             Counted: 1,064 mentions in two hours, those of the last hour by 51 different authors.
             Expected: about 11, from 4 windows before at the same hour of the week and what is usual, about 12.
@@ -412,7 +420,9 @@ mod tests {
             reach_at_least: 10_000,
             matched: 3,
         };
-        expect!["A strongly negative mention (−0.72) with a reach of 120,000 followers, and 2 more like it."]
-            .assert_eq(&each_sentence(&each));
+        expect![
+            "A strongly negative mention (−0.72), with a reach of 120,000 followers, and 2 more like it."
+        ]
+        .assert_eq(&each_sentence(&each, ""));
     }
 }
