@@ -55,6 +55,9 @@ id = "comms"
 log = true
 "#;
 
+/// Definitions in [`WATCHLIST`].
+pub const WATCHLIST_DEFINITIONS: usize = 6;
+
 /// Writes settings with a door `test` and the watchlist into a folder; `more` is appended to the settings.
 pub fn write_settings(folder: &Path, watchlist: &str, more: &str) -> anyhow::Result<()> {
     let settings = format!(

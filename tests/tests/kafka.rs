@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use earshot_tests::cluster::{Cluster, KafkaNode};
-use earshot_tests::input::{self, DOOR_SECRET, WATCHLIST, live_mention};
+use earshot_tests::input::{self, DOOR_SECRET, WATCHLIST, WATCHLIST_DEFINITIONS, live_mention};
 use earshot_tests::node;
 use earshot_tests::watch::Watch;
 use serde_json::{Value, json};
@@ -26,6 +26,8 @@ async fn on_kafka_every_program_and_the_broker_are_killed_once_and_nothing_is_lo
         cluster.start(service).await.unwrap();
     }
     cluster.apply().await.unwrap();
+    // A mention that is judged before alerts has copied its definitions is not counted.
+    cluster.until_defined(WATCHLIST_DEFINITIONS).await.unwrap();
     let index = Watch::new(&cluster.address("index"));
     let alerts = Watch::new(&cluster.address("alerts"));
 

@@ -138,7 +138,7 @@ async fn on_kafka_a_changed_watchlist_is_carried_over_history_by_one_of_two_inst
     let Some(mut cluster) = Cluster::on_shared_kafka(Path::new(BINARY), folder, WATCHLIST).unwrap() else {
         return;
     };
-    cluster.start_all(6).await.unwrap();
+    cluster.start_all(WATCHLIST_DEFINITIONS).await.unwrap();
     cluster.start("enrich").await.unwrap();
     let at = Places {
         ingest: cluster.address("ingest"),
