@@ -177,6 +177,16 @@ impl OpenAlert {
         self.people = over.people;
     }
 
+    /// When that began which it was raised about.
+    pub(crate) fn begin(&self) -> Timestamp {
+        match &self.course {
+            Course::Count { opening, .. } | Course::Tone { opening } | Course::Rank { opening } => {
+                opening.start
+            }
+            Course::Absence | Course::Each { .. } => self.raised,
+        }
+    }
+
     /// Takes in a count of a window that is worth saying.
     pub(crate) fn announce(
         &mut self,

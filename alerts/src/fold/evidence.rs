@@ -109,9 +109,10 @@ impl Evidence {
         mentions
     }
 
-    /// Whether at least half of its stories are among the other's.
-    pub(crate) fn mostly_within(&self, other: &Self) -> bool {
-        let (own, others) = (self.stories(), other.stories());
+    /// Whether at least half of its stories are among those of the others.
+    pub(crate) fn mostly_within<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
+        let own = self.stories();
+        let others: BTreeSet<String> = others.flat_map(Self::stories).collect();
         !own.is_empty() && own.intersection(&others).count() * 2 >= own.len()
     }
 
@@ -169,9 +170,9 @@ mod tests {
         company.add(witness(1, -0.5, 1), "hn");
         executive.add(witness(1, -0.5, 1), "hn");
         executive.add(witness(2, -0.5, 2), "hn");
-        assert!(executive.mostly_within(&company));
+        assert!(executive.mostly_within([&company].into_iter()));
         executive.add(witness(3, -0.5, 3), "hn");
-        assert!(!executive.mostly_within(&company), "one of three is less than half");
-        assert!(!Evidence::default().mostly_within(&company));
+        assert!(!executive.mostly_within([&company].into_iter()), "one of three is less than half");
+        assert!(!Evidence::default().mostly_within([&company].into_iter()));
     }
 }

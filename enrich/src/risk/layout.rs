@@ -28,6 +28,7 @@ struct Spot {
     bytes: Range<usize>,
     sentence: usize,
     clause: usize,
+    is_ticker: bool,
 }
 
 /// What ends between two words.
@@ -55,8 +56,14 @@ impl Layout {
         let mut clause = 0;
         let mut sentence = Sentence::default();
         for (at, token) in tokens.iter().enumerate() {
-            spots.push(Spot { bytes: token.bytes.clone(), sentence: self.sentences.len(), clause });
-            sentence.traded |= token.kind == TokenKind::Cashtag;
+            let is_ticker = token.kind == TokenKind::Cashtag;
+            spots.push(Spot {
+                bytes: token.bytes.clone(),
+                sentence: self.sentences.len(),
+                clause,
+                is_ticker,
+            });
+            sentence.traded |= is_ticker;
             let next = tokens.get(at + 1).map_or(text.len(), |next| next.bytes.start);
             let end = end_in(text, token.bytes.end..next);
             if end >= End::Clause || is_contrast(token.of(text)) {
@@ -100,6 +107,11 @@ impl Layout {
     /// Whether its sentence has a ticker symbol.
     pub(super) fn is_of_shares(&self, (first, _): Stretch) -> bool {
         self.sentences[self.spot(first).sentence].traded
+    }
+
+    /// Whether it begins or ends with a ticker symbol: that is a name, whatever the word says elsewhere.
+    pub(super) fn is_of_a_ticker(&self, (first, last): Stretch) -> bool {
+        self.spot(first).is_ticker || self.spot(last).is_ticker
     }
 
     /// Whether a word stands before others in the same clause, with fewer than so many words between them.
