@@ -168,9 +168,11 @@ impl OpenAlert {
         }
     }
 
-    /// Goes on as the alert of the same situation that was over: with its name, its number and what people said.
+    /// Goes on as the alert of the same situation that was over: with its name, its number and what people said. It
+    /// stays a part of what it was a part of, and is none of itself.
     pub(crate) fn go_on_as(&mut self, over: Self) {
         self.key = over.key;
+        self.parent = self.parent.or(over.parent).filter(|parent| *parent != over.key);
         self.sequence = over.sequence;
         self.opened = over.opened;
         self.opened_in_log = over.opened_in_log;
@@ -398,6 +400,7 @@ pub(crate) fn count_arithmetic(
     bucket: &Bucket,
     observed: u32,
     authors: u32,
+    mentions: Option<u32>,
     threshold: &Threshold,
 ) -> CountArithmetic {
     let baseline = threshold.baseline.as_ref();
@@ -409,6 +412,7 @@ pub(crate) fn count_arithmetic(
         probability: threshold.probability(observed),
         dispersion: baseline.map(|baseline| baseline.expectation.dispersion),
         authors,
+        mentions,
         baseline: baseline.map(|baseline| baseline.counts.clone()).unwrap_or_default(),
         seasonality: baseline.map_or(Seasonality::None, |baseline| baseline.seasonality),
         little_data: baseline.is_none(),

@@ -46,7 +46,7 @@ use alert::{DecidedBy, OpenAlert, Routes};
 use imports::Imports;
 use people::Commands;
 use telling::Call;
-use watch::{Watch, Watched};
+use watch::Watched;
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;

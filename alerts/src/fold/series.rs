@@ -42,6 +42,7 @@ pub(crate) struct Series {
 struct Details {
     authors: BTreeSet<AuthorKey>,
     unknown_author: bool,
+    mentions: u32,
     /// The stories or authors that were counted, where the measure counts each once.
     counted: BTreeSet<u64>,
     evidence: Evidence,
@@ -79,6 +80,7 @@ impl Series {
             self.buckets.entry(bucket).count += 1;
         }
         let Some(details) = self.details.get_mut(&bucket.start).filter(|_| fresh) else { return };
+        details.mentions += 1;
         details.evidence.add(witness, &signal.source);
         match signal.author {
             Some(author) if details.authors.len() < MOST_AUTHORS => drop(details.authors.insert(author)),
@@ -112,6 +114,12 @@ impl Series {
         self.details
             .get(&start)
             .map_or(0, |details| details.authors.len() as u32 + u32::from(details.unknown_author))
+    }
+
+    /// Mentions in the bucket that starts there, where the measure counts something else once.
+    pub(crate) fn mentions_at(&self, start: Timestamp) -> Option<u32> {
+        let counts_once = matches!(self.measure, Measure::Stories | Measure::Authors);
+        self.details.get(&start).filter(|_| counts_once).map(|details| details.mentions)
     }
 
     /// Whether the bucket that starts there was wholly observed.

@@ -226,6 +226,7 @@ impl Watched {
         let series = self.series(rule, condition.window);
         let bucket = series.bucket(signal.event_time);
         let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
+        let mentions = series.mentions_at(bucket.start);
         // A late mention must not open again what was opened and closed.
         let may_fire = series.may_fire(&bucket, now)
             && !self.rules[rule].in_burst(bucket.start)
@@ -256,7 +257,7 @@ impl Watched {
         if threshold.count.is_none_or(|count| observed < count) {
             return None;
         }
-        let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
+        let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
         let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
         if let Some(open) = self.rules[rule].open.as_mut() {
             open.announce(bucket, observed, arithmetic, asked.into());
@@ -494,9 +495,10 @@ impl Watched {
             }
             let series = self.series(rule, condition.window);
             let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
+            let mentions = series.mentions_at(bucket.start);
             let threshold = self.threshold(rule, condition, &bucket);
             let calm = threshold.is_calm(condition, observed);
-            let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
+            let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
             let open = self.rules[rule].open.as_mut()?;
             if !calm || !silent {
                 open.arithmetic = Arithmetic::Count(arithmetic);

@@ -183,7 +183,11 @@ impl RuleForm {
     /// Sets what the preset stands for and the rule does not say itself.
     fn expand(&mut self, preset: Preset) -> Result<When, String> {
         match preset {
-            Preset::VolumeSpike => return Ok(When::Count),
+            // Many who say something, each in their own words; what is repeated is the momentum of one story.
+            Preset::VolumeSpike => {
+                self.measure.get_or_insert(Measure::Stories);
+                return Ok(When::Count);
+            }
             Preset::SentimentDrop => return Ok(When::ShareOfNegatives),
             Preset::SubjectSilent => return Ok(When::Absence),
             Preset::SourceSilent => return Ok(When::SourceAbsence),

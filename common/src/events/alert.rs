@@ -246,6 +246,9 @@ pub struct CountArithmetic {
     pub dispersion: Option<f64>,
     /// Distinct authors in the window, in its last hour where it is two hours; counted up to a limit.
     pub authors: u32,
+    /// Mentions of the same time, where the measure counts each story or author once: repeated texts are among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<u32>,
     /// Counts of the like buckets before, oldest first, without those of bursts, unless bursts are most of them.
     pub baseline: Vec<u32>,
     /// The mean that wider groups of buckets make likely: the expected count is

@@ -3,8 +3,9 @@
 //! `cargo build --release -p earshot-tests && cargo run --release -p earshot-tests --bin verdicts -- WATCHLIST FILE`,
 //! where FILE is anything that `earshot import` reads. It imports the file as a person would, twice, and prints what
 //! the services found: how many alerts there are and stand for themselves, whether any situation has two of them, and
-//! then each alert, oldest first, with the arithmetic that raised it and the texts behind it. `--table FILE` writes one
-//! line for each alert, without a text of the data set; the reports keep it with the verdicts.
+//! then each alert, oldest first, with the arithmetic that raised it and the texts behind it. `--each N --seed N` draws so
+//! many of each rule, of those that stand for themselves. `--table FILE` writes a line for each alert that is printed,
+//! without a text of the data set; the reports keep it with the verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,6 +19,9 @@ use earshot_common::time::Timestamp;
 use earshot_tests::input;
 use earshot_tests::node::{self, Node};
 use earshot_tests::watch::Watch;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -31,7 +35,13 @@ struct Arguments {
     watchlist: PathBuf,
     /// The mentions, as `earshot import` reads them.
     file: PathBuf,
-    /// Where to write a line for each alert.
+    /// So many alerts of each rule, of those that stand for themselves; else all.
+    #[arg(long)]
+    each: Option<usize>,
+    /// What draws them.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Where to write a line for each of these alerts.
     #[arg(long)]
     table: Option<PathBuf>,
 }
@@ -88,11 +98,15 @@ async fn main() -> anyhow::Result<()> {
     node.stop().await?;
 
     print(&format!("{imported}\n{}", summary(&alerts, &again)?));
-    for (number, alert) in (1..).zip(&alerts) {
+    let chosen = match arguments.each {
+        Some(each) => drawn(&alerts, each, arguments.seed),
+        None => alerts.iter().collect(),
+    };
+    for (number, alert) in (1..).zip(&chosen) {
         print(&alert.to_be_judged(number)?);
     }
     if let Some(path) = arguments.table {
-        std::fs::write(&path, table(&alerts)?).with_context(|| format!("write {}", path.display()))?;
+        std::fs::write(&path, table(&chosen)?).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }
@@ -138,6 +152,22 @@ fn summary(alerts: &[Alert], again: &[Alert]) -> anyhow::Result<String> {
         writeln!(text, "* {} {} and {} {}", first.rule, first.opened, second.rule, second.opened)?;
     }
     Ok(text)
+}
+
+/// So many alerts of each rule that stand for themselves, in their order.
+fn drawn(alerts: &[Alert], each: usize, seed: u64) -> Vec<&Alert> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut by_rule: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, alert) in alerts.iter().enumerate().filter(|(_, alert)| alert.parent.is_none()) {
+        by_rule.entry(&alert.rule).or_default().push(place);
+    }
+    let mut places = Vec::new();
+    for mut of_rule in by_rule.into_values() {
+        of_rule.shuffle(&mut random);
+        places.extend(of_rule.into_iter().take(each));
+    }
+    places.sort_unstable();
+    places.into_iter().map(|place| &alerts[place]).collect()
 }
 
 /// Alerts of one subject that stand for themselves while another one does.
@@ -210,7 +240,7 @@ impl Alert {
 }
 
 /// Tab-separated, with a column for the verdict and one for its reason.
-fn table(alerts: &[Alert]) -> anyhow::Result<String> {
+fn table(alerts: &[&Alert]) -> anyhow::Result<String> {
     let mut text = "subject\trule\topened\tuntil\tseverity\tparent\tnumbers\tverdict\twhy\n".to_owned();
     for alert in alerts {
         let parent = alert.parent.map_or(String::new(), |parent| parent.to_string());

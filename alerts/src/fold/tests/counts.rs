@@ -206,3 +206,23 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
     );
     assert_eq!(said.lines().count(), 1, "both hours that the clock calls one are one window");
 }
+
+#[test]
+fn a_count_of_stories_says_how_many_mentions_they_stand_in() {
+    let mut timeline = Timeline::new(
+        &HARBOR
+            .replace("probability_below = 0.001", "preset = \"volume spike\"")
+            .replace("when = \"count of mentions against expectation\"\n", ""),
+    );
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    for number in 0..30 {
+        let mut copy = Post::new(&format!("copy-{number}"));
+        copy.story = Some("one text");
+        timeline.post_at(at("2026-01-08T00:00").plus_millis(number), &copy);
+    }
+    assert_eq!(timeline.said(), "", "one story, however often it is repeated");
+    timeline.push("2026-01-08T00:30", 20, 20);
+    let opened = timeline.events.first().unwrap();
+    let Arithmetic::Count(count) = &opened.arithmetic else { panic!("a count") };
+    assert_eq!(count.mentions, Some(count.observed + 29));
+}

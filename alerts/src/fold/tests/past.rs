@@ -251,6 +251,7 @@ fn what_begins_again_in_the_past_is_the_same_alert() {
         reopened volume/harbor #4: 2026-01-18T15:00:00Z/PT1H with 10 by 10 authors, 2.0 expected
         rising volume/harbor #5: 2026-01-18T15:00:00Z/PT1H with 20 by 20 authors, 2.0 expected
         resolved volume/harbor #6: 2026-01-18T16:00:00Z/PT1H with 2 by 2 authors, 2.0 expected
-    "#]].assert_eq(&describe(&found.events));
+    "#]]
+    .assert_eq(&describe(&found.events));
     assert_eq!(found.events.iter().map(|event| event.alert).collect::<BTreeSet<_>>().len(), 1);
 }

@@ -87,6 +87,21 @@ fn a_day_joins_the_alert_of_its_hour_that_is_over_already() {
 }
 
 #[test]
+fn what_opens_again_is_a_part_of_what_it_was_a_part_of_and_not_of_itself() {
+    let mut timeline = Timeline::new(&two_rules("severity = 6\nroute = \"comms\""));
+    burst(&mut timeline);
+    timeline.post("2026-01-08T00:30", &strong("x", "harbor"));
+    timeline.progress("2026-01-08T03:00");
+    timeline.push("2026-01-08T04:00", 25, 25);
+    expect![[r#""#]].assert_eq(&timeline.said());
+    let mut timeline = burst_of_an_hour_in_a_busy_day("severity = 6\nroute = \"comms\"");
+    timeline.progress("2026-01-21T00:00");
+    timeline.push("2026-01-21T09:00", 90, 90);
+    let reopened = timeline.events.iter().find(|event| event.transition == Transition::Reopened).unwrap();
+    assert_eq!((reopened.rule.as_str(), reopened.parent), ("day", Some(timeline.events[0].alert)));
+}
+
+#[test]
 fn one_text_about_two_companies_is_told_once() {
     let text = format!(
         "{HARBOR}
