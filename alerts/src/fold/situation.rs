@@ -6,10 +6,13 @@ use earshot_common::definitions::Rule;
 use earshot_common::keys::AlertKey;
 
 use super::alert::OpenAlert;
-use super::calendar::HOUR_MS;
+use super::calendar::{DAY_MS, HOUR_MS};
 use super::evidence::Evidence;
 use super::watch::{Watch, Watched};
 use super::{Over, State};
+
+/// So long after the end the same stories are the same situation.
+const SAME_STORIES_MS: i64 = 7 * DAY_MS;
 
 /// What an alert joins as it opens.
 pub(super) struct Situation {
@@ -29,18 +32,20 @@ struct Member<'a> {
 }
 
 impl State {
-    /// The alert of the same rule that was over so short a time before this one opened that it is the same
-    /// situation.
+    /// The alert of the same rule that is the same situation: it was over a short time before this one opened, or
+    /// at most a week, and at least half of the stories are the same.
     pub(super) fn goes_on(&self, subject: &str, rule: usize) -> Option<AlertKey> {
         let watch = &self.subjects.get(subject)?.rules[rule];
-        let opened = watch.open.as_ref()?.opened;
+        let open = watch.open.as_ref()?;
         let within_ms = i64::from(watch.rule.reopen_within_hours) * HOUR_MS;
         let same = |over: &&Over| {
             over.subject == subject
                 && over.rule.id == watch.rule.id
                 && over.rule.asks_for_the_same(&watch.rule)
                 && within_ms > 0
-                && opened <= over.alert.until.plus_millis(within_ms)
+                && (open.opened <= over.alert.until.plus_millis(within_ms)
+                    || (open.opened <= over.alert.until.plus_millis(SAME_STORIES_MS)
+                        && open.evidence.mostly_within([&over.alert.evidence].into_iter())))
         };
         self.over.values().filter(same).max_by_key(|over| over.alert.place).map(|over| over.alert.key)
     }

@@ -93,12 +93,42 @@ fn what_opens_again_is_a_part_of_what_it_was_a_part_of_and_not_of_itself() {
     timeline.post("2026-01-08T00:30", &strong("x", "harbor"));
     timeline.progress("2026-01-08T03:00");
     timeline.push("2026-01-08T04:00", 25, 25);
-    expect![[r#""#]].assert_eq(&timeline.said());
+    expect![[r#"
+        opened strong/harbor #1: polarity -0.9 reach Some(5000) matched 1, child
+        resolved volume/harbor #2: 2026-01-08T01:00:00Z/PT1H with 0 by 0 authors, 4.0 expected
+        reopened volume/harbor #3: 2026-01-08T04:00:00Z/PT1H with 16 by 16 authors, 4.0 expected
+    "#]]
+    .assert_eq(&timeline.said());
     let mut timeline = burst_of_an_hour_in_a_busy_day("severity = 6\nroute = \"comms\"");
     timeline.progress("2026-01-21T00:00");
-    timeline.push("2026-01-21T09:00", 90, 90);
+    for hour in 0..24 {
+        timeline.push(&format!("2026-01-21T{hour:02}:00"), 6, 6);
+        timeline.progress(&format!("2026-01-21T{hour:02}:59"));
+    }
     let reopened = timeline.events.iter().find(|event| event.transition == Transition::Reopened).unwrap();
     assert_eq!((reopened.rule.as_str(), reopened.parent), ("day", Some(timeline.events[0].alert)));
+}
+
+#[test]
+fn the_same_story_within_a_week_is_the_same_alert_and_another_one_is_not() {
+    for (story, days, transition) in [
+        ("a lawsuit", 3, Transition::Reopened),
+        ("a lawsuit", 9, Transition::Opened),
+        ("a strike", 3, Transition::Opened),
+    ] {
+        let mut timeline = Timeline::new(&two_rules("severity = 6\nroute = \"comms\""));
+        timeline.progress("2026-01-05T00:00");
+        let mut first = strong("first", "harbor");
+        first.story = Some("a lawsuit");
+        timeline.post("2026-01-05T00:30", &first);
+        let again = days_later(at("2026-01-05T00:30"), days);
+        timeline.progress_at(again);
+        let mut second = strong("second", "harbor");
+        second.story = Some(story);
+        timeline.post_at(again, &second);
+        let last = timeline.events.last().unwrap();
+        assert_eq!((last.transition, last.notify.len()), (transition, 1), "{story} after {days} days");
+    }
 }
 
 #[test]
