@@ -179,13 +179,13 @@ impl OpenAlert {
         self.people = over.people;
     }
 
-    /// When that began which it was raised about.
-    pub(crate) fn begin(&self) -> Timestamp {
+    /// When the window began that opened it, where a window did.
+    pub(crate) fn window_start(&self) -> Option<Timestamp> {
         match &self.course {
             Course::Count { opening, .. } | Course::Tone { opening } | Course::Rank { opening } => {
-                opening.start
+                Some(opening.start)
             }
-            Course::Absence | Course::Each { .. } => self.raised,
+            Course::Absence | Course::Each { .. } => None,
         }
     }
 

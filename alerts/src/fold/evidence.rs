@@ -34,6 +34,13 @@ pub(crate) struct Witness {
     reach: u64,
 }
 
+/// What copies have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Identity {
+    Story(StoryKey),
+    Mention(MentionKey),
+}
+
 impl Witness {
     /// The mention as it concerns one of its subjects.
     pub(crate) fn of(signal: &Signal, subject: &SubjectSignal) -> Self {
@@ -69,10 +76,10 @@ impl Witness {
     }
 
     /// Copies of one text are one story; a mention too short to have a story is its own.
-    fn identity(&self) -> String {
+    fn identity(&self) -> Identity {
         match self.story {
-            Some(story) => story.to_string(),
-            None => self.mention.to_string(),
+            Some(story) => Identity::Story(story),
+            None => Identity::Mention(self.mention),
         }
     }
 }
@@ -111,13 +118,14 @@ impl Evidence {
 
     /// Whether at least half of its stories are among those of the others.
     pub(crate) fn mostly_within<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
-        let own = self.stories();
-        let others: BTreeSet<String> = others.flat_map(Self::stories).collect();
-        !own.is_empty() && own.intersection(&others).count() * 2 >= own.len()
+        let own: BTreeSet<Identity> = self.stories().collect();
+        let shared: BTreeSet<Identity> =
+            others.flat_map(Self::stories).filter(|story| own.contains(story)).collect();
+        !own.is_empty() && shared.len() * 2 >= own.len()
     }
 
-    fn stories(&self) -> BTreeSet<String> {
-        self.strongest.iter().chain(&self.latest).map(Witness::identity).collect()
+    fn stories(&self) -> impl Iterator<Item = Identity> {
+        self.strongest.iter().chain(&self.latest).map(Witness::identity)
     }
 }
 

@@ -91,10 +91,10 @@ impl State {
         }
     }
 
-    /// The subject's alerts that were over after the opening window of this one began.
+    /// The subject's alerts that were over after the opening window of this one began. A silence counts nothing.
     fn over_since(&self, subject: &str, alert: &OpenAlert) -> Vec<Member<'_>> {
-        let begin = alert.begin();
-        let same = |over: &&Over| over.subject == subject && over.alert.until > begin;
+        let Some(start) = alert.window_start() else { return Vec::new() };
+        let same = |over: &&Over| over.subject == subject && over.alert.until > start;
         let mut members = Vec::new();
         for Over { rule, alert, .. } in self.over.values().filter(same) {
             members.push(Member { rule, alert, is_told_of: alert.held_until.is_none() });

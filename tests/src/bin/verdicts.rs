@@ -3,9 +3,8 @@
 //! `cargo build --release -p earshot-tests && cargo run --release -p earshot-tests --bin verdicts -- WATCHLIST FILE`,
 //! where FILE is anything that `earshot import` reads. It imports the file as a person would, twice, and prints what
 //! the services found: how many alerts there are and stand for themselves, whether any situation has two of them, and
-//! then each alert, oldest first, with the arithmetic that raised it and the texts behind it. `--each N --seed N` draws so
-//! many of each rule, of those that stand for themselves. `--table FILE` writes a line for each alert that is printed,
-//! without a text of the data set; the reports keep it with the verdicts.
+//! then each alert, oldest first, with the arithmetic that raised it and the texts behind it. `--table FILE` writes a
+//! line for each alert that stands for itself, without a text of the data set; the reports keep it with the verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,12 +18,11 @@ use earshot_common::time::Timestamp;
 use earshot_tests::input;
 use earshot_tests::node::{self, Node};
 use earshot_tests::watch::Watch;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// A long past takes its time on a slow machine: so often is asked for the end of it, each time with patience.
+const MOST_WAITS: u32 = 10;
 /// So much of a text is enough to judge it.
 const LONGEST_TEXT: usize = 200;
 
@@ -35,13 +33,7 @@ struct Arguments {
     watchlist: PathBuf,
     /// The mentions, as `earshot import` reads them.
     file: PathBuf,
-    /// So many alerts of each rule, of those that stand for themselves; else all.
-    #[arg(long)]
-    each: Option<usize>,
-    /// What draws them.
-    #[arg(long, default_value_t = 7)]
-    seed: u64,
-    /// Where to write a line for each of these alerts.
+    /// Where to write a line for each alert.
     #[arg(long)]
     table: Option<PathBuf>,
 }
@@ -98,15 +90,11 @@ async fn main() -> anyhow::Result<()> {
     node.stop().await?;
 
     print(&format!("{imported}\n{}", summary(&alerts, &again)?));
-    let chosen = match arguments.each {
-        Some(each) => drawn(&alerts, each, arguments.seed),
-        None => alerts.iter().collect(),
-    };
-    for (number, alert) in (1..).zip(&chosen) {
+    for (number, alert) in (1..).zip(&alerts) {
         print(&alert.to_be_judged(number)?);
     }
     if let Some(path) = arguments.table {
-        std::fs::write(&path, table(&chosen)?).with_context(|| format!("write {}", path.display()))?;
+        std::fs::write(&path, table(&alerts)?).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }
@@ -122,7 +110,11 @@ async fn import(binary: &Path, folder: &Path, file: &Path, server: &str) -> anyh
 /// All alerts once everything is judged, searchable and decided; oldest first.
 async fn alerts_now(watch: &Watch) -> anyhow::Result<Vec<Alert>> {
     watch.until("/api/status", |status| status["up_to_date"] == Value::Bool(true)).await?;
-    watch.until_decided().await?;
+    let mut waits = 1;
+    while let Err(error) = watch.until_decided().await {
+        anyhow::ensure!(waits < MOST_WAITS, error);
+        waits += 1;
+    }
     let mut answer = watch.get("/api/alerts").await?;
     let mut alerts: Vec<Alert> =
         serde_json::from_value(answer["alerts"].take()).context("read the alerts")?;
@@ -152,22 +144,6 @@ fn summary(alerts: &[Alert], again: &[Alert]) -> anyhow::Result<String> {
         writeln!(text, "* {} {} and {} {}", first.rule, first.opened, second.rule, second.opened)?;
     }
     Ok(text)
-}
-
-/// So many alerts of each rule that stand for themselves, in their order.
-fn drawn(alerts: &[Alert], each: usize, seed: u64) -> Vec<&Alert> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut by_rule: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (place, alert) in alerts.iter().enumerate().filter(|(_, alert)| alert.parent.is_none()) {
-        by_rule.entry(&alert.rule).or_default().push(place);
-    }
-    let mut places = Vec::new();
-    for mut of_rule in by_rule.into_values() {
-        of_rule.shuffle(&mut random);
-        places.extend(of_rule.into_iter().take(each));
-    }
-    places.sort_unstable();
-    places.into_iter().map(|place| &alerts[place]).collect()
 }
 
 /// Alerts of one subject that stand for themselves while another one does.
@@ -239,14 +215,13 @@ impl Alert {
     }
 }
 
-/// Tab-separated, with a column for the verdict and one for its reason.
-fn table(alerts: &[&Alert]) -> anyhow::Result<String> {
-    let mut text = "subject\trule\topened\tuntil\tseverity\tparent\tnumbers\tverdict\twhy\n".to_owned();
-    for alert in alerts {
-        let parent = alert.parent.map_or(String::new(), |parent| parent.to_string());
-        let Alert { subject, rule, opened, until, severity, .. } = alert;
+/// Those that stand for themselves, tab-separated, with a column for the verdict and one for its reason.
+fn table(alerts: &[Alert]) -> anyhow::Result<String> {
+    let mut text = "alert\tsubject\trule\topened\tuntil\tseverity\tnumbers\tverdict\twhy\n".to_owned();
+    for alert in alerts.iter().filter(|alert| alert.parent.is_none()) {
+        let Alert { id, subject, rule, opened, until, severity, .. } = alert;
         let numbers = alert.numbers()?;
-        writeln!(text, "{subject}\t{rule}\t{opened}\t{until}\t{severity}\t{parent}\t{numbers}\t\t")?;
+        writeln!(text, "{id}\t{subject}\t{rule}\t{opened}\t{until}\t{severity}\t{numbers}\t\t")?;
     }
     Ok(text)
 }
