@@ -129,10 +129,11 @@ pub fn numbered_and_single(written: &[AlertEvent]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The running system verifies each of these alerts, and every number could be found again.
-pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> anyhow::Result<()> {
+/// The running system verifies each of these alerts, and every number could be found again. Answers how many alerts
+/// they are.
+pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> anyhow::Result<usize> {
     let ids: BTreeSet<String> = written.iter().map(|event| event.alert.to_string()).collect();
-    for id in ids {
+    for id in &ids {
         let answer = alerts.until(&format!("/api/alerts/{id}/verify"), |_| true).await?;
         let verified: Verification = serde_json::from_value(answer).context("read a verification")?;
         for transition in &verified.transitions {
@@ -141,7 +142,7 @@ pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> any
             ensure!(fault.is_none(), "{id}, transition {}: {fault:?}", transition.sequence);
         }
     }
-    Ok(())
+    Ok(ids.len())
 }
 
 /// Each message that was decided has arrived, and was repeated at most once for each crash; nothing else came.

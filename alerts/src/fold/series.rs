@@ -76,7 +76,7 @@ impl Series {
             Measure::Authors => first(signal.author.map_or(0, |author| author.short())),
         };
         if counts {
-            self.buckets.entry(bucket).count += 1;
+            self.buckets.count(bucket);
         }
         let Some(details) = self.details.get_mut(&bucket.start).filter(|_| fresh) else { return };
         details.evidence.add(witness, &signal.source);
@@ -135,7 +135,7 @@ impl Series {
     }
 
     /// The observed buckets that start in the range, in order.
-    pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = &Counted> {
+    pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = Counted> {
         self.buckets.range(range).filter(|counted| counted.observed)
     }
 
@@ -150,7 +150,7 @@ impl Series {
         };
         while bucket.end <= clock {
             if spans.iter().any(|span| span.start <= bucket.start && bucket.end <= span.end) {
-                self.bucket_mut(bucket.start).observed = true;
+                self.buckets.observe(bucket);
             }
             bucket = self.bucket(bucket.end);
             self.open = Some(bucket);
@@ -169,10 +169,5 @@ impl Series {
 
     fn fresh_from(&self, now: Timestamp) -> Timestamp {
         now.plus_millis(-FRESH_WINDOWS * length_ms(self.window))
-    }
-
-    fn bucket_mut(&mut self, at: Timestamp) -> &mut Counted {
-        let bucket = self.bucket(at);
-        self.buckets.entry(bucket)
     }
 }
