@@ -27,7 +27,7 @@ use earshot_common::http::Refusal;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
-use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
+use earshot_common::topics::{ALERTS, SIGNALS, WATCHLIST};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -356,7 +356,7 @@ impl Worker {
     }
 
     fn stand_by(&mut self) {
-        tracing::warn!("another instance may be active by now: this one stands by");
+        tracing::warn!("another instance may be active by now, or what was written is not known: this one stands by");
         self.active = false;
         self.metrics.active.set(0);
     }
@@ -553,6 +553,7 @@ impl Worker {
             let next = Position { partition: 0, offset: last.offset + 1 };
             self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
             self.at = Some(Mark::of(last));
+            self.ledger.note_time(last.appended);
         }
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
@@ -570,14 +571,625 @@ impl Worker {
         Ok(())
     }
 
-    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, they
-    /// are kept.
+    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, or
+    /// nobody knows what was stored, they are kept, and `alerts` is read again before more is written.
     async fn write_decided(&mut self) -> anyhow::Result<()> {
         let mut events = std::mem::take(&mut self.decided);
         events.retain(|event| self.written.lacks(event));
         let records =
             events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
-        if !self.append(&ALERTS, records).await? {
+        if !self.append_alerts(records).await? {
+            self.decided = events;
+            self.stand_by();
+            return Ok(());
+        }
+        if !events.is_empty() {
+            fail_point::passed("alerted");
+        }
+        self.folded.alerts_end += events.len() as u64;
+        for event in &events {
+            self.written.take(event);
+            self.expect(event);
+            self.report(event);
+        }
+        Ok(())
+    }
+
+    fn report(&self, event: &AlertEvent) {
+        let transition = event.transition.name();
+        let historic = if event.historic { "true" } else { "false" };
+        self.metrics.transitions.with_label_values(&[transition, historic]).inc();
+        if event.historic {
+            return;
+        }
+        if event.transition == Transition::Opened {
+            let now = self.context.clock.now();
+            self.context.metrics.hop(Hop::SignalAlerted, event.decided, now);
+            self.context.metrics.hop(Hop::PublishedAlerted, event.opened, now);
+        }
+        if let Some(after_ms) = event.acknowledged.as_ref().and_then(|held| held.assessed_after_ms)
+            && event.transition == Transition::Acknowledged
+        {
+            self.metrics.assessment_seconds.observe(after_ms as f64 / 1_000.0);
+        }
+        tracing::info!(
+            alert = %event.alert, sequence = event.sequence, rule = event.rule, subject = event.subject,
+            severity = event.severity, "alert {transition}"
+        );
+    }
+
+    /// Copies into `signals` what the state lacks of the watchlist.
+    async fn copy_definitions(&mut self) -> anyhow::Result<()> {
+        let now = self.context.clock.now();
+        (self.definitions_due, self.copies_checked) = (false, now);
+        let published = Arc::clone(&self.watchlist.borrow_and_update());
+        for fault in check(&self.settings, &published) {
+            tracing::warn!("{fault}; its messages fail");
+        }
+        let missing = missing(&published, &self.folded.state, now);
+        self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await
+    }
+
+    /// What is to be done once all is folded that was read: copy definitions, send, look into the past.
+    async fn act(&mut self) -> anyhow::Result<()> {
+        let now = self.context.clock.now();
+        let interval_ms = i64::from(self.settings.snapshot_interval_s) * 1_000;
+        if self.saved.plus_millis(interval_ms) <= now {
+            self.save(now);
+        }
+        if !self.active {
+            return Ok(());
+        }
+        if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
+            self.copy_definitions().await?;
+        }
+        let claims = self.ledger.claims(now);
+        if !claims.is_empty() {
+            self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
+            fail_point::passed("claimed");
+        }
+        let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
+        for job in self.ledger.jobs(room, now) {
+            let (keys, channel) = (job.keys(), job.to.name());
+            let decided = job.parts.iter().map(|part| part.event.decided).min().unwrap_or(now);
+            let mut message = self.outbox.compose(job, self.folded.state.watchlist());
+            let outbox = Arc::clone(&self.outbox);
+            self.attempts.spawn(async move {
+                let result = outbox.send(&mut message).await;
+                Attempt { keys, channel, decided, result }
+            });
+        }
+        self.refresh_alertmanagers(now);
+        if self.past.is_none()
+            && let Some(due) =
+                self.folded.state.history_due().filter(|due| self.past_done != Some(due.offset))
+        {
+            let (broker, watchlist) = (self.context.broker.clone(), self.folded.state.watchlist().clone());
+            tracing::info!(imports = ?due.imports, "folding the past");
+            self.past = Some(tokio::spawn(fold_past(broker, watchlist, due)));
+        }
+        Ok(())
+    }
+
+    /// Tells Alertmanagers again what stands, one telling at a time. One that is missed is made up for by the next.
+    fn refresh_alertmanagers(&mut self, now: Timestamp) {
+        while self.refreshes.try_join_next().is_some() {}
+        // A clock that was set back must not make the wait longer.
+        let waits = self.refreshed <= now && now < self.refreshed.plus_millis(RESEND_MS);
+        if waits || !self.refreshes.is_empty() {
+            return;
+        }
+        self.refreshed = now;
+        for (name, alerts) in self.standing_alerts.due(now) {
+            let alerts = self.outbox.refresh(&name, alerts, self.folded.state.watchlist(), now);
+            let outbox = Arc::clone(&self.outbox);
+            self.refreshes.spawn(async move {
+                if let Err(error) = outbox.post(&name, &alerts).await {
+                    tracing::warn!(
+                        alertmanager = name,
+                        %error,
+                        "an Alertmanager was not told again; it is tried again"
+                    );
+                }
+            });
+        }
+    }
+
+    /// Writes what became of an attempt.
+    async fn settle(&mut self, attempt: Attempt) -> anyhow::Result<()> {
+        for key in &attempt.keys {
+            self.settle_one(key, &attempt).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_one(&mut self, key: &str, attempt: &Attempt) -> anyhow::Result<()> {
+        let outcome = self.ledger.settle(key, attempt.result.clone(), self.context.clock.now());
+        let result = match &outcome {
+            Outcome::Later => "retry",
+            Outcome::Done(delivery) if delivery.state == DeliveryState::Delivered => "delivered",
+            Outcome::Done(_) => "failed",
+        };
+        self.metrics.deliveries.with_label_values(&[attempt.channel, result]).inc();
+        let Outcome::Done(delivery) = outcome else { return Ok(()) };
+        if delivery.state == DeliveryState::Failed && self.ledger.has_fallback(key) {
+            self.metrics.fallbacks.with_label_values(&[attempt.channel]).inc();
+        }
+        fail_point::passed("sent");
+        match &delivery.error {
+            Some(error) => tracing::error!(key = delivery.key, error, "a message was not delivered"),
+            None => {
+                self.context.metrics.hop(Hop::AlertedDelivered, attempt.decided, self.context.clock.now());
+                tracing::info!(key = delivery.key, attempt = delivery.attempt, "a message was delivered");
+            }
+        }
+        self.append_signals([SignalRecord::Delivery(delivery)]).await?;
+        fail_point::passed("delivered");
+        Ok(())
+    }
+
+    /// Writes what the fold over the past found, unless something has asked for another meanwhile.
+    async fn hand_over(&mut self, found: anyhow::Result<(HistoryDue, Found)>) -> anyhow::Result<()> {
+        let (due, found) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the past could not be folded; trying again");
+                return Ok(());
+            }
+        };
+        if !self.active || self.folded.state.history_due().is_none_or(|newest| newest.offset != due.offset) {
+            return Ok(());
+        }
+        tracing::info!(transitions = found.events.len(), "the past is folded");
+        self.write(found.events).await?;
+        self.append_signals(found.histories.into_iter().map(SignalRecord::History)).await?;
+        self.past_done = Some(due.offset);
+        Ok(())
+    }
+
+    /// Lets the attempts under way end, and writes what became of them: what is cut short is sent again. The next
+    /// start goes on from a snapshot of here.
+    async fn finish_attempts(mut self) -> anyhow::Result<()> {
+        let rest = async {
+            while let Some(attempt) = self.attempts.join_next().await {
+                self.settle(attempt?).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(LAST_ATTEMPTS, rest).await.unwrap_or(Ok(()))?;
+        if let Some(saving) = self.saving.take() {
+            saving.await.context("writing a snapshot panicked")?;
+        }
+        self.save(self.context.clock.now());
+        if let Some(saving) = self.saving.take() {
+            saving.await.context("writing a snapshot panicked")?;
+        }
+        self.lease.release().await;
+        Ok(())
+    }
+
+    /// Stores records of `signals` in order. While the log is unavailable it waits, and says so; a stop ends the wait.
+    async fn append_signals(
+        &mut self,
+        records: impl IntoIterator<Item = SignalRecord>,
+    ) -> anyhow::Result<()> {
+        let records: Vec<NewRecord> =
+            records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
+        for batch in records.chunks(MAX_BATCH) {
+            let mut wait = FIRST_RETRY;
+            while let Err(error) = self.context.broker.append_durably(&SIGNALS, batch.to_vec()).await {
+                self.note_unavailable(error)?;
+                tokio::select! {
+                    () = self.context.stop.cancelled() => anyhow::bail!("stopped while waiting for `signals`"),
+                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores transitions in order, as long as the lease is ours. Answers whether all are known to be stored. An append
+    /// that fails is not tried again: some of it may be there.
+    async fn append_alerts(&mut self, records: Vec<NewRecord>) -> anyhow::Result<bool> {
+        for batch in records.chunks(MAX_BATCH) {
+            if !self.lease.is_held() {
+                return Ok(false);
+            }
+            if let Err(error) = self.context.broker.append_while_leased(&ALERTS, batch.to_vec()).await {
+                self.note_unavailable(error)?;
+                tokio::select! {
+                    () = self.context.stop.cancelled() => {}
+                    () = tokio::time::sleep(FIRST_RETRY) => {}
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says that the log takes nothing now; any other error is one.
+    fn note_unavailable(&self, error: AppendError) -> anyhow::Result<()> {
+        let AppendError::Unavailable { .. } = &error else { return Err(error.into()) };
+        self.context.health.trouble("alerts", error.to_string());
+        tracing::warn!(%error, "the log takes nothing; trying again");
+        Ok(())
+    }
+}
+
+/// When the log took the oldest record of `signals`.
+    signals_begin: Timestamp,
+    folded: Folded,
+    /// The record that was folded last.
+    at: Option<Mark>,
+    snapshots: Snapshots,
+    /// The snapshot that is being written.
+    saving: Option<JoinHandle<()>>,
+    /// When the last snapshot was begun.
+    saved: Timestamp,
+    /// The offset that the newest snapshot stands at.
+    saved_offset: Option<u64>,
+    written: Written,
+    ledger: Ledger,
+    outbox: Arc<Outbox>,
+    attempts: JoinSet<Attempt>,
+    /// What Alertmanagers are told of again and again.
+    standing_alerts: StandingAlerts,
+    /// When they were last told; long ago where there is news for them.
+    refreshed: Timestamp,
+    refreshes: JoinSet<()>,
+    /// The fold over the past that is running.
+    past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
+    /// The record that asked for the last fold over the past whose result was written.
+    past_done: Option<u64>,
+    /// Whether the watchlist may hold what the state lacks.
+    definitions_due: bool,
+    /// When old copies of definitions were last looked for.
+    copies_checked: Timestamp,
+    /// Whether the last read failed.
+    unreadable: bool,
+    /// The offset of `signals` to fold next.
+    next: u64,
+}
+
+/// An attempt that has ended.
+struct Attempt {
+    /// The notifications that it was to deliver.
+    keys: Vec<String>,
+    channel: &'static str,
+    decided: Timestamp,
+    result: Result<(), Refused>,
+}
+
+impl Worker {
+    /// Learns what `alerts` holds and folds what `signals` does. Where nobody else can be writing, this instance becomes
+    /// active here: so the definitions stand in the log before the first mention that a service of this process judges.
+    async fn catch_up(&mut self) -> anyhow::Result<Reader> {
+        let bounds =
+            self.context.broker.bounds(&SIGNALS, None).await.context("find the ends of `signals`")?;
+        let bounds = *bounds.first().context("`signals` has no partition")?;
+        self.signals_first = bounds.first;
+        self.signals_begin = beginning(&self.context.broker, bounds).await.context("read `signals`")?;
+        self.next = bounds.first;
+        if let Some((at, folded)) = self.newest_snapshot(bounds).await? {
+            tracing::info!(
+                offset = at.offset,
+                behind = bounds.next - at.offset - 1,
+                "a snapshot is taken up"
+            );
+            (self.next, self.saved_offset) = (at.offset + 1, Some(at.offset));
+            (self.at, self.folded) = (Some(at), folded);
+        }
+        self.learn_to_the_end().await.context("replay `alerts`")?;
+        let from = vec![Position { partition: bounds.partition, offset: self.next }];
+        self.context.inputs.stands("alerts", SIGNALS, &from, &[]);
+        let mut signals = self.context.broker.read(&SIGNALS, from).await.context("read `signals`")?;
+        while self.next < bounds.next {
+            let records = signals.next(MAX_BATCH).await;
+            self.read(records).await?;
+        }
+        self.look_at_lease().await?;
+        Ok(signals)
+    }
+
+    async fn run(mut self, mut signals: Reader) -> anyhow::Result<()> {
+        let stop = self.context.stop.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // In this order: a stop ends the other tasks too, and a long log must not keep results waiting.
+                biased;
+                () = stop.cancelled() => break,
+                Some(attempt) = self.attempts.join_next() => self.settle(attempt?).await?,
+                found = finished(&mut self.past) => self.hand_over(found).await?,
+                changed = self.watchlist.changed() => {
+                    if changed.is_err() {
+                        return Err(no_longer_followed(self.watchlist, &WATCHLIST, &stop).await.into());
+                    }
+                    self.definitions_due = true;
+                }
+                _ = ticks.tick() => {}
+                records = self.alerts.next(MAX_BATCH), if !self.active => self.follow_alerts(records).await?,
+                records = signals.next(MAX_BATCH) => self.read(records).await?,
+            }
+            self.look_at_lease().await?;
+            if !self.unreadable {
+                self.context.health.well("alerts", DEADLINE);
+            }
+            self.act().await?;
+            let now = self.context.clock.now();
+            let undelivered = if self.active { self.ledger.listing(now) } else { Vec::new() };
+            self.metrics.show_undelivered(&undelivered, now);
+            self.standing.send_replace(Standing {
+                active: self.active,
+                next: self.next,
+                past_due: self.folded.state.awaits_history() || self.past.is_some(),
+                unwritten: !self.decided.is_empty(),
+                open: self.folded.state.open_severities().count(),
+                progress: self.folded.progress.filter(|_| self.active),
+                undelivered,
+            });
+        }
+        self.finish_attempts().await
+    }
+
+    /// Becomes active when the lease is ours, and stands by when it no longer is.
+    async fn look_at_lease(&mut self) -> anyhow::Result<()> {
+        match (self.active, self.lease.is_held()) {
+            (false, true) => self.take_over().await,
+            (true, false) => {
+                self.stand_by();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Learns what the one before has written, writes what it did not come to, and goes on from there.
+    async fn take_over(&mut self) -> anyhow::Result<()> {
+        match self.learn_to_the_end().await {
+            Ok(()) => {}
+            Err(error @ ReadError::Unavailable { .. }) => {
+                tracing::warn!(%error, "`alerts` cannot be read, so nothing is written yet; trying again");
+                return Ok(());
+            }
+            Err(error) => return Err(error).context("read `alerts`"),
+        }
+        tracing::info!(
+            offset = self.next,
+            unwritten = self.decided.len(),
+            "this instance is active from here on"
+        );
+        self.active = true;
+        self.metrics.active.set(1);
+        self.write_decided().await?;
+        self.copy_definitions().await
+    }
+
+    fn stand_by(&mut self) {
+        tracing::warn!("another instance may be active by now, or what was written is not known: this one stands by");
+        self.active = false;
+        self.metrics.active.set(0);
+    }
+
+    /// Reads `alerts` to where it ends now.
+    async fn learn_to_the_end(&mut self) -> Result<(), ReadError> {
+        let bounds = self.context.broker.bounds(&ALERTS, None).await?;
+        let end = bounds.first().map_or(0, |bounds| bounds.next);
+        let mut of_another_log = 0;
+        while self.alerts_next < end {
+            let records = self.alerts.next(MAX_BATCH).await?;
+            of_another_log += self.learn(&records)?;
+        }
+        if of_another_log > 0 {
+            tracing::warn!(
+                alerts = of_another_log,
+                "`signals` holds nothing of what these transitions were decided from: baselines and decisions begin \
+                 anew, and alerts that are open stay as they are"
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes in what the active instance wrote.
+    async fn follow_alerts(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
+        match records {
+            Ok(records) => drop(self.learn(&records)?),
+            Err(error @ ReadError::Unavailable { .. }) => {
+                tracing::warn!(%error, "`alerts` cannot be read; trying again");
+                tokio::time::sleep(TICK).await;
+            }
+            Err(error) => return Err(error).context("read `alerts`"),
+        }
+        self.decided.retain(|event| self.written.lacks(event));
+        Ok(())
+    }
+
+    /// Learns what was written. Answers how many transitions were decided from another `signals`.
+    fn learn(&mut self, records: &[Record]) -> Result<usize, ReadError> {
+        let mut of_another_log = 0;
+        for record in records {
+            self.alerts_next = record.offset + 1;
+            self.folded.alerts_end = self.folded.alerts_end.max(self.alerts_next);
+            match decode::<AlertEvent>(&record.value) {
+                // What caused it is no longer in the log, or was in another log whose offsets say nothing about this
+                // one, as after a restore of `alerts` alone or where `signals` was made anew: it holds nothing back,
+                // and nobody is told again.
+                Ok(event)
+                    if !event.historic
+                        && (event.signals.offset < self.signals_first
+                            || event.decided < self.signals_begin) =>
+                {
+                    of_another_log += usize::from(event.signals.offset >= self.signals_first);
+                }
+                Ok(event) if self.written.lacks(&event) => {
+                    self.written.take(&event);
+                    self.expect(&event);
+                }
+                Ok(_) => {}
+                // What is not known to be written would be written again.
+                Err(error) if error.newer_version => return Err(ReadError::newer_version(&ALERTS, record)),
+                Err(error) => {
+                    tracing::error!(offset = record.offset, %error, "a record of `alerts` is passed over");
+                }
+            }
+        }
+        Ok(of_another_log)
+    }
+
+    /// Expects the messages of a transition to be sent, and knows of each what was written of it already, and of those
+    /// that took its place.
+    fn expect(&mut self, event: &AlertEvent) {
+        if self.standing_alerts.take(event) {
+            self.refreshed = Timestamp::default();
+        }
+        self.ledger.expect(event);
+        for notification in &event.notify {
+            for notification in std::iter::once(notification).chain(&notification.fallback) {
+                for (appended, delivery) in self.folded.told.of(&notification.key) {
+                    self.ledger.take(*appended, delivery);
+                }
+            }
+        }
+    }
+
+    /// The newest snapshot that is sound and of this log. The record that it stands at must be there: a log that was
+    /// made anew, brought back from a backup or cut by retention has another.
+    async fn newest_snapshot(&mut self, bounds: Bounds) -> anyhow::Result<Option<(Mark, Folded)>> {
+        let alerts = self.context.broker.bounds(&ALERTS, None).await.context("find the end of `alerts`")?;
+        let alerts_end = alerts.first().map_or(0, |bounds| bounds.next);
+        for (path, at) in self.snapshots.marks()? {
+            let position = Position { partition: bounds.partition, offset: at.offset };
+            let is_there = (bounds.first..bounds.next).contains(&at.offset);
+            let known = match is_there {
+                true => self.context.broker.first_from(&SIGNALS, position).await.context("read `signals`")?,
+                false => None,
+            };
+            if known.is_none_or(|record| Mark::of(&record) != at) {
+                let error =
+                    anyhow::anyhow!("`signals` does not hold the record {} that it stands at", at.offset);
+                snapshot::ignored(&path, &error);
+                continue;
+            }
+            let from = path.clone();
+            let reading = tokio::task::spawn_blocking(move || snapshot::read(&from));
+            match reading.await.context("reading a snapshot panicked")? {
+                Some(folded) if folded.alerts_end <= alerts_end => return Ok(Some((at, folded))),
+                Some(_) => {
+                    let error = anyhow::anyhow!("`alerts` has lost records since, so all is decided again");
+                    snapshot::ignored(&path, &error);
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a snapshot written beside the loop, unless one is being written or nothing new was folded. All that was
+    /// decided before it is in `alerts`: what is not would be lost with the records that it stands for.
+    fn save(&mut self, now: Timestamp) {
+        let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        let is_new = |at: &Mark| self.saved_offset != Some(at.offset);
+        let Some(at) = self.at.clone().filter(|at| !is_saving && self.decided.is_empty() && is_new(at))
+        else {
+            return;
+        };
+        (self.saved, self.saved_offset) = (now, Some(at.offset));
+        let (snapshots, folded, saved) =
+            (self.snapshots.clone(), self.folded.clone(), self.metrics.snapshots.clone());
+        self.saving = Some(tokio::task::spawn_blocking(move || {
+            let written = snapshots.write(&at, folded);
+            let result = if written.is_ok() { "written" } else { "failed" };
+            saved.with_label_values(&[result]).inc();
+            match written {
+                Ok(bytes) => tracing::info!(offset = at.offset, bytes, "a snapshot is written"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "a snapshot could not be written; a start takes longer meanwhile");
+                }
+            }
+        }));
+    }
+
+    async fn read(&mut self, records: Result<Vec<Record>, ReadError>) -> anyhow::Result<()> {
+        self.unreadable = records.is_err();
+        match records {
+            Ok(records) => self.fold(&records).await,
+            Err(error @ ReadError::Unavailable { .. }) => {
+                self.context.health.trouble("alerts", error.to_string());
+                tracing::warn!(%error, "`signals` cannot be read; trying again");
+                tokio::time::sleep(TICK).await;
+                Ok(())
+            }
+            Err(error) => Err(error).context(
+                "what was decided from `signals` no longer follows from what it holds: start again to go on with that",
+            ),
+        }
+    }
+
+    /// Folds a batch, stores what follows from it, and only then lets anybody act on it.
+    async fn fold(&mut self, records: &[Record]) -> anyhow::Result<()> {
+        let mut events = Vec::new();
+        for record in records {
+            self.next = record.offset + 1;
+            match decode::<SignalRecord>(&record.value) {
+                Ok(signal) => {
+                    match &signal {
+                        SignalRecord::Delivery(delivery) => {
+                            self.ledger.take(record.appended, delivery);
+                            self.folded.told.take(record.appended, delivery);
+                        }
+                        SignalRecord::Progress(_) => self.folded.progress = Some(record.appended),
+                        _ => {}
+                    }
+                    events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
+                }
+                // Passing over what a newer Earshot says would make other decisions than it makes.
+                Err(error) if error.newer_version => {
+                    let offset = record.offset;
+                    return Err(error).with_context(|| {
+                        format!(
+                            "fold `signals` offset {offset}: a newer Earshot wrote it; upgrade alerts first"
+                        )
+                    });
+                }
+                Err(error) => {
+                    self.metrics.undecodable.inc();
+                    tracing::error!(offset = record.offset, %error, "a record of `signals` is passed over");
+                }
+            }
+        }
+        self.metrics.signals.inc_by(records.len() as u64);
+        if let Some(last) = records.last() {
+            let next = Position { partition: 0, offset: last.offset + 1 };
+            self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
+            self.at = Some(Mark::of(last));
+            self.ledger.note_time(last.appended);
+        }
+        self.write(events).await?;
+        self.metrics.show_open(&self.folded.state);
+        self.metrics.show_feedback(&self.folded.state);
+        Ok(())
+    }
+
+    /// Keeps what was decided and is new, and writes it where this instance is active.
+    async fn write(&mut self, events: Vec<AlertEvent>) -> anyhow::Result<()> {
+        self.decided.extend(events);
+        if self.active {
+            return self.write_decided().await;
+        }
+        self.decided.retain(|event| self.written.lacks(event));
+        Ok(())
+    }
+
+    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, or
+    /// nobody knows what was stored, they are kept, and `alerts` is read again before more is written.
+    async fn write_decided(&mut self) -> anyhow::Result<()> {
+        let mut events = std::mem::take(&mut self.decided);
+        events.retain(|event| self.written.lacks(event));
+        let records =
+            events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
+        if !self.append_alerts(records).await? {
             self.decided = events;
             self.stand_by();
             return Ok(());
