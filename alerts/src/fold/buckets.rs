@@ -230,7 +230,9 @@ mod tests {
     /// written down: all as in a plain map of what the calendar says.
     #[test]
     fn buckets_hold_what_a_plain_map_of_calendar_buckets_holds() {
-        for (seed, zone) in ["Europe/Berlin", "Australia/Lord_Howe", "UTC", "Asia/Kathmandu"].iter().enumerate() {
+        for (seed, zone) in
+            ["Europe/Berlin", "Australia/Lord_Howe", "UTC", "Asia/Kathmandu"].iter().enumerate()
+        {
             for window in [Window::Hour, Window::Day] {
                 agree(seed as u64, &TimeZone::get(zone).unwrap(), window);
             }
@@ -244,7 +246,11 @@ mod tests {
         // Both changes of the clock are within the next year.
         let mut now: Timestamp = "2026-02-01T00:30:00Z".parse().unwrap();
         for _ in 0..9_000 {
-            now = now.plus_millis(if random.random_ratio(1, 40) { random.random_range(2..30) * step } else { step });
+            now = now.plus_millis(if random.random_ratio(1, 40) {
+                random.random_range(2..30) * step
+            } else {
+                step
+            });
             let at = now.plus_millis(-random.random_range(0..4) * random.random_range(0..9) * step);
             let bucket = bucket_of(window, zone, at);
             let entry = plain.entry(bucket.start).or_insert((bucket, 0, false));

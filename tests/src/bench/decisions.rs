@@ -14,7 +14,8 @@ use super::take_over::{self, TakeOver};
 use super::{megabytes, say};
 
 /// The state of the design: many subjects, most of them with few mentions.
-const LARGE: Scale = Scale { subjects: 10_000, rules: 2_000, weeks: 8, busiest: Some(100.0), signals: 100_000 };
+const LARGE: Scale =
+    Scale { subjects: 10_000, rules: 2_000, weeks: 8, busiest: Some(100.0), signals: 100_000 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -37,7 +38,10 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     say("the state of 10,000 subjects");
     measures.extend(of_state("few mentions of most", &fold::measure_apart(&LARGE).await?));
     say("the state of 10,000 subjects that are mentioned every hour");
-    measures.extend(of_state("every one mentioned every hour", &fold::measure_apart(&Scale { busiest: None, ..LARGE }).await?));
+    measures.extend(of_state(
+        "every one mentioned every hour",
+        &fold::measure_apart(&Scale { busiest: None, ..LARGE }).await?,
+    ));
     for on_kafka in [false, true] {
         let ground = match on_kafka {
             false => Ground::embedded()?,
@@ -118,7 +122,10 @@ fn of_take_over(found: &TakeOver) -> Vec<Measure> {
             .of("a start from the log", found.start_from_log_s),
         Measure::new("an instance with all of it: private memory", megabytes(found.memory_bytes), "MB")
             .wanted("under 500 MB", megabytes(found.memory_bytes) < 500.0),
-        seconds("take-over: from the kill to the first transition of the other".to_owned(), found.first_write_s)
-            .wanted("under 30 s", found.first_write_s < 30.0),
+        seconds(
+            "take-over: from the kill to the first transition of the other".to_owned(),
+            found.first_write_s,
+        )
+        .wanted("under 30 s", found.first_write_s < 30.0),
     ]
 }

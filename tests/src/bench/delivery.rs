@@ -104,7 +104,8 @@ fn watchlist(requests: u64) -> String {
     let mut subjects = Vec::new();
     for request in 0..=requests {
         let id = subject(request);
-        let _ = write!(text, "\n[[subject]]\nid = \"{id}\"\nkind = \"brand\"\nname = \"{}\"\n", name(request));
+        let _ =
+            write!(text, "\n[[subject]]\nid = \"{id}\"\nkind = \"brand\"\nname = \"{}\"\n", name(request));
         subjects.push(format!("\"{id}\""));
     }
     let _ = write!(

@@ -175,8 +175,11 @@ impl Log {
     }
 
     fn storm(&mut self, signals: usize) -> anyhow::Result<Storm> {
-        let mut found =
-            Storm { storm: Folded::default(), storm_from_bytes: Folded::default(), decoding: Folded::default() };
+        let mut found = Storm {
+            storm: Folded::default(),
+            storm_from_bytes: Folded::default(),
+            decoding: Folded::default(),
+        };
         let mut from_bytes = self.state.clone();
         for piece in 0..signals.div_ceil(PIECE) {
             let records = self.maker.storm(PIECE.min(signals - piece * PIECE));

@@ -111,7 +111,8 @@ impl Scene {
         let broker = self.cluster.broker().await?;
         let decided = oracle::alerts(&broker).await?;
         until_told(&oracle::webhooks(&decided), &self.people).await?;
-        let verified = oracle::every_alert_verifies(&Watch::new(&self.cluster.address("alerts")), &decided).await?;
+        let verified =
+            oracle::every_alert_verifies(&Watch::new(&self.cluster.address("alerts")), &decided).await?;
         let logs = self.cluster.names("alerts").into_iter().map(|name| self.cluster.log(&name));
         let starts: usize = logs.map(|log| log.matches("this instance is active from here on").count()).sum();
         self.cluster.stop(STOP).await?;

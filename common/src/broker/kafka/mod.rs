@@ -113,7 +113,8 @@ impl Client {
         settings.check_build(cfg!(feature = "kafka-tls")).map_err(unusable)?;
         let settings = settings.clone().with_files_read().map_err(unusable)?;
         let questions = questions::connect(&settings, topics).await?;
-        let producer = Producer::new(&settings, APPEND_TIMEOUT).map_err(|error| unusable(error.to_string()))?;
+        let producer =
+            Producer::new(&settings, APPEND_TIMEOUT).map_err(|error| unusable(error.to_string()))?;
         let leased = OnceLock::new();
         let client = Self(Arc::new(Inner { settings, producer, leased, questions }));
         topics::create_missing_and_verify(&client, topics).await?;
