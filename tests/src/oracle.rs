@@ -59,11 +59,28 @@ fn as_written(event: &AlertEvent) -> anyhow::Result<AlertEvent> {
     Ok(decode(&encode(event))?)
 }
 
-/// The transitions in the topic `alerts`.
+/// The transitions in the topic `alerts`, as every reader takes them: one that stands there again, word for word, counts
+/// once. So it is where a write was stored whose answer was lost.
 pub async fn alerts(broker: &Broker) -> anyhow::Result<Vec<AlertEvent>> {
     let mut records = Vec::new();
     broker.replay(&ALERTS, |record| records.push(record)).await.context("replay `alerts`")?;
-    records.iter().map(readable).collect()
+    let (mut known, mut written) = (BTreeMap::new(), Vec::new());
+    for record in &records {
+        let event: AlertEvent = readable(record)?;
+        match known.get(&(event.alert, event.sequence)) {
+            None => {
+                known.insert((event.alert, event.sequence), event.clone());
+                written.push(event);
+            }
+            Some(first) => ensure!(
+                *first == event,
+                "{} transition {} stands twice, and differs",
+                event.alert,
+                event.sequence
+            ),
+        }
+    }
+    Ok(written)
 }
 
 fn readable<T: serde::de::DeserializeOwned>(record: &Record) -> anyhow::Result<T> {

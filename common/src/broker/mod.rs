@@ -154,7 +154,7 @@ impl Broker {
     }
 
     /// The same for whoever may write only as long as a lease of the log lasts: what is not stored within
-    /// [`LEASED_APPEND`] is given up and not stored later. After an error some of the batch may be stored.
+    /// [`LEASED_APPEND`] is given up and not sent any more. After an error some of the batch may be stored all the same.
     pub async fn append_while_leased(
         &self,
         topic: &Topic,
