@@ -169,7 +169,7 @@ impl Run {
 
     fn range(&self, places: Range<usize>) -> impl Iterator<Item = Counted> {
         let cells = self.cells.get(places.clone()).unwrap_or_default();
-        places.zip(cells).map(|(place, cell)| self.counted(place, *cell))
+        places.zip(cells).map(move |(place, cell)| self.counted(place, *cell))
     }
 
     fn counted(&self, place: usize, cell: Cell) -> Counted {

@@ -146,7 +146,8 @@ impl Recount {
             return;
         }
         self.newest = self.newest.max(signal.event_time);
-        if self.origin == Origin::Live && !self.in_force {
+        let concerns = signal.concerned().iter().any(|subject| subject.id == self.subject);
+        if self.origin == Origin::Live && !self.in_force && concerns {
             self.ahead.keep(&self.subject, signal, self.known, place.appended);
         }
         self.mention(place.offset, signal);

@@ -185,7 +185,7 @@ impl People {
     async fn start() -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.context("listen for webhooks")?;
         let people = Self { url: format!("http://{}/hook", listener.local_addr()?), heard: Arc::default() };
-        let (kept, webhook) = (people.clone(), Webhook::new(SECRET)?);
+        let (kept, webhook) = (people.clone(), Arc::new(Webhook::new(SECRET)?));
         let hook = post(async move |headers: HeaderMap, body: Bytes| {
             let arrived = Instant::now();
             let subject = webhook.verify(&body, &headers).ok().and_then(|()| subject_of(&body));
