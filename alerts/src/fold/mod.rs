@@ -6,7 +6,6 @@
 //! What belongs here: every decision. What does not: reading the log and writing `alerts` ([`crate::service`]),
 //! and telling people ([`crate::delivery`]).
 
-mod ahead;
 mod alert;
 mod baseline;
 mod buckets;
@@ -42,14 +41,12 @@ use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use ahead::Ahead;
 use alert::{DecidedBy, OpenAlert, Routes};
 use imports::Imports;
 use people::Commands;
 use telling::Call;
 use watch::{Watch, Watched};
 
-pub(crate) use ahead::Ahead as MentionsAhead;
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
 pub(crate) use calendar::{HOUR_MS, bucket_end, window_of};
@@ -95,8 +92,6 @@ pub struct State {
     /// When the log took the copy of each definition.
     copied: BTreeMap<String, Timestamp>,
     subjects: BTreeMap<String, Watched>,
-    /// Mentions of subjects that are not defined yet.
-    ahead: Ahead,
     /// How far each partition of `mentions.raw` is folded.
     folded: BTreeMap<u32, Folded>,
     progress: BTreeMap<u32, PartitionProgress>,
@@ -241,12 +236,7 @@ impl State {
         now: Timestamp,
         events: &mut Vec<AlertEvent>,
     ) {
-        let Some(watched) = self.subjects.get_mut(&subject.id) else {
-            if !self.historic {
-                self.ahead.keep(&subject.id, signal, self.watchlist.next(), self.cause.appended);
-            }
-            return;
-        };
+        let Some(watched) = self.subjects.get_mut(&subject.id) else { return };
         let novelty = watched.take(signal, subject, now);
         for rule in 0..watched.rules.len() {
             let Some(watched) = self.subjects.get_mut(&subject.id) else { return };
@@ -374,18 +364,7 @@ impl State {
         for (version, rule) in rules.iter().filter(|(_, rule)| rule.watches(id)) {
             self.attach(id, *version, rule);
         }
-        self.mentions_ahead(id, &mut events);
         events
-    }
-
-    /// Counts what was said of a subject before its definition was read.
-    fn mentions_ahead(&mut self, id: &str, events: &mut Vec<AlertEvent>) {
-        let now = self.clock.unwrap_or_default().max(self.newest);
-        for signal in self.ahead.take(id, self.cause.appended) {
-            for subject in signal.concerned().iter().filter(|subject| subject.id == id) {
-                self.mention_of(&signal, subject, now, events);
-            }
-        }
     }
 
     fn define_rule(&mut self, id: &str) -> Vec<AlertEvent> {

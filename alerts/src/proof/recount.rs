@@ -19,7 +19,7 @@ use super::Place;
 use super::arithmetic::begins;
 use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{Memory, MentionsAhead, Novelty, State};
+use crate::fold::{Memory, Novelty, State};
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
@@ -52,10 +52,6 @@ pub(crate) struct Recount {
     seen: Vec<Seen>,
     /// Which mentions were counted already, in this window or one before.
     memory: Memory,
-    /// Mentions of the subject before it came into force, which are counted then.
-    ahead: MentionsAhead,
-    /// The next offset of `watchlist`, as far as the log has copies.
-    known: u64,
     /// The latest event time so far.
     newest: Timestamp,
     /// Folds nothing but the progress of enrichment, for the log's clock.
@@ -116,8 +112,6 @@ impl Recount {
             in_force: false,
             seen: Vec::new(),
             memory: Memory::of_counted(),
-            ahead: MentionsAhead::default(),
-            known: 0,
             newest: Timestamp::default(),
             clock: State::new(),
         })
@@ -127,9 +121,6 @@ impl Recount {
     pub(crate) fn take(&mut self, place: Place, record: &SignalRecord) {
         if self.first.is_none() {
             self.first = Some(place);
-        }
-        if let SignalRecord::Definition(version) = record {
-            self.known = self.known.max(version.version.map_or(self.known + 1, |version| version + 1));
         }
         match record {
             SignalRecord::Signal(signal) => self.signal(place, signal),
@@ -146,15 +137,6 @@ impl Recount {
             return;
         }
         self.newest = self.newest.max(signal.event_time);
-        let concerns = signal.concerned().iter().any(|subject| subject.id == self.subject);
-        if self.origin == Origin::Live && !self.in_force && concerns {
-            self.ahead.keep(&self.subject, signal, self.known, place.appended);
-        }
-        self.mention(place.offset, signal);
-    }
-
-    /// Takes a mention in where it is about the subject.
-    fn mention(&mut self, offset: u64, signal: &Signal) {
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
         let mut concerned = signal.concerned();
         concerned.retain(|subject| subject.id == self.subject);
@@ -170,9 +152,9 @@ impl Recount {
             let is_asked_for =
                 if self.values.is_some() { value.is_some() } else { signal.event_time >= self.from };
             let is_evidence = is_asked_for || self.evidence.contains(&signal.mention);
-            if self.offsets.contains(&offset) && is_evidence {
+            if self.offsets.contains(&place.offset) && is_evidence {
                 self.seen.push(Seen {
-                    offset,
+                    offset: place.offset,
                     mention: signal.mention,
                     revision: signal.revision,
                     author: signal.author,
@@ -206,9 +188,6 @@ impl Recount {
             self.beginnings.push((if is_first_copy { 0 } else { place.offset }, zone));
             if !is_first_copy {
                 self.memory = Memory::of_counted();
-                for signal in self.ahead.take(&self.subject, place.appended) {
-                    self.mention(place.offset, &signal);
-                }
             }
         }
         self.in_force = true;

@@ -8,7 +8,6 @@ use earshot_common::events::{
 use earshot_common::keys::AlertKey;
 use proptest::prelude::*;
 
-use super::definitions::{before_the_definitions, define};
 use super::past::{airlines, crisis_signals, due};
 use super::replay::{log_of, steps};
 use super::timelines::played;
@@ -55,20 +54,6 @@ fn contradictions(verification: &Verification) -> Vec<Check> {
         !(matches!(check.found, Finding::NotPossible(_)) && NOT_HELD.contains(&check.what.as_str()))
     });
     faults
-}
-
-#[test]
-fn an_alert_of_mentions_that_came_before_their_definition_verifies() {
-    let mut timeline = before_the_definitions();
-    timeline.progress("2026-01-08T00:00");
-    timeline.push("2026-01-08T00:01", 60, 60);
-    define(&mut timeline, "2026-01-08T00:03");
-    timeline.push("2026-01-08T00:04", 60, 60);
-    let alerts = by_alert(&timeline.events);
-    assert_eq!(alerts.len(), 1, "{}", describe(&timeline.events));
-    for transitions in alerts.values() {
-        assert_eq!(faults(&verified(transitions, &timeline.log)), []);
-    }
 }
 
 /// A burst of forty after three ordinary days, that is over an hour later.
