@@ -3,7 +3,7 @@
 //!
 //! The lease is the one partition of `alerts` in the group of instances: the log gives it to one member at a time,
 //! and to another when that one leaves or is silent for the session's 15 seconds. That a member still has it only the
-//! log can say: so it is asked each second, by a commit, which is refused where the partition is another's. What the
+//! log can say: so it is asked each second, by a commit, which a member that was replaced cannot make. What the
 //! member reads is of no use here, and the position that it commits is always the same.
 
 use std::time::{Duration, Instant, SystemTime};
@@ -97,14 +97,12 @@ async fn keep(mut member: Member, shown: watch::Sender<Option<Asked>>, release: 
     }
 }
 
-/// Asks the log whether the partition is ours. Without Kafka nobody else can have it.
+/// Asks the log whether the partition is ours.
 async fn ask(member: &mut Member) -> Result<Option<Asked>, ReadError> {
     let asked = Asked::now();
     let Some(owned) = member.owned().first().copied() else { return Ok(None) };
-    if let Member::Kafka(_) = member {
-        // `alerts` is kept for ever, so its oldest record is always there.
-        member.commit(&[Position { offset: 0, ..owned }]).await?;
-    }
+    // `alerts` is kept for ever, so its oldest record is always there.
+    member.still_owns(Position { offset: 0, ..owned }).await?;
     Ok(Some(asked))
 }
 

@@ -363,6 +363,16 @@ impl Member {
         }
     }
 
+    /// Asks the log whether a partition that was this member's still is, by a commit of a position in it. An error says
+    /// that it is not, or that nobody answers.
+    pub async fn still_owns(&mut self, committing: Position) -> Result<(), ReadError> {
+        match self {
+            Self::Kafka(member) => member.still_owns(committing).await,
+            // There is no other member.
+            Self::Embedded(_) => Ok(()),
+        }
+    }
+
     /// The offset to read next of each partition that this member owns now.
     pub fn owned(&self) -> Vec<Position> {
         match self {

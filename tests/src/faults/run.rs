@@ -152,6 +152,8 @@ async fn let_the_standby_take_over(
     cluster.end(&standby, STOP).await?;
     cluster.start_again(&standby, &[(KILL_AT, &format!("{point}:{passing}"))]).await?;
     cluster.end(&active, STOP).await?;
+    // Before the other one is there again: else the group may choose that one.
+    scene::until_active(cluster, &standby).await?;
     cluster.start_again(&active, &[]).await?;
     Ok(standby)
 }

@@ -151,6 +151,18 @@ pub(super) async fn alerts(cluster: &Cluster) -> anyhow::Result<(String, String)
     Ok((names.remove(0), standby))
 }
 
+/// Waits until this instance of alerts writes, or has come to its end by doing so.
+pub(super) async fn until_active(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    let place = cluster.names("alerts").iter().position(|known| known == name).context("no such instance")?;
+    let watch = Watch::new(&cluster.addresses("alerts")[place]);
+    let start = Instant::now();
+    while watch.get("/api/decisions").await.is_ok_and(|standing| standing["active"] == false) {
+        ensure!(start.elapsed() < PATIENCE, "{name} does not take over");
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
 /// Waits until an instance of alerts writes and has decided what `signals` holds when it is asked first.
 async fn until_one_decides(cluster: &Cluster) -> anyhow::Result<()> {
     let (start, mut end) = (Instant::now(), None);
