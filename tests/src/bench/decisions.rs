@@ -34,19 +34,20 @@ pub(crate) struct Options {
 pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     say("the fold, 1,000 subjects and 200 rules");
     let speed = Scale { subjects: 1_000, rules: 200, weeks: 8, busiest: None, signals: 1_000_000 };
-    let mut measures = of_speed(&fold::measure_apart(&speed).await?);
+    let mut measures = told(of_speed(&fold::measure_apart(&speed).await?));
     say("the state of 10,000 subjects");
-    measures.extend(of_state(&fold::measure_apart(&LARGE).await?));
+    measures.extend(told(of_state(&fold::measure_apart(&LARGE).await?)));
     for on_kafka in [false, true] {
         let ground = match on_kafka {
             false => Ground::embedded()?,
             true => Ground::kafka(options.address.clone()).await?,
         };
         say(&format!("from the door to a person, {}", ground.name()));
-        measures.extend(of_delivery(ground.name(), &delivery::measure(&ground, options.seconds).await?));
+        let delays = delivery::measure(&ground, options.seconds).await?;
+        measures.extend(told(of_delivery(ground.name(), &delays)));
         if on_kafka {
             say("taking over");
-            measures.extend(of_take_over(&take_over::measure(&ground, &LARGE).await?));
+            measures.extend(told(of_take_over(&take_over::measure(&ground, &LARGE).await?)));
         }
     }
     let amount = format!(
@@ -62,6 +63,14 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
         input: Input { from: "generated".to_owned(), amount },
         measures,
     })
+}
+
+/// Says what was found so far: the rest takes minutes.
+fn told(measures: Vec<Measure>) -> Vec<Measure> {
+    for Measure { name, value, unit, .. } in &measures {
+        say(&format!("  {name}: {value:.3} {unit}"));
+    }
+    measures
 }
 
 fn of_speed(figures: &Figures) -> Vec<Measure> {
