@@ -77,7 +77,7 @@ impl Series {
             Measure::Authors => first(signal.author.map_or(0, |author| author.short())),
         };
         if counts {
-            self.buckets.entry(bucket).count += 1;
+            self.buckets.count(bucket);
         }
         let Some(details) = self.details.get_mut(&bucket.start).filter(|_| fresh) else { return };
         details.mentions += 1;
@@ -143,7 +143,7 @@ impl Series {
     }
 
     /// The observed buckets that start in the range, in order.
-    pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = &Counted> {
+    pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = Counted> {
         self.buckets.range(range).filter(|counted| counted.observed)
     }
 
@@ -158,7 +158,7 @@ impl Series {
         };
         while bucket.end <= clock {
             if spans.iter().any(|span| span.start <= bucket.start && bucket.end <= span.end) {
-                self.bucket_mut(bucket.start).observed = true;
+                self.buckets.observe(bucket);
             }
             bucket = self.bucket(bucket.end);
             self.open = Some(bucket);
@@ -177,10 +177,5 @@ impl Series {
 
     fn fresh_from(&self, now: Timestamp) -> Timestamp {
         now.plus_millis(-FRESH_WINDOWS * length_ms(self.window))
-    }
-
-    fn bucket_mut(&mut self, at: Timestamp) -> &mut Counted {
-        let bucket = self.bucket(at);
-        self.buckets.entry(bucket)
     }
 }

@@ -559,7 +559,7 @@ impl Watched {
         let (mut run, mut buckets) = (nothing, Vec::new());
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
         for counted in self.series(rule, condition.window).observed(always) {
-            let bucket = counted.bucket();
+            let bucket = counted.bucket;
             if run.end != bucket.start {
                 run.start = bucket.start;
                 buckets.clear();
@@ -652,7 +652,7 @@ impl Watch {
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
         for counted in series.observed(range.clone()) {
-            let Bucket { start, slot, .. } = counted.bucket();
+            let Bucket { start, slot, .. } = counted.bucket;
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }
         past.sort_by_key(|past| past.start);
