@@ -357,20 +357,28 @@ mod tests {
 
     #[test]
     fn an_hour_of_the_week_is_drawn_to_its_hour_of_the_day_and_its_day_of_the_week() {
-        // Eight ordinary weeks of five an hour, half of it on Sundays; one Monday hour had none so far by chance.
+        // Eight ordinary weeks of about five an hour, half of it on Sundays; one Monday hour had none so far by chance.
         let past = hours(56, |hour| match hour % 168 {
             12 => 0,
             slot if slot >= 144 => 2 + (slot % 2) as u32,
-            _ => 5,
+            _ => ((hour * 7 + hour / 168 * 3) % 11) as u32,
         });
         let monday = baseline(Window::Hour, 12, &past).unwrap();
-        assert!((1.0..4.0).contains(&monday.expectation.mean), "{:?}", monday.expectation);
+        assert!((2.0..5.0).contains(&monday.expectation.mean), "{:?}", monday.expectation);
         let sunday = baseline(Window::Hour, 150, &past).unwrap();
         assert!((1.8..2.8).contains(&sunday.expectation.mean), "{:?}", sunday.expectation);
         // The mean follows from what an alert says of it.
         let (drawn, sum) = (monday.drawn.unwrap(), f64::from(monday.counts.iter().sum::<u32>()));
         let mean = (sum + drawn.weight * drawn.usual) / (monday.counts.len() as f64 + drawn.weight);
         assert!((mean - monday.expectation.mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn where_each_day_has_a_rhythm_of_its_own_an_hour_of_the_week_stands_for_itself() {
+        let past = hours(56, |hour| ((hour % 168 / 24 + hour % 24) % 3 * 5) as u32);
+        let monday = baseline(Window::Hour, 12, &past).unwrap();
+        assert_eq!(monday.counts, [0; 8]);
+        assert!(monday.expectation.mean < 1.0, "{:?}", monday.expectation);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const LEAST_PROBABILITY: f64 = 1e-300;
 /// So many groups of plentiful data weigh as much as what is believed of their spread.
 const SPREAD_GROUPS: f64 = 5.0;
 /// No groups are quite alike.
-const LEAST_SPREAD: f64 = 0.03;
+const LEAST_SPREAD: f64 = 0.05;
 /// A step that changes the continued fraction by a smaller share is the last.
 const NEGLIGIBLE: f64 = 1e-13;
 /// More steps than the largest count needs.

@@ -37,8 +37,7 @@ impl Threshold {
     /// The threshold of a bucket, from what is known of those before it.
     ///
     /// With too little data an hour may fire at the rule's floor, if it is far above all hours so far, and says
-    /// so; a day waits, and so does an hour with none before it: of a busy subject each would be a burst. In the
-    /// past neither fires: that a file begins somewhere is not news.
+    /// so; a day waits. In the past neither fires: that a file begins somewhere is not news.
     pub(crate) fn of(
         condition: &CountCondition,
         rhythm: Rhythm,
@@ -47,11 +46,10 @@ impl Threshold {
         historic: bool,
     ) -> Self {
         let Some(alone) = baseline(rhythm, bucket.slot, &past.single) else {
-            let highest = past.single.known().map(|bucket| bucket.count).max();
-            let floor =
-                |highest: u32| condition.little_data_at_least.max(highest.saturating_mul(LITTLE_DATA_FACTOR));
+            let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
+            let floor = condition.little_data_at_least.max(highest.saturating_mul(LITTLE_DATA_FACTOR));
             let fires = rhythm.window == Window::Hour && !historic;
-            return Self { count: highest.filter(|_| fires).map(floor), baseline: None, before: None };
+            return Self { count: fires.then_some(floor), baseline: None, before: None };
         };
         let share = if past.pairs.is_some() { ALONE_SHARE } else { 1.0 };
         let count = alone.expectation.critical_count(condition.probability_below * share);
