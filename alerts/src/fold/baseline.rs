@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn who_has_bursts_often_is_less_surprising_the_next_time() {
-        let mut past = hours(21, |_| 5);
+        let mut past = hours(21, |hour| ((hour * 7 + hour / 168 * 3) % 11) as u32);
         let before = baseline(Window::Hour, 0, &past).unwrap().expectation;
         for burst in [100, 200, 300, 400] {
             past[burst].count = 500;
