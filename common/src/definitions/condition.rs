@@ -141,7 +141,7 @@ impl CountCondition {
             window,
             probability_below: match window {
                 // How this was chosen stands in `tests/reports/calibration.md`.
-                Window::Hour => 0.0007,
+                Window::Hour => 0.0006,
                 Window::Day => 0.003,
             },
             mentions_at_least: 3,
