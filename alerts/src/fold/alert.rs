@@ -421,7 +421,7 @@ pub(crate) fn count_arithmetic(
         threshold: threshold.counted(threshold.count.unwrap_or_default()),
         variation: baseline.map(|baseline| baseline.variation),
         asked: Some(CountAsked {
-            probability_below: condition.probability_below,
+            probability_below: threshold.probability_below(condition),
             authors_at_least: condition.authors_at_least,
             little_data_at_least: condition.little_data_at_least,
         }),

@@ -249,7 +249,7 @@ mod tests {
             (
                 "volume spike",
                 expect![
-                    "count of stories in an hour against expectation, probability below 0.0003, authors at least 5"
+                    "count of stories in an hour against expectation, probability below 0.0006, authors at least 5"
                 ],
             ),
             (

@@ -305,7 +305,7 @@ impl RuleForm {
                 Condition::Count(CountCondition {
                     measure: self.measure.unwrap_or(usual.measure),
                     window,
-                    probability_below,
+                    probability_below: self.probability_below.unwrap_or(usual.probability_below),
                     mentions_at_least: self.mentions_at_least.unwrap_or(usual.mentions_at_least),
                     authors_at_least: self.authors_at_least.unwrap_or(usual.authors_at_least),
                     little_data_at_least: self.little_data_at_least.unwrap_or(usual.little_data_at_least),

@@ -291,7 +291,8 @@ pub struct Variation {
 /// What a rule about counts asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CountAsked {
-    /// A count whose probability is below this.
+    /// A count whose probability is below this: of the rule's own, the share for this window. An hour is judged alone and
+    /// with the hour before, which share it.
     pub probability_below: f64,
     /// Distinct authors, at least.
     pub authors_at_least: u32,

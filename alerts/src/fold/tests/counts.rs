@@ -23,8 +23,8 @@ fn a_burst_opens_at_once_rises_and_is_over_when_an_hour_is_calm() {
     assert_eq!(timeline.said(), "", "three ordinary days");
     timeline.push("2026-01-08T00:00", 60, 30);
     expect![[r#"
-        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 16 by 16 authors, 4.0 expected, told /1/mail/comms@harbor.example
-        rising volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 32 by 30 authors, 4.0 expected
+        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 17 by 17 authors, 4.0 expected, told /1/mail/comms@harbor.example
+        rising volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 34 by 30 authors, 4.0 expected
     "#]]
     .assert_eq(&timeline.said());
     timeline.progress("2026-01-08T01:00");
@@ -201,7 +201,7 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
     timeline.push("2025-11-02T06:30", 12, 12);
     let said = timeline.said();
     assert!(
-        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 16 by 12 authors"),
+        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 17 by 12 authors"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "both hours that the clock calls one are one window");
