@@ -679,12 +679,12 @@ mod tests {
     fn a_send_that_succeeds_late_ends_the_message_also_for_whoever_took_it_over() {
         let (mut a, mut b) = (ledger("a"), ledger("b"));
         let first = a.claims(at(0)).remove(0);
-        [&mut a, &mut b].map(|ledger| ledger.take(at(0), &first));
+        [&mut a, &mut b].into_iter().for_each(|ledger| ledger.take(at(0), &first));
         a.jobs(9, at(0));
         let second = b.claims(at(60)).remove(0);
-        [&mut a, &mut b].map(|ledger| ledger.take(at(60), &second));
+        [&mut a, &mut b].into_iter().for_each(|ledger| ledger.take(at(60), &second));
         let Outcome::Done(delivered) = a.settle(MAIL_KEY, Ok(()), at(61)) else { panic!("it is written") };
-        [&mut a, &mut b].map(|ledger| ledger.take(at(61), &delivered));
+        [&mut a, &mut b].into_iter().for_each(|ledger| ledger.take(at(61), &delivered));
         // It was not sent twice: the log said so before the second one began.
         assert!(b.jobs(9, at(62)).is_empty() && b.claims(at(9_999)).is_empty());
     }
