@@ -157,7 +157,7 @@ const LANGUAGES: &[(&str, Sentences)] = &[
     ),
 ];
 
-fn read(text: &str) -> Read {
+fn read(text: &str) -> Read<'_> {
     Read::new(&english(), None, text)
 }
 
