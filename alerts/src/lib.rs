@@ -9,7 +9,6 @@ mod delivery;
 mod fold;
 mod heartbeat;
 mod history;
-mod lease;
 mod metrics;
 mod operators;
 mod outside;

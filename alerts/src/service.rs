@@ -24,6 +24,7 @@ use earshot_common::events::{
 };
 use earshot_common::fail_point;
 use earshot_common::http::Refusal;
+use earshot_common::lease::Lease;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
@@ -38,7 +39,6 @@ use crate::delivery::{
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
-use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::operators::{self, Operators};
 use crate::proof::Proof;
@@ -46,6 +46,8 @@ use crate::settings::{AlertsSettings, check};
 use crate::snapshot::{self, Folded, Mark, Snapshots};
 use crate::written::Written;
 
+/// The group of instances: who holds its lease writes what was decided and has people told.
+const LEASE: &str = "alerts-writer";
 /// Claims that have run out and waits that are over are looked for this often.
 const TICK: Duration = Duration::from_secs(1);
 /// The loop reports within this.
@@ -84,7 +86,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         clock: context.clock.clone(),
     };
     let mut worker = Worker {
-        lease: Lease::join(&broker).await.context("join the instances of alerts")?,
+        lease: Lease::join(&broker, LEASE, ALERTS).await.context("join the instances of alerts")?,
         active: false,
         decided: Vec::new(),
         alerts: broker.read_from_start(&ALERTS).await.context("read `alerts`")?,

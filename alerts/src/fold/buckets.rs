@@ -97,6 +97,12 @@ impl Buckets {
         self.0.get(from..to).unwrap_or_default().iter()
     }
 
+    /// Those that start no later than this, in order, to be changed.
+    pub(crate) fn until(&mut self, last: Timestamp) -> impl Iterator<Item = &mut Counted> {
+        let end = self.0.partition_point(|counted| counted.start <= last);
+        self.0[..end].iter_mut()
+    }
+
     /// Forgets those that start before.
     pub(crate) fn forget_before(&mut self, oldest: Timestamp) {
         let old = self.0.partition_point(|counted| counted.start < oldest);
