@@ -20,7 +20,8 @@ use earshot_common::broker::{
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, DeliveryState, SchemaVersion, SignalRecord, Transition, decode, encode,
+    AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Transition,
+    decode, encode,
 };
 use earshot_common::fail_point;
 use earshot_common::http::Refusal;
@@ -28,7 +29,7 @@ use earshot_common::lease::Lease;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
-use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
+use earshot_common::topics::{ALERTS, REBUILDS, SIGNALS, Topic, WATCHLIST};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -42,6 +43,7 @@ use crate::history::{Found, Past};
 use crate::metrics::Metrics;
 use crate::operators::{self, Operators};
 use crate::proof::Proof;
+use crate::rebuilds::{self, RebuildListing, Rebuilds};
 use crate::settings::{AlertsSettings, check};
 use crate::snapshot::{self, Folded, Mark, Snapshots};
 use crate::written::Written;
@@ -85,6 +87,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         outbox: Arc::clone(&outbox),
         clock: context.clock.clone(),
     };
+    let rebuilds = Rebuilds { broker: broker.clone(), watchlist: watchlist.clone(), stands: stands.clone() };
     let mut worker = Worker {
         lease: Lease::join(&broker, LEASE, ALERTS).await.context("join the instances of alerts")?,
         active: false,
@@ -108,6 +111,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         refreshes: JoinSet::new(),
         past: None,
         past_done: None,
+        rebuilds_asked: Vec::new(),
         definitions_due: true,
         copies_checked: Timestamp::default(),
         unreadable: false,
@@ -135,6 +139,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
             .route("/api/deliveries", get(deliveries))
             .with_state((broker, stands))
             .merge(operators::routes(operators))
+            .merge(rebuilds::routes(rebuilds))
             .merge(proof.routes()),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
@@ -154,6 +159,8 @@ pub(crate) struct Standing {
     unwritten: bool,
     /// Alerts that are open.
     open: usize,
+    /// Counts that are made anew.
+    pub(crate) rebuilds: RebuildListing,
     /// When enrichment last told its progress, where this instance is active: only then it gives signs of life.
     pub(crate) progress: Option<Timestamp>,
     /// Messages that nobody has taken.
@@ -174,13 +181,12 @@ async fn decisions(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let (active, next, open, is_done) = {
-        let stands = stands.borrow();
-        (stands.active, stands.next, stands.open, !stands.past_due && !stands.unwritten)
-    };
-    let up_to_date = next >= end && is_done;
+    let stands = stands.borrow();
+    let up_to_date = stands.next >= end && !stands.past_due && !stands.unwritten;
     Ok(Json(serde_json::json!({
-        "up_to_date": up_to_date, "active": active, "next": next, "end": end, "open": open
+        "up_to_date": up_to_date, "active": stands.active, "next": stands.next, "end": end, "open": stands.open,
+        // Their rules that compare with a baseline open nothing until their counts are made anew.
+        "warming": stands.rebuilds.warming,
     })))
 }
 
@@ -232,6 +238,8 @@ struct Worker {
     past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
     /// The record that asked for the last fold over the past whose result was written.
     past_done: Option<u64>,
+    /// The outstanding rebuilds that this instance has asked for.
+    rebuilds_asked: Vec<RebuildRequest>,
     /// Whether the watchlist may hold what the state lacks.
     definitions_due: bool,
     /// When old copies of definitions were last looked for.
@@ -317,6 +325,7 @@ impl Worker {
                 past_due: self.folded.state.awaits_history() || self.past.is_some(),
                 unwritten: !self.decided.is_empty(),
                 open: self.folded.state.open_severities().count(),
+                rebuilds: RebuildListing::of(&self.folded.state, self.next),
                 progress: self.folded.progress.filter(|_| self.active),
                 undelivered,
             });
@@ -352,6 +361,8 @@ impl Worker {
             "this instance is active from here on"
         );
         self.active = true;
+        // Whether the one before came to ask is not known.
+        self.rebuilds_asked.clear();
         self.metrics.active.set(1);
         self.write_decided().await?;
         self.copy_definitions().await
@@ -559,6 +570,7 @@ impl Worker {
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
         self.metrics.show_feedback(&self.folded.state);
+        self.metrics.warming.set(self.folded.state.warming().count() as i64);
         Ok(())
     }
 
@@ -644,6 +656,7 @@ impl Worker {
         if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
             self.copy_definitions().await?;
         }
+        self.ask_for_rebuilds().await?;
         let claims = self.ledger.claims(now);
         if !claims.is_empty() {
             self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
@@ -669,6 +682,20 @@ impl Worker {
             tracing::info!(imports = ?due.imports, "folding the past");
             self.past = Some(tokio::spawn(fold_past(broker, watchlist, due)));
         }
+        Ok(())
+    }
+
+    /// Asks enrich for the rebuilds that the fold waits for.
+    async fn ask_for_rebuilds(&mut self) -> anyhow::Result<()> {
+        let outstanding: Vec<RebuildRequest> = self.folded.state.rebuilds().collect();
+        let is_new = |request: &&RebuildRequest| !self.rebuilds_asked.contains(request);
+        let asks: Vec<NewRecord> = outstanding
+            .iter()
+            .filter(is_new)
+            .map(|request| NewRecord::keyed(request.subject.clone(), encode(request)))
+            .collect();
+        self.append(&REBUILDS, asks).await?;
+        self.rebuilds_asked = outstanding;
         Ok(())
     }
 

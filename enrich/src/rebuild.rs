@@ -122,22 +122,30 @@ impl Rebuilds {
     /// Does what is asked for until the stop.
     pub async fn work(mut self) -> anyhow::Result<()> {
         let stop = self.stop.clone();
+        // What is done is read back a little later.
+        let mut done_here: Vec<RebuildRequest> = Vec::new();
         loop {
             let asked = self.requests.borrow_and_update().0.clone();
-            let due: Vec<RebuildRequest> = asked.into_values().take(MOST_AT_ONCE).collect();
+            done_here.retain(|done| asked.get(&done.subject) == Some(done));
+            let is_due = |request: &RebuildRequest| !done_here.contains(request);
+            let due: Vec<RebuildRequest> = asked.into_values().filter(is_due).take(MOST_AT_ONCE).collect();
             if !due.is_empty() && self.lease.is_held() {
                 let done = tokio::select! {
-                    done = self.rebuild(due) => done,
+                    done = self.rebuild(&due) => done,
                     () = stop.cancelled() => break,
                 };
                 // However it ended, it is over and nothing to wait for.
                 self.health.well(PART, Duration::MAX);
                 match done {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        done_here.extend(due);
+                        continue;
+                    }
                     Err(error) => self.fail(&error).await,
                 }
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 changed = self.requests.changed() => {
                     changed.context("`rebuilds` can be followed no more: a newer Earshot wrote it; upgrade enrich")?;
@@ -157,11 +165,11 @@ impl Rebuilds {
     }
 
     /// Counts anew what is due, in one pass.
-    async fn rebuild(&mut self, due: Vec<RebuildRequest>) -> anyhow::Result<()> {
+    async fn rebuild(&self, due: &[RebuildRequest]) -> anyhow::Result<()> {
         let names: Vec<String> = due.iter().map(RebuildRequest::name).collect();
         tracing::info!(rebuilds = ?names, "counting anew");
-        let watchlist = self.watchlist_with(&due).await?;
-        let mut sums = Sums::of(&watchlist, due.clone());
+        let watchlist = self.watchlist_with(due).await?;
+        let mut sums = Sums::of(&watchlist, due);
         if !sums.is_empty() {
             self.count(&watchlist, &mut sums).await?;
         }
@@ -173,20 +181,13 @@ impl Rebuilds {
             self.broker.append_durably(&SIGNALS, records).await?;
         }
         fail_point::passed("rebuilt");
-        let done = due.into_iter().map(|request| {
-            let subject = request.subject.clone();
-            NewRecord::keyed(subject, encode(&RebuildRequest { done: true, ..request }))
+        let done = due.iter().map(|request| {
+            let done = RebuildRequest { done: true, ..request.clone() };
+            NewRecord::keyed(request.subject.clone(), encode(&done))
         });
-        let places = self.broker.append_durably(&REBUILDS, done.collect()).await?;
-        self.until_known(&places).await;
+        self.broker.append_durably(&REBUILDS, done.collect()).await?;
         tracing::info!(rebuilds = ?names, records = rebuilt.len(), "counted anew");
         Ok(())
-    }
-
-    /// What is done must not be seen as due once more.
-    async fn until_known(&mut self, places: &[Position]) {
-        let _ = places;
-        let _ = tokio::time::timeout(LOOK, self.requests.changed()).await;
     }
 
     /// The watchlist, which must hold the versions that are asked for.
@@ -278,6 +279,7 @@ impl Judge<'_> {
         }
         let signal = match event {
             EnrichedEvent::Upsert(enriched) if enriched.mention.event_time() >= since => {
+                let enriched = *enriched;
                 let author = enriched.mention.author.as_ref().map(|author| self.of.secret.author(&author.id));
                 let is_erased = author.is_some_and(|author| self.of.erased.borrow().contains(author));
                 let mut again = judge(enriched.mention, enriched.raw, &self.knowledge, enriched.enriched);

@@ -70,9 +70,9 @@ struct Cell {
 
 impl Sums {
     /// Nothing counted yet, for the subjects that are in force.
-    pub(super) fn of(watchlist: &Watchlist, requests: Vec<RebuildRequest>) -> Self {
+    pub(super) fn of(watchlist: &Watchlist, requests: &[RebuildRequest]) -> Self {
         let mut subjects = BTreeMap::new();
-        for request in requests {
+        for request in requests.iter().cloned() {
             let Some(subject) = watchlist.subject(&request.subject) else { continue };
             let all = |window| Series::new(None, Measure::Mentions, window);
             let mut series = vec![all(Window::Hour), all(Window::Day)];
@@ -269,7 +269,8 @@ impl Series {
         if let Some(value) = value.filter(|_| is_recent || novelty.of == NoveltyOf::Source) {
             latest(&mut self.values, value, at);
         }
-        if let Some(author) = signal.author.filter(|_| is_recent && novelty.new_authors_share_at_least > 0.0) {
+        if let Some(author) = signal.author.filter(|_| is_recent && novelty.new_authors_share_at_least > 0.0)
+        {
             latest(&mut self.authors, author.short(), at);
         }
     }

@@ -6,6 +6,7 @@ mod definitions;
 mod detector;
 mod each;
 mod past;
+mod rebuild;
 mod replay;
 mod searches;
 mod situations;
