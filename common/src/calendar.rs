@@ -4,7 +4,7 @@
 //! hours twice a year; the hour that the clock shows twice in autumn is one bucket of two hours.
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+pub use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::definitions::Window;

@@ -5,7 +5,7 @@
 //! in the place of negatives. What belongs here: what it takes several subjects to decide.
 
 use earshot_common::definitions::{Condition, RankCondition, Window};
-use earshot_common::events::{Arithmetic, RankArithmetic, ToneMeasure, Transition};
+use earshot_common::events::{Arithmetic, RankArithmetic, ToneMeasure, ToneSums, Transition};
 use earshot_common::time::Timestamp;
 
 use super::State;

@@ -8,7 +8,6 @@
 //! What belongs here: arithmetic on sums. Which windows are compared is said in [`super::watch`].
 
 use earshot_common::events::{ToneArithmetic, ToneMeasure, ToneSums};
-use serde::{Deserialize, Serialize};
 use statrs::function::erf::erfc;
 use statrs::function::gamma::ln_gamma;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use earshot_common::calendar::{Bucket, bucket_of};
+use earshot_common::calendar::{Bucket, TimeZone, bucket_of};
 use earshot_common::definitions::{Condition, NoveltyCondition, Rule, Watchlist, Window};
 use earshot_common::events::{
     Counted, Measure, NoveltyOf, Origin, RebuildRequest, Rebuilt, RebuiltBucket, SchemaVersion, Signal,
@@ -10,7 +10,6 @@ use earshot_common::events::{
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
-use jiff::tz::TimeZone;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Values and authors of one rule, at most: they stand in one record. The newest are told.
@@ -277,7 +276,9 @@ impl Series {
 
     fn into_sums(self) -> (BucketsOf, Vec<u64>, Vec<u64>) {
         let starts: BTreeSet<Timestamp> = self.live.keys().chain(self.past.keys()).copied().collect();
-        let count = |cells: &BTreeMap<Timestamp, Cell>, start| cells.get(start).map_or(0, |cell| cell.count);
+        let count = |cells: &BTreeMap<Timestamp, Cell>, start: &Timestamp| {
+            cells.get(start).map_or(0, |cell| cell.count)
+        };
         let bucket = |start: &Timestamp| RebuiltBucket {
             start: *start,
             live: count(&self.live, start),
