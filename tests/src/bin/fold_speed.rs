@@ -213,7 +213,11 @@ impl Log {
 
     fn progress(&self) -> SignalRecord {
         let partition = PartitionProgress { partition: 0, next: self.raw, done_up_to: self.now };
-        SignalRecord::Progress(Progress { v: SchemaVersion::default(), judged_with: None, partitions: vec![partition] })
+        SignalRecord::Progress(Progress {
+            v: SchemaVersion::default(),
+            judged_with: None,
+            partitions: vec![partition],
+        })
     }
 
     fn mention(&mut self, subject: usize, at: Timestamp) -> SignalRecord {
