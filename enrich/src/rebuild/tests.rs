@@ -28,7 +28,8 @@ const WATCHLIST: &str = r#"
     subjects = ["bank"]
     [[rule]]
     id = "app"
-    when = "count of authors against expectation"
+    when = "count against expectation"
+    measure = "authors"
     filter = "app"
     subjects = ["bank"]
     [[rule]]
