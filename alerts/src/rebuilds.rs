@@ -52,10 +52,10 @@ pub(crate) fn routes(rebuilds: Rebuilds) -> Router {
 }
 
 impl RebuildListing {
-    /// How it stands in a state; `next` is the offset behind it.
-    pub(crate) fn of(state: &fold::State, next: u64) -> Self {
+    /// How it stands in a state.
+    pub(crate) fn of(state: &fold::State) -> Self {
         Self {
-            next,
+            next: 0,
             warming: state.warming().map(str::to_owned).collect(),
             waiting: state.rebuilds().collect(),
             taken: state.rebuilt().cloned().collect(),
@@ -64,7 +64,8 @@ impl RebuildListing {
 }
 
 async fn listing(State(rebuilds): State<Rebuilds>) -> Json<RebuildListing> {
-    Json(rebuilds.stands.borrow().rebuilds.clone())
+    let stands = rebuilds.stands.borrow();
+    Json(RebuildListing { next: stands.next, ..(*stands.rebuilds).clone() })
 }
 
 async fn ask(

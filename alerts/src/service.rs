@@ -111,6 +111,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         refreshes: JoinSet::new(),
         past: None,
         past_done: None,
+        rebuilds: Arc::default(),
         rebuilds_asked: Vec::new(),
         definitions_due: true,
         copies_checked: Timestamp::default(),
@@ -152,7 +153,7 @@ pub(crate) struct Standing {
     /// Whether this instance writes and sends, and no other.
     active: bool,
     /// The offset of `signals` to fold next.
-    next: u64,
+    pub(crate) next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
     /// Whether anything was decided that is not written.
@@ -160,7 +161,7 @@ pub(crate) struct Standing {
     /// Alerts that are open.
     open: usize,
     /// Counts that are made anew.
-    pub(crate) rebuilds: RebuildListing,
+    pub(crate) rebuilds: Arc<RebuildListing>,
     /// When enrichment last told its progress, where this instance is active: only then it gives signs of life.
     pub(crate) progress: Option<Timestamp>,
     /// Messages that nobody has taken.
@@ -238,6 +239,8 @@ struct Worker {
     past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
     /// The record that asked for the last fold over the past whose result was written.
     past_done: Option<u64>,
+    /// What is counted anew, as the state has it.
+    rebuilds: Arc<RebuildListing>,
     /// The outstanding rebuilds that this instance has asked for.
     rebuilds_asked: Vec<RebuildRequest>,
     /// Whether the watchlist may hold what the state lacks.
@@ -286,6 +289,7 @@ impl Worker {
             let records = signals.next(MAX_BATCH).await;
             self.read(records).await?;
         }
+        self.note_rebuilds();
         self.look_at_lease().await?;
         Ok(signals)
     }
@@ -325,7 +329,7 @@ impl Worker {
                 past_due: self.folded.state.awaits_history() || self.past.is_some(),
                 unwritten: !self.decided.is_empty(),
                 open: self.folded.state.open_severities().count(),
-                rebuilds: RebuildListing::of(&self.folded.state, self.next),
+                rebuilds: Arc::clone(&self.rebuilds),
                 progress: self.folded.progress.filter(|_| self.active),
                 undelivered,
             });
@@ -532,6 +536,7 @@ impl Worker {
     /// Folds a batch, stores what follows from it, and only then lets anybody act on it.
     async fn fold(&mut self, records: &[Record]) -> anyhow::Result<()> {
         let mut events = Vec::new();
+        let mut counts_may_change = false;
         for record in records {
             self.next = record.offset + 1;
             match decode::<SignalRecord>(&record.value) {
@@ -544,6 +549,10 @@ impl Worker {
                         SignalRecord::Progress(_) => self.folded.progress = Some(record.appended),
                         _ => {}
                     }
+                    counts_may_change |= !matches!(
+                        signal,
+                        SignalRecord::Signal(_) | SignalRecord::Delivery(_) | SignalRecord::Command(_)
+                    );
                     events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
                 }
                 // Passing over what a newer Earshot says would make other decisions than it makes.
@@ -570,7 +579,9 @@ impl Worker {
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
         self.metrics.show_feedback(&self.folded.state);
-        self.metrics.warming.set(self.folded.state.warming().count() as i64);
+        if counts_may_change {
+            self.note_rebuilds();
+        }
         Ok(())
     }
 
@@ -685,17 +696,27 @@ impl Worker {
         Ok(())
     }
 
+    /// Looks at what is counted anew: seldom, for there may be many subjects.
+    fn note_rebuilds(&mut self) {
+        self.rebuilds = Arc::new(RebuildListing::of(&self.folded.state));
+        self.metrics.warming.set(self.rebuilds.warming.len() as i64);
+    }
+
     /// Asks enrich for the rebuilds that the fold waits for.
     async fn ask_for_rebuilds(&mut self) -> anyhow::Result<()> {
-        let outstanding: Vec<RebuildRequest> = self.folded.state.rebuilds().collect();
+        let outstanding = Arc::clone(&self.rebuilds);
+        if outstanding.waiting == self.rebuilds_asked {
+            return Ok(());
+        }
         let is_new = |request: &&RebuildRequest| !self.rebuilds_asked.contains(request);
         let asks: Vec<NewRecord> = outstanding
+            .waiting
             .iter()
             .filter(is_new)
             .map(|request| NewRecord::keyed(request.subject.clone(), encode(request)))
             .collect();
         self.append(&REBUILDS, asks).await?;
-        self.rebuilds_asked = outstanding;
+        self.rebuilds_asked = outstanding.waiting.clone();
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use earshot_common::definitions::NoveltyCondition;
 use earshot_common::events::{
     Arithmetic, NoveltyArithmetic, NoveltyOf, Rebuilt, Signal, SubjectSignal, Transition,
 };
-use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -247,7 +246,7 @@ impl Value {
 fn value_of(of: NoveltyOf, signal: &Signal) -> Option<(u64, String)> {
     match of {
         NoveltyOf::Story => signal.story.map(|story| (story.short(), story.to_string())),
-        NoveltyOf::Source => Some((AlertKey::of(&[&signal.source]).short(), signal.source.clone())),
+        NoveltyOf::Source => Some((signal.short_source(), signal.source.clone())),
     }
 }
 

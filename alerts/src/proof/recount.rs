@@ -180,7 +180,7 @@ impl Recount {
                     mention: signal.mention,
                     revision: signal.revision,
                     author: signal.author,
-                    story: signal.story.map_or_else(|| signal.mention.short(), |story| story.short()),
+                    story: signal.short_story(),
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,

@@ -113,6 +113,11 @@ impl Signal {
     pub fn short_story(&self) -> u64 {
         self.story.map_or_else(|| self.mention.short(), |story| story.short())
     }
+
+    /// A short key of its source.
+    pub fn short_source(&self) -> u64 {
+        AlertKey::of(&[&self.source]).short()
+    }
 }
 
 /// How a measure takes a mention.

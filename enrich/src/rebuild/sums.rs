@@ -8,7 +8,6 @@ use earshot_common::events::{
     Counted, Measure, NoveltyOf, Origin, RebuildRequest, Rebuilt, RebuiltBucket, SchemaVersion, Signal,
     SubjectSignal, ToneSums,
 };
-use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -262,7 +261,7 @@ impl Series {
         let at = signal.event_time;
         let value = match novelty.of {
             NoveltyOf::Story => signal.story.map(|story| story.short()),
-            NoveltyOf::Source => Some(AlertKey::of(&[&signal.source]).short()),
+            NoveltyOf::Source => Some(signal.short_source()),
         };
         let is_recent = at >= until.plus_millis(-HEARD_MS);
         if let Some(value) = value.filter(|_| is_recent || novelty.of == NoveltyOf::Source) {
