@@ -161,7 +161,10 @@ impl Rebuilds {
         let error = format!("{error:#}");
         tracing::warn!(error, "subjects could not be counted anew; trying again");
         self.health.trouble(PART, error);
-        tokio::time::sleep(RETRY).await;
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(RETRY) => {}
+        }
     }
 
     /// Counts anew what is due, in one pass.

@@ -191,7 +191,13 @@ async fn another_name_is_no_burst_and_its_past_is_counted() {
     assert!(ok, "{said}");
     counted_anew(folder, &at, &mut posted).await;
     assert!(node.stop().await.unwrap());
-    assert_eq!(counted_in(folder).await, posted.0.into());
+    assert_eq!(counted_in(folder).await, u64::from(posted.0));
+}
+
+/// A start of the program that ends where it passes a point for the first time.
+async fn up_until(folder: &Path, point: &str) -> anyhow::Result<Node> {
+    let up = ["up", "--listen", "127.0.0.1:0"];
+    Node::start_with(Path::new(BINARY), folder, &up, &[("EARSHOT_KILL_AT", &format!("{point}:1"))]).await
 }
 
 /// Waits until a program is dead; one that died before it served is.
@@ -211,21 +217,19 @@ async fn killed_before_and_after_the_sums_are_stored_it_comes_to_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     input::write_settings(folder, WATCHLIST, "").unwrap();
-    let up = ["up", "--listen", "127.0.0.1:0"];
-    let kill_at = |point| Node::start_with(Path::new(BINARY), folder, &up, point);
-    let node = kill_at(&[("EARSHOT_KILL_AT", "recounted:1")]).await.unwrap();
+    let node = up_until(folder, "recounted").await.unwrap();
     let (at, mut posted) = (Places::of(&node), Posted::default());
     as_usual(folder, &at, &mut posted).await;
     write_alias(folder);
     // It may be dead before it answers.
     drop(command(folder, &at.index, &["apply"]).await);
     until_killed(Ok(node)).await;
-    until_killed(kill_at(&[("EARSHOT_KILL_AT", "rebuilt:1")]).await).await;
+    until_killed(up_until(folder, "rebuilt").await).await;
 
     let node = Node::up(Path::new(BINARY), folder).await.unwrap();
     counted_anew(folder, &Places::of(&node), &mut posted).await;
     assert!(node.stop().await.unwrap());
-    assert_eq!(counted_in(folder).await, posted.0.into());
+    assert_eq!(counted_in(folder).await, u64::from(posted.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,6 +259,6 @@ async fn on_kafka_two_other_instances_take_up_what_one_that_was_killed_left() {
         cluster.start("enrich").await.unwrap();
     }
     counted_anew(folder, &at, &mut posted).await;
-    assert_eq!(counted(&cluster.broker().await.unwrap()).await, posted.0.into());
+    assert_eq!(counted(&cluster.broker().await.unwrap()).await, u64::from(posted.0));
     cluster.stop(Duration::from_secs(40)).await.unwrap();
 }

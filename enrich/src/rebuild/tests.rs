@@ -35,6 +35,7 @@ const WATCHLIST: &str = r#"
     [[rule]]
     id = "news"
     when = "novelty"
+    of = "story"
     subjects = ["bank"]
 "#;
 const UNTIL: &str = "2026-01-15T09:30:00Z";
