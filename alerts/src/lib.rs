@@ -9,11 +9,11 @@ mod delivery;
 mod fold;
 mod heartbeat;
 mod history;
-mod lease;
 mod metrics;
 mod operators;
 mod outside;
 mod proof;
+mod rebuilds;
 mod service;
 mod settings;
 mod snapshot;
@@ -21,13 +21,14 @@ mod why;
 mod written;
 
 pub use delivery::Undelivered;
-pub use fold::{Detector, HistoryDue, Judged, State};
+pub use fold::{Detector, HistoryDue, Judged, State, TakenRebuild};
 pub use history::{Found, Past};
 pub use operators::{ChannelTest, ReplayAnswer, ReplayRequest, RouteTest};
 pub use proof::{
     Backtest, BacktestRequest, Check, Existing, Finding, Fired, Period, SourceGap, SubjectHistory,
     Verification, VerifiedTransition,
 };
+pub use rebuilds::{RebuildAsked, RebuildListing};
 pub use service::{DeliveryListing, start};
 pub use settings::{
     AddressSettings, AlertsSettings, HeartbeatSettings, MailSettings, WebhookSettings, check,

@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     pub(crate) heartbeats: IntCounterVec,
     pub(crate) snapshots: IntCounterVec,
     pub(crate) active: IntGauge,
+    pub(crate) warming: IntGauge,
     undelivered: IntGauge,
     oldest_undelivered_seconds: Gauge,
     open: IntGaugeVec,
@@ -66,6 +67,10 @@ impl Metrics {
             "earshot_alerts_active",
             "1 where this instance writes and sends, 0 where it stands by",
         )?;
+        let warming = IntGauge::new(
+            "earshot_alerts_warming",
+            "Subjects whose rules that compare with a baseline wait until their counts are made anew",
+        )?;
         let undelivered = IntGauge::new(
             "earshot_alerts_undelivered",
             "Messages that were decided and are not delivered yet",
@@ -100,6 +105,7 @@ impl Metrics {
         registry.register(Box::new(heartbeats.clone()))?;
         registry.register(Box::new(snapshots.clone()))?;
         registry.register(Box::new(active.clone()))?;
+        registry.register(Box::new(warming.clone()))?;
         registry.register(Box::new(undelivered.clone()))?;
         registry.register(Box::new(oldest_undelivered_seconds.clone()))?;
         registry.register(Box::new(open.clone()))?;
@@ -114,6 +120,7 @@ impl Metrics {
             heartbeats,
             snapshots,
             active,
+            warming,
             undelivered,
             oldest_undelivered_seconds,
             open,

@@ -20,14 +20,16 @@ use earshot_common::broker::{
 };
 use earshot_common::definitions::{Watchlist, follow};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, DeliveryState, SchemaVersion, SignalRecord, Transition, decode, encode,
+    AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Transition,
+    decode, encode,
 };
 use earshot_common::fail_point;
 use earshot_common::http::Refusal;
+use earshot_common::lease::Lease;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
-use earshot_common::topics::{ALERTS, SIGNALS, WATCHLIST};
+use earshot_common::topics::{ALERTS, REBUILDS, SIGNALS, Topic, WATCHLIST};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -38,14 +40,16 @@ use crate::delivery::{
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
-use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::operators::{self, Operators};
 use crate::proof::Proof;
+use crate::rebuilds::{self, RebuildListing, Rebuilds};
 use crate::settings::{AlertsSettings, check};
 use crate::snapshot::{self, Folded, Mark, Snapshots};
 use crate::written::Written;
 
+/// The group of instances: who holds its lease writes what was decided and has people told.
+const LEASE: &str = "alerts-writer";
 /// Claims that have run out and waits that are over are looked for this often.
 const TICK: Duration = Duration::from_secs(1);
 /// The loop reports within this.
@@ -83,8 +87,9 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         outbox: Arc::clone(&outbox),
         clock: context.clock.clone(),
     };
+    let rebuilds = Rebuilds { broker: broker.clone(), watchlist: watchlist.clone(), stands: stands.clone() };
     let mut worker = Worker {
-        lease: Lease::join(&broker).await.context("join the instances of alerts")?,
+        lease: Lease::join(&broker, LEASE, ALERTS).await.context("join the instances of alerts")?,
         active: false,
         decided: Vec::new(),
         alerts: broker.read_from_start(&ALERTS).await.context("read `alerts`")?,
@@ -106,6 +111,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         refreshes: JoinSet::new(),
         past: None,
         past_done: None,
+        rebuilds: Arc::default(),
+        rebuilds_asked: Vec::new(),
         definitions_due: true,
         copies_checked: Timestamp::default(),
         unreadable: false,
@@ -133,6 +140,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
             .route("/api/deliveries", get(deliveries))
             .with_state((broker, stands))
             .merge(operators::routes(operators))
+            .merge(rebuilds::routes(rebuilds))
             .merge(proof.routes()),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
@@ -145,13 +153,15 @@ pub(crate) struct Standing {
     /// Whether this instance writes and sends, and no other.
     active: bool,
     /// The offset of `signals` to fold next.
-    next: u64,
+    pub(crate) next: u64,
     /// Whether a fold over the past is running or to come.
     past_due: bool,
     /// Whether anything was decided that is not written.
     unwritten: bool,
     /// Alerts that are open.
     open: usize,
+    /// Counts that are made anew.
+    pub(crate) rebuilds: Arc<RebuildListing>,
     /// When enrichment last told its progress, where this instance is active: only then it gives signs of life.
     pub(crate) progress: Option<Timestamp>,
     /// Messages that nobody has taken.
@@ -172,13 +182,12 @@ async fn decisions(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bounds = broker.bounds(&SIGNALS, None).await.map_err(Refusal::unavailable)?;
     let end = bounds.first().map_or(0, |bounds| bounds.next);
-    let (active, next, open, is_done) = {
-        let stands = stands.borrow();
-        (stands.active, stands.next, stands.open, !stands.past_due && !stands.unwritten)
-    };
-    let up_to_date = next >= end && is_done;
+    let stands = stands.borrow();
+    let up_to_date = stands.next >= end && !stands.past_due && !stands.unwritten;
     Ok(Json(serde_json::json!({
-        "up_to_date": up_to_date, "active": active, "next": next, "end": end, "open": open
+        "up_to_date": up_to_date, "active": stands.active, "next": stands.next, "end": end, "open": stands.open,
+        // Their rules that compare with a baseline open nothing until their counts are made anew.
+        "warming": stands.rebuilds.warming,
     })))
 }
 
@@ -230,6 +239,10 @@ struct Worker {
     past: Option<JoinHandle<anyhow::Result<(HistoryDue, Found)>>>,
     /// The record that asked for the last fold over the past whose result was written.
     past_done: Option<u64>,
+    /// What is counted anew, as the state has it.
+    rebuilds: Arc<RebuildListing>,
+    /// The outstanding rebuilds that this instance has asked for.
+    rebuilds_asked: Vec<RebuildRequest>,
     /// Whether the watchlist may hold what the state lacks.
     definitions_due: bool,
     /// When old copies of definitions were last looked for.
@@ -276,6 +289,7 @@ impl Worker {
             let records = signals.next(MAX_BATCH).await;
             self.read(records).await?;
         }
+        self.note_rebuilds();
         self.look_at_lease().await?;
         Ok(signals)
     }
@@ -316,6 +330,7 @@ impl Worker {
                 past_due: self.folded.state.awaits_history() || self.past.is_some(),
                 unwritten: !self.decided.is_empty(),
                 open: self.folded.state.open_severities().count(),
+                rebuilds: Arc::clone(&self.rebuilds),
                 progress: self.folded.progress.filter(|_| self.active),
                 undelivered,
             });
@@ -351,6 +366,8 @@ impl Worker {
             "this instance is active from here on"
         );
         self.active = true;
+        // Whether the one before came to ask is not known.
+        self.rebuilds_asked.clear();
         self.metrics.active.set(1);
         self.write_decided().await?;
         self.copy_definitions().await
@@ -522,6 +539,7 @@ impl Worker {
     /// Folds a batch, stores what follows from it, and only then lets anybody act on it.
     async fn fold(&mut self, records: &[Record]) -> anyhow::Result<()> {
         let mut events = Vec::new();
+        let mut counts_may_change = false;
         for record in records {
             self.next = record.offset + 1;
             match decode::<SignalRecord>(&record.value) {
@@ -534,6 +552,10 @@ impl Worker {
                         SignalRecord::Progress(_) => self.folded.progress = Some(record.appended),
                         _ => {}
                     }
+                    counts_may_change |= !matches!(
+                        signal,
+                        SignalRecord::Signal(_) | SignalRecord::Delivery(_) | SignalRecord::Command(_)
+                    );
                     events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
                 }
                 // Passing over what a newer Earshot says would make other decisions than it makes.
@@ -561,6 +583,9 @@ impl Worker {
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
         self.metrics.show_feedback(&self.folded.state);
+        if counts_may_change {
+            self.note_rebuilds();
+        }
         Ok(())
     }
 
@@ -646,6 +671,7 @@ impl Worker {
         if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
             self.copy_definitions().await?;
         }
+        self.ask_for_rebuilds().await?;
         let claims = self.ledger.claims(now);
         if !claims.is_empty() {
             self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
@@ -671,6 +697,30 @@ impl Worker {
             tracing::info!(imports = ?due.imports, "folding the past");
             self.past = Some(tokio::spawn(fold_past(broker, watchlist, due)));
         }
+        Ok(())
+    }
+
+    /// Looks at what is counted anew: seldom, for there may be many subjects.
+    fn note_rebuilds(&mut self) {
+        self.rebuilds = Arc::new(RebuildListing::of(&self.folded.state));
+        self.metrics.warming.set(self.rebuilds.warming.len() as i64);
+    }
+
+    /// Asks enrich for the rebuilds that the fold waits for.
+    async fn ask_for_rebuilds(&mut self) -> anyhow::Result<()> {
+        let outstanding = Arc::clone(&self.rebuilds);
+        if outstanding.waiting == self.rebuilds_asked {
+            return Ok(());
+        }
+        let is_new = |request: &&RebuildRequest| !self.rebuilds_asked.contains(request);
+        let asks: Vec<NewRecord> = outstanding
+            .waiting
+            .iter()
+            .filter(is_new)
+            .map(|request| NewRecord::keyed(request.subject.clone(), encode(request)))
+            .collect();
+        self.append_patiently(&REBUILDS, asks).await?;
+        self.rebuilds_asked = outstanding.waiting.clone();
         Ok(())
     }
 
@@ -771,19 +821,22 @@ impl Worker {
         Ok(())
     }
 
-    /// Stores records of `signals` in order. While the log is unavailable it waits, and says so; a stop ends the wait.
     async fn append_signals(
         &mut self,
         records: impl IntoIterator<Item = SignalRecord>,
     ) -> anyhow::Result<()> {
-        let records: Vec<NewRecord> =
-            records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
+        let records = records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
+        self.append_patiently(&SIGNALS, records).await
+    }
+
+    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait.
+    async fn append_patiently(&mut self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<()> {
         for batch in records.chunks(MAX_BATCH) {
             let mut wait = FIRST_RETRY;
-            while let Err(error) = self.context.broker.append_durably(&SIGNALS, batch.to_vec()).await {
+            while let Err(error) = self.context.broker.append_durably(topic, batch.to_vec()).await {
                 self.note_unavailable(error)?;
                 tokio::select! {
-                    () = self.context.stop.cancelled() => anyhow::bail!("stopped while waiting for `signals`"),
+                    () = self.context.stop.cancelled() => anyhow::bail!("stopped while waiting for `{}`", topic.name),
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
                 }
             }

@@ -127,7 +127,8 @@ async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
 async fn progress(context: &Context, next: u64) {
     let done_up_to: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
     let partitions = vec![PartitionProgress { partition: 0, next, done_up_to }];
-    let progress = SignalRecord::Progress(Progress { v: SchemaVersion::default(), partitions });
+    let progress =
+        SignalRecord::Progress(Progress { v: SchemaVersion::default(), judged_with: None, partitions });
     append(context, &SIGNALS, NewRecord::unkeyed(encode(&progress))).await;
 }
 

@@ -78,6 +78,12 @@ key! {
     AlertKey
 }
 
+/// Sixteen digits that tell one text from another.
+pub fn fingerprint(text: &str) -> String {
+    let hash = blake3::hash(text.as_bytes()).to_hex();
+    hash[..16].to_owned()
+}
+
 impl MentionKey {
     /// The key of a mention id.
     pub fn of(mention_id: &str) -> Self {

@@ -5,6 +5,7 @@
 //! and never on each other.
 
 pub mod broker;
+pub mod calendar;
 pub mod definitions;
 pub mod disk;
 pub mod erasures;
@@ -13,6 +14,7 @@ pub mod fail_point;
 pub mod http;
 pub mod keys;
 pub mod lag;
+pub mod lease;
 pub mod metrics;
 pub mod query;
 pub mod service;

@@ -75,10 +75,22 @@ pub const WATCHLIST: Topic = Topic { name: "watchlist", partitions: 1, cleanup: 
 pub const SOURCE_STATE: Topic = Topic { name: "source.state", partitions: 4, cleanup: Cleanup::Compact };
 /// Authors whom to keep out, by a keyed hash.
 pub const ERASURES: Topic = Topic { name: "erasures", partitions: 1, cleanup: Cleanup::Compact };
+/// Subjects whose counts must be made anew, and whether they were; written by alerts and enrich.
+pub const REBUILDS: Topic =
+    Topic { name: "rebuilds", partitions: 1, cleanup: Cleanup::CompactAndDelete(DAY.saturating_mul(28)) };
 /// Messages that can never succeed, with the reason.
 pub const DEAD_LETTERS: Topic =
     Topic { name: "dead-letters", partitions: 1, cleanup: Cleanup::Delete(DAY.saturating_mul(28)) };
 
 /// All of them, in the order of a mention's journey.
-pub const ALL: [Topic; 8] =
-    [MENTIONS_RAW, MENTIONS_ENRICHED, SIGNALS, ALERTS, WATCHLIST, SOURCE_STATE, ERASURES, DEAD_LETTERS];
+pub const ALL: [Topic; 9] = [
+    MENTIONS_RAW,
+    MENTIONS_ENRICHED,
+    SIGNALS,
+    ALERTS,
+    WATCHLIST,
+    SOURCE_STATE,
+    ERASURES,
+    REBUILDS,
+    DEAD_LETTERS,
+];

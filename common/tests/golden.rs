@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, EnrichedEvent, Erasure, MentionEvent, SignalRecord, SourceState, decode,
-    encode,
+    AlertEvent, DefinitionVersion, EnrichedEvent, Erasure, MentionEvent, RebuildRequest, SignalRecord,
+    SourceState, decode, encode,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,11 +29,12 @@ fn every_golden_example_is_read_and_written_again_as_it_is() {
             "watchlist" => round_trip::<DefinitionVersion>(&name, &text),
             "source.state" => round_trip::<SourceState>(&name, &text),
             "erasures" => round_trip::<Erasure>(&name, &text),
+            "rebuilds" => round_trip::<RebuildRequest>(&name, &text),
             other => panic!("{name}: no topic is called {other}"),
         }
         examples += 1;
     }
-    assert_eq!(examples, 43);
+    assert_eq!(examples, 48);
 }
 
 fn round_trip<T: Serialize + DeserializeOwned>(name: &str, text: &str) {

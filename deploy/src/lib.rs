@@ -18,6 +18,7 @@ mod import;
 mod init;
 mod password;
 mod query;
+mod rebuild;
 mod reenrich;
 mod status;
 mod terminal;
@@ -82,6 +83,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersCommand),
     /// Judge history again with the watchlist and lexicons in force, and say what moved
     Reenrich(reenrich::ReenrichCommand),
+    /// Count a subject anew from the retained mentions, by the definitions in force
+    Rebuild(rebuild::RebuildCommand),
     /// Say what the judge makes of a text, about whom, and why
     Explain(explain::ExplainCommand),
     /// Say when a rule would have fired, in force or changed, and with what
@@ -145,6 +148,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(command) => dead_letters::dead_letters(command, &line.settings).await,
         Command::Alerts(command) => return alerts::alerts(command, &line.settings).await,
         Command::Reenrich(command) => reenrich::reenrich(command, &line.settings).await,
+        Command::Rebuild(command) => rebuild::rebuild(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
         Command::Backtest(command) => backtest::backtest(command, &line.settings).await,
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),

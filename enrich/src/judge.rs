@@ -8,7 +8,7 @@ use earshot_common::events::{
     Enriched, EnrichmentVersion, EntityMatch, EntityTag, Mention, RawPosition, SchemaVersion, Sentiment,
     Signal, SubjectSignal,
 };
-use earshot_common::keys::{AuthorKey, MentionKey};
+use earshot_common::keys::{AuthorKey, MentionKey, fingerprint};
 use earshot_common::text::Tokenized;
 use earshot_common::time::Timestamp;
 
@@ -55,6 +55,11 @@ impl Knowledge {
         let lexicon = lexicon.map_or_else(|| NO_LEXICON.to_owned(), Lexicon::version);
         let lexicon = format!("{lexicon}, {}", self.risks.version());
         EnrichmentVersion { watchlist: self.watchlist, lexicon }
+    }
+
+    /// A short hash of the lexicons and patterns: what changes where the same mention may be judged in another way.
+    pub fn judges(&self) -> String {
+        fingerprint(&self.versions().lexicon)
     }
 
     /// Which watchlist and which lexicons these are, of every language.

@@ -1,7 +1,7 @@
 //! Enrich: what a mention says, about whom, in which language and mood; `mentions.raw` in,
 //! `mentions.enriched` and `signals` out.
 //!
-//! Everything but [`stage`], [`reenrich`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
+//! Everything but [`stage`], [`reenrich`], [`rebuild`] and [`start`] is pure. What does not belong here: collecting mentions (`ingest`)
 //! and deciding what is worth an alert (`alerts`).
 
 pub mod entities;
@@ -11,6 +11,7 @@ mod lines;
 pub mod metrics;
 pub mod progress;
 pub mod reach;
+pub mod rebuild;
 pub mod reenrich;
 pub mod risk;
 pub mod searches;
@@ -32,6 +33,7 @@ use earshot_common::{definitions, erasures};
 use serde::Deserialize;
 
 use metrics::Metrics;
+use rebuild::Rebuilds;
 use reenrich::Reenrichment;
 use risk::{Desks, Risks};
 use sentiment::Lexicons;
@@ -115,10 +117,13 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         watchlist.clone(),
         erased.clone(),
     );
+    let rebuilds =
+        Rebuilds::open(&context, lexicons.clone(), risks.clone(), watchlist.clone(), erased.clone()).await?;
     let mut stage = EnrichStage::new(&context, metrics, lexicons, risks, watchlist.clone(), erased.clone())?;
     let work = async move {
+        let stream = run(&mut stage, Input::Member(member), &around);
         tokio::select! {
-            done = run(&mut stage, Input::Member(member), &around) => done,
+            done = async { tokio::try_join!(stream, rebuilds.work()) } => done.map(drop),
             error = no_longer_followed(watchlist, &WATCHLIST, &context.stop) => Err(error.into()),
             error = no_longer_followed(erased, &ERASURES, &context.stop) => Err(error.into()),
         }

@@ -34,7 +34,7 @@ impl Done {
                 partitions.push(PartitionProgress { partition, next, done_up_to: *up_to });
             }
         }
-        Progress { v: SchemaVersion::default(), partitions }
+        Progress { v: SchemaVersion::default(), judged_with: None, partitions }
     }
 }
 

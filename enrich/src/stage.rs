@@ -211,7 +211,8 @@ impl Stage for EnrichStage {
             return Ok(Vec::new());
         }
         self.progress_due = Instant::now() + PROGRESS_INTERVAL;
-        let progress = self.done.report(owned, &bounds, asked);
+        let mut progress = self.done.report(owned, &bounds, asked);
+        progress.judged_with = Some(self.knowledge.judges());
         if progress.partitions.is_empty() {
             return Ok(Vec::new());
         }

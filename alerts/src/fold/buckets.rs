@@ -70,10 +70,10 @@ impl Buckets {
         Some(self.before(at)?.holding(at)?.bucket)
     }
 
-    /// Counts a mention in a bucket.
-    pub(crate) fn count(&mut self, bucket: Bucket) {
+    /// Counts so many mentions in a bucket.
+    pub(crate) fn count(&mut self, bucket: Bucket, mentions: u32) {
         let cell = self.cell(bucket);
-        cell.0 = cell.0.checked_add(2).unwrap_or(cell.0);
+        cell.0 = mentions.checked_mul(2).and_then(|more| cell.0.checked_add(more)).unwrap_or(cell.0);
     }
 
     /// Notes that a bucket was observed.
@@ -90,6 +90,18 @@ impl Buckets {
     pub(crate) fn range(&self, range: Range<Timestamp>) -> impl Iterator<Item = Counted> {
         let Range { start, end } = range;
         self.0.iter().flat_map(move |run| run.range(run.starting_before(start)..run.starting_before(end)))
+    }
+
+    /// Counts nothing in those that start no later than this. `listened` says of a start whether it is still known that
+    /// we listened then.
+    pub(crate) fn uncount(&mut self, last: Timestamp, listened: impl Fn(Timestamp) -> bool) {
+        for run in &mut self.0 {
+            for place in 0..run.starting_before(last.plus_millis(1)) {
+                let start = run.start_of(place);
+                let cell = &mut run.cells[place];
+                cell.0 = u32::from(cell.observed() && listened(start));
+            }
+        }
     }
 
     /// Forgets those that start before.
@@ -255,7 +267,7 @@ mod tests {
             let bucket = bucket_of(window, zone, at);
             let entry = plain.entry(bucket.start).or_insert((bucket, 0, false));
             if random.random_bool(0.5) {
-                buckets.count(bucket);
+                buckets.count(bucket, 1);
                 entry.1 += 1;
             } else {
                 buckets.observe(bucket);
@@ -267,6 +279,13 @@ mod tests {
                 plain.retain(|start, _| *start >= oldest);
                 buckets = rmp_serde::from_slice(&rmp_serde::to_vec_named(&buckets).unwrap()).unwrap();
                 assert_eq!(of(buckets.iter()), plain.values().copied().collect::<Vec<_>>());
+            }
+            if random.random_ratio(1, 400) {
+                let listened = now.plus_millis(-random.random_range(1..300) * step);
+                buckets.uncount(bucket.start, |start| listened <= start);
+                for (start, known) in plain.range_mut(..=bucket.start) {
+                    (known.1, known.2) = (0, known.2 && listened <= *start);
+                }
             }
             let from = now.plus_millis(-random.random_range(0..300) * HOUR_MS);
             let range = from..from.plus_millis(random.random_range(0..300) * HOUR_MS);
@@ -284,7 +303,7 @@ mod tests {
     fn a_range_may_have_no_ends() {
         let mut buckets = Buckets::default();
         assert_eq!(buckets.iter().count(), 0);
-        buckets.count(bucket_of(Window::Hour, &TimeZone::UTC, Timestamp::from_millis(0)));
+        buckets.count(bucket_of(Window::Hour, &TimeZone::UTC, Timestamp::from_millis(0)), 1);
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
         assert_eq!(buckets.range(always.clone()).count(), 1);
         assert_eq!(buckets.range(always.end..always.start).count(), 0);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use earshot_common::definitions::{AbsenceCondition, SourceAbsenceCondition, ToneCondition, Window};
-use earshot_common::events::{AbsenceArithmetic, Arithmetic, ToneArithmetic, Transition};
+use earshot_common::events::{AbsenceArithmetic, Arithmetic, Rebuilt, ToneArithmetic, ToneSums, Transition};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,10 @@ use super::baseline::{Rhythm, baseline};
 use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
 use super::past::PastCounts;
+use super::rebuild::tones_of;
 use super::series::LOOK_BACK_MS;
 use super::threshold::CALM_PROBABILITY;
-use super::tone::{Tone, ToneSums, compare};
+use super::tone::{Tone, compare};
 use super::watch::{LONGEST_MS, Watched};
 
 const MINUTE_MS: i64 = 60_000;
@@ -28,12 +29,47 @@ pub(crate) struct Tones {
     windows: BTreeMap<Timestamp, ToneSums>,
     /// Windows up to here were judged.
     looked: Option<Timestamp>,
+    /// While what happened before some time is judged anew elsewhere.
+    changed: Option<ChangedTone>,
+}
+
+/// From when on tones are by another judgement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct ChangedTone {
+    at: Timestamp,
+    /// The window that it falls into.
+    window: Timestamp,
+    /// The tone in it of what happened since.
+    sums: ToneSums,
 }
 
 impl Tones {
     /// Takes a mention's polarity into its window.
-    pub(crate) fn add(&mut self, window: Timestamp, polarity: f32) {
+    pub(crate) fn add(&mut self, window: Timestamp, at: Timestamp, polarity: f32) {
         self.windows.entry(window).or_default().add(polarity);
+        if let Some(changed) =
+            self.changed.as_mut().filter(|changed| changed.window == window && changed.at <= at)
+        {
+            changed.sums.add(polarity);
+        }
+    }
+
+    /// What happens from now on is by another judgement; what happened before will be judged anew.
+    pub(super) fn changes_at(&mut self, at: Timestamp, window: Timestamp) {
+        self.changed = Some(ChangedTone { at, window, sums: ToneSums::default() });
+    }
+
+    /// Takes the tones of what happened before the change.
+    pub(super) fn recount(&mut self, rebuilt: &Rebuilt) {
+        let Some(changed) = &self.changed else { return };
+        self.windows.retain(|start, _| *start > changed.window);
+        self.windows.extend(tones_of(rebuilt));
+        self.windows.entry(changed.window).or_default().add_all(&changed.sums);
+    }
+
+    /// All is by one judgement from here on.
+    pub(super) fn is_changed(&mut self) {
+        self.changed = None;
     }
 }
 

@@ -62,9 +62,9 @@ impl Witness {
         Polarity::of(self.polarity) == Polarity::Negative
     }
 
-    /// A short key of its story; without one of the mention itself.
-    pub(crate) fn story(&self) -> u64 {
-        self.story.map_or_else(|| self.mention.short(), |story| story.short())
+    /// Its polarity towards the subject.
+    pub(crate) fn polarity(&self) -> f32 {
+        self.polarity
     }
 
     fn by_strength(&self, other: &Self) -> Ordering {

@@ -9,7 +9,6 @@
 mod alert;
 mod baseline;
 mod buckets;
-mod calendar;
 mod closing;
 mod command;
 mod detector;
@@ -21,6 +20,7 @@ mod novel;
 mod past;
 mod people;
 mod rank;
+mod rebuild;
 mod series;
 mod situation;
 mod telling;
@@ -33,10 +33,11 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use earshot_common::definitions::{Rule, Search, Watchlist};
+use earshot_common::calendar;
+use earshot_common::definitions::{Matching, Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, COMMANDS_AFTER_END_MS, DefinitionVersion, History, Origin, PartitionProgress, SchemaVersion,
-    Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, Word,
+    AlertEvent, COMMANDS_AFTER_END_MS, DefinitionVersion, History, Origin, PartitionProgress, Progress,
+    SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -50,11 +51,13 @@ use watch::Watched;
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
-pub(crate) use calendar::{HOUR_MS, bucket_end, window_of};
 pub use detector::{Detector, Judged};
+pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;
+pub(crate) use rebuild::Sources;
+pub use rebuild::TakenRebuild;
 pub(crate) use series::MOST_AUTHORS;
 pub(crate) use tone::tone_again;
 pub(crate) use watch::alert_key;
@@ -103,6 +106,9 @@ pub struct State {
     /// The sources that do not answer, and since when.
     failing: BTreeMap<String, Timestamp>,
     imports: Imports,
+    sources: Sources,
+    /// What mentions were judged with so far.
+    judges: BTreeSet<String>,
     opened: u64,
     /// Alerts that are over and still take words of people, and may go on.
     over: BTreeMap<AlertKey, Over>,
@@ -136,14 +142,23 @@ impl State {
     /// Folds one record and answers the transitions that it causes, in order.
     pub fn apply(&mut self, offset: u64, appended: Timestamp, record: &SignalRecord) -> Vec<AlertEvent> {
         self.cause = Cause { offset, appended, transitions: 0 };
+        self.sources.begin(appended);
         let mut events = self.timers();
         events.extend(match record {
             SignalRecord::Signal(signal) => self.signal(signal),
-            SignalRecord::Progress(progress) => self.progress(&progress.partitions),
+            SignalRecord::Progress(progress) => self.progress(progress),
             SignalRecord::SourceHealth(health) => self.source_health(health),
             SignalRecord::Definition(version) => self.define(version),
             SignalRecord::History(history) => self.history(history),
             SignalRecord::Command(command) => self.command(command).into_iter().collect(),
+            SignalRecord::Rebuild(rebuild) => {
+                self.rebuild(rebuild);
+                Vec::new()
+            }
+            SignalRecord::Rebuilt(rebuilt) => {
+                self.take_rebuilt(rebuilt);
+                Vec::new()
+            }
             // The sender's account of its messages decides nothing.
             SignalRecord::Delivery(_) => Vec::new(),
         });
@@ -214,7 +229,10 @@ impl State {
             return Vec::new();
         }
         match signal.origin {
-            Origin::Live => self.mention(signal),
+            Origin::Live => {
+                self.sources.note(&signal.source, self.cause.appended);
+                self.mention(signal)
+            }
             Origin::History => Vec::new(),
         }
     }
@@ -223,8 +241,12 @@ impl State {
     fn mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.unwrap_or_default().max(self.newest);
+        let young = self.sources.young_since(&signal.source, self.cause.appended);
         let mut events = Vec::new();
         for subject in signal.concerned() {
+            if let (Some(since), Some(watched)) = (young, self.subjects.get_mut(&subject.id)) {
+                watched.young.entry(signal.source.clone()).or_insert(since);
+            }
             self.mention_of(signal, &subject, now, &mut events);
         }
         events
@@ -248,8 +270,12 @@ impl State {
     }
 
     /// Progress moves the clock, and the clock closes what more data could undo.
-    fn progress(&mut self, partitions: &[PartitionProgress]) -> Vec<AlertEvent> {
-        for partition in partitions {
+    fn progress(&mut self, progress: &Progress) -> Vec<AlertEvent> {
+        if let Some(version) = &progress.judged_with {
+            self.judged_with(version);
+        }
+        self.let_sources_in();
+        for partition in &progress.partitions {
             let known = self.progress.entry(partition.partition).or_insert_with(|| partition.clone());
             // Later and yet less far: the topic was made anew.
             if partition.done_up_to > known.done_up_to || partition.next > known.next {
@@ -325,7 +351,7 @@ impl State {
 
     fn history(&mut self, history: &History) -> Vec<AlertEvent> {
         if let Some(watched) = self.subjects.get_mut(&history.subject) {
-            watched.take_history(history);
+            watched.take_history(history, (self.cause.offset, self.cause.appended));
         }
         Vec::new()
     }
@@ -333,37 +359,52 @@ impl State {
     /// Puts a version of a definition in force. Where nothing asks for an open alert any more, it is over.
     fn define(&mut self, version: &DefinitionVersion) -> Vec<AlertEvent> {
         let offset = version.version.unwrap_or_else(|| self.watchlist.next());
+        let (kind, id) = version.id.split_once('/').unwrap_or_default();
+        let subject = match kind {
+            "subject" => id.to_owned(),
+            "search" => Search::subject_id(id),
+            _ => String::new(),
+        };
+        let new = version.definition.as_ref().and_then(Matching::of);
+        let changes =
+            self.watchlist.matching(&subject).is_some_and(|(_, old)| new.is_some_and(|new| new != old));
         self.watchlist.take(offset, version.clone());
         self.copied.insert(version.id.clone(), self.cause.appended);
-        match version.id.split_once('/') {
-            Some(("subject", id)) => self.define_subject(id),
-            Some(("search", id)) => self.define_subject(&Search::subject_id(id)),
-            Some(("rule", id)) => self.define_rule(id),
+        match kind {
+            "subject" | "search" => self.define_subject(&subject, changes),
+            "rule" => self.define_rule(id),
+            "source" => {
+                self.sources.note(id, self.cause.appended);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }
 
-    /// A subject that is told by other words from now on keeps its counts: what the new words add shows as
-    /// growth at first, and becomes the baseline with time.
-    fn define_subject(&mut self, id: &str) -> Vec<AlertEvent> {
-        let subject = self.watchlist.subject(id).cloned();
-        let mut events = Vec::new();
-        match (subject, self.subjects.get_mut(id)) {
-            // Its buckets begin elsewhere in another zone, so it begins anew there.
-            (Some(subject), Some(watched)) if watched.subject.zone == subject.zone => {
+    /// The counts of a subject that is told by other words from now on, or whose buckets begin elsewhere in another
+    /// zone, are made anew.
+    fn define_subject(&mut self, id: &str, changes: bool) -> Vec<AlertEvent> {
+        let Some(subject) = self.watchlist.subject(id).cloned() else { return self.retire(id) };
+        let before = match self.subjects.get_mut(id) {
+            Some(watched) if watched.subject.zone == subject.zone => {
                 watched.subject = subject;
-                return events;
+                if changes {
+                    self.definition_changed(id);
+                }
+                return Vec::new();
             }
-            (Some(subject), _) => {
-                events = self.retire(id);
-                self.subjects.insert(id.to_owned(), Watched::new(subject, self.historic, Vec::new()));
-            }
-            (None, _) => return self.retire(id),
-        }
+            before => before.cloned(),
+        };
+        let events = self.retire(id);
+        self.subjects.insert(id.to_owned(), Watched::new(subject, self.historic, Vec::new()));
         let rules: Vec<(u64, Rule)> =
             self.watchlist.rules().map(|(version, rule)| (version, rule.clone())).collect();
         for (version, rule) in rules.iter().filter(|(_, rule)| rule.watches(id)) {
             self.attach(id, *version, rule);
+        }
+        if let (Some(before), Some(watched)) = (before, self.subjects.get_mut(id)) {
+            watched.succeed(before);
+            self.definition_changed(id);
         }
         events
     }

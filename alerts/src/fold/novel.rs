@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::definitions::NoveltyCondition;
-use earshot_common::events::{Arithmetic, NoveltyArithmetic, NoveltyOf, Signal, SubjectSignal, Transition};
-use earshot_common::keys::AlertKey;
+use earshot_common::events::{
+    Arithmetic, NoveltyArithmetic, NoveltyOf, Rebuilt, Signal, SubjectSignal, Transition,
+};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +122,18 @@ impl Novelties {
         Heard::News(arithmetic, evidence)
     }
 
+    /// What was there before, by a definition that asks for it now: it is not new, and its authors were heard.
+    pub(super) fn recall(&mut self, rebuilt: &Rebuilt) {
+        let before = rebuilt.until.plus_millis(-1);
+        for key in &rebuilt.values {
+            self.values.entry(*key).or_insert_with(|| Value::new(before, Stage::Old));
+        }
+        for author in &rebuilt.authors {
+            let (first, _) = self.authors.entry(*author).or_insert((before, before));
+            *first = before.min(*first);
+        }
+    }
+
     /// When this author was first heard about the subject.
     fn hear(&mut self, author: u64, at: Timestamp) -> Timestamp {
         let (first, last) = self.authors.entry(author).or_insert((at, at));
@@ -169,14 +182,14 @@ impl Watched {
         let since = self.listened_from(rule);
         let witness = Witness::of(signal, subject);
         let heard = self.rules[rule].novelties.take(condition, signal, witness, since, now);
-        let scheduled = self.is_scheduled(rule, signal.event_time);
+        let opens = self.is_scheduled(rule, signal.event_time) && !self.waits(rule);
         match (heard, self.rules[rule].open.as_mut()) {
             (Heard::News(mut arithmetic, _), Some(open)) => {
                 arithmetic.matched = open.matched() + 1;
                 open.evidence.add(witness, &signal.source);
                 open.join(signal, Arithmetic::Novelty(arithmetic), now).then_some(Transition::Rising)
             }
-            (Heard::News(arithmetic, evidence), None) if scheduled => {
+            (Heard::News(arithmetic, evidence), None) if opens => {
                 let opening = Opening {
                     key: self.key(rule, &arithmetic.value),
                     at: signal.event_time,
@@ -233,7 +246,7 @@ impl Value {
 fn value_of(of: NoveltyOf, signal: &Signal) -> Option<(u64, String)> {
     match of {
         NoveltyOf::Story => signal.story.map(|story| (story.short(), story.to_string())),
-        NoveltyOf::Source => Some((AlertKey::of(&[&signal.source]).short(), signal.source.clone())),
+        NoveltyOf::Source => Some((signal.short_source(), signal.source.clone())),
     }
 }
 

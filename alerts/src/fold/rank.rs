@@ -5,14 +5,14 @@
 //! in the place of negatives. What belongs here: what it takes several subjects to decide.
 
 use earshot_common::definitions::{Condition, RankCondition, Window};
-use earshot_common::events::{Arithmetic, RankArithmetic, ToneMeasure, Transition};
+use earshot_common::events::{Arithmetic, RankArithmetic, ToneMeasure, ToneSums, Transition};
 use earshot_common::time::Timestamp;
 
 use super::State;
 use super::alert::{Course, OpenAlert, Opening};
 use super::calendar::{Bucket, interval};
 use super::series::LOOK_BACK_MS;
-use super::tone::{ToneSums, compare};
+use super::tone::compare;
 use super::watch::{LONGEST_MS, Watched};
 
 impl State {
@@ -41,6 +41,10 @@ impl State {
             let Condition::Rank(condition) = watched.rules[rule].rule.condition.clone() else { return None };
             let start = watched.listened_from(rule)?.max(clock.plus_millis(-LOOK_BACK_MS));
             let looked = watched.rules[rule].looked.unwrap_or(start);
+            if watched.waits(rule) || condition.competitors.iter().any(|other| self.is_warming(other)) {
+                return None;
+            }
+            let watched = self.subjects.get_mut(id)?;
             let bucket = watched.series(rule, condition.window).bucket(looked);
             if bucket.end > clock {
                 return None;
@@ -106,7 +110,7 @@ fn passing(now: (u32, u32), past: &[(u32, u32)]) -> Option<f64> {
     let other_passes = now.1 > now.0;
     let sums = |&(own, other): &(u32, u32)| {
         let part = if other_passes { other } else { own };
-        ToneSums::of_counts(part, own + other)
+        ToneSums { negatives: part, mentions: own + other, ..ToneSums::default() }
     };
     let past: Vec<ToneSums> = past.iter().map(sums).collect();
     compare(ToneMeasure::ShareOfNegatives, &sums(&now), &past).map(|share| share.probability)

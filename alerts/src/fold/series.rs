@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::definitions::Window;
-use earshot_common::events::{Measure, Signal};
+use earshot_common::events::{Counted as CountedBy, Measure, Rebuilt, Signal};
 use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -35,6 +35,18 @@ pub(crate) struct Series {
     details: BTreeMap<Timestamp, Details>,
     /// The bucket that closes next, once one has closed.
     open: Option<Bucket>,
+    /// While what happened before some time is counted anew elsewhere.
+    changed: Option<Changed>,
+}
+
+/// From when on counts are by another definition.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Changed {
+    at: Timestamp,
+    /// The bucket that it falls into.
+    bucket: Timestamp,
+    /// Counted in it of what happened since.
+    count: u32,
 }
 
 /// What only a bucket that may still fire needs.
@@ -51,7 +63,15 @@ struct Details {
 impl Series {
     /// Nothing counted, nothing observed.
     pub(crate) fn new(measure: Measure, window: Window, zone: TimeZone) -> Self {
-        Self { measure, window, zone, buckets: Buckets::default(), details: BTreeMap::new(), open: None }
+        Self {
+            measure,
+            window,
+            zone,
+            buckets: Buckets::default(),
+            details: BTreeMap::new(),
+            open: None,
+            changed: None,
+        }
     }
 
     /// Counts a mention in its bucket. `now` says which buckets are too old to matter: what they hold besides their
@@ -69,15 +89,19 @@ impl Series {
                 .as_mut()
                 .is_some_and(|details| details.counted.len() < MOST_DISTINCT && details.counted.insert(key))
         };
-        let counts = match self.measure {
-            Measure::Mentions => true,
-            Measure::Negatives if witness.is_negative() => true,
-            Measure::Negatives => return,
-            Measure::Stories => first(witness.story()),
-            Measure::Authors => first(signal.author.map_or(0, |author| author.short())),
+        let counts = match signal.counted_by(self.measure, witness.polarity()) {
+            CountedBy::Each => true,
+            CountedBy::Once(key) => first(key),
+            CountedBy::Not => return,
         };
         if counts {
-            self.buckets.count(bucket);
+            self.buckets.count(bucket, 1);
+            if let Some(changed) = &mut self.changed
+                && changed.bucket == bucket.start
+                && changed.at <= at
+            {
+                changed.count += 1;
+            }
         }
         let Some(details) = self.details.get_mut(&bucket.start).filter(|_| fresh) else { return };
         details.mentions += 1;
@@ -163,6 +187,29 @@ impl Series {
             bucket = self.bucket(bucket.end);
             self.open = Some(bucket);
         }
+    }
+
+    /// What happens from now on is counted by another definition; what happened before will be counted anew.
+    pub(super) fn changes_at(&mut self, at: Timestamp) {
+        self.changed = Some(Changed { at, bucket: self.bucket(at).start, count: 0 });
+    }
+
+    /// Takes the counts of what happened before the change. Which buckets were observed stays, but for those of which
+    /// the mentions are not retained.
+    pub(super) fn recount(&mut self, rebuilt: &Rebuilt) {
+        let Some(changed) = self.changed else { return };
+        self.buckets.uncount(changed.bucket, |start| rebuilt.from.is_none_or(|from| from <= start));
+        for bucket in rebuilt.buckets.iter().filter(|bucket| bucket.live > 0) {
+            self.buckets.count(self.bucket(bucket.start), bucket.live);
+        }
+        if changed.count > 0 {
+            self.buckets.count(self.bucket(changed.bucket), changed.count);
+        }
+    }
+
+    /// All is counted by one definition from here on.
+    pub(super) fn is_changed(&mut self) {
+        self.changed = None;
     }
 
     /// Forgets details that can no longer matter, and counts past the look-back.

@@ -7,8 +7,7 @@
 //!
 //! What belongs here: arithmetic on sums. Which windows are compared is said in [`super::watch`].
 
-use earshot_common::events::{Polarity, ToneArithmetic, ToneMeasure};
-use serde::{Deserialize, Serialize};
+use earshot_common::events::{ToneArithmetic, ToneMeasure, ToneSums};
 use statrs::function::erf::erfc;
 use statrs::function::gamma::ln_gamma;
 
@@ -25,19 +24,6 @@ const PRIOR_VARIANCE: f64 = 0.01;
 /// Probabilities are never written as zero, which would claim more than a model can.
 const LEAST_PROBABILITY: f64 = 1e-300;
 
-/// The tone of a window's mentions, as sums of integers, so that the order in which they came cannot show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ToneSums {
-    /// Mentions.
-    pub(crate) mentions: u32,
-    /// Negative ones.
-    pub(crate) negatives: u32,
-    /// Of the polarities, in thousandths.
-    sum: i64,
-    /// Of their squares.
-    squares: i64,
-}
-
 /// A window's tone and how it compares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Tone {
@@ -47,26 +33,6 @@ pub(crate) struct Tone {
     pub(crate) probability: f64,
     pub(crate) windows: u32,
     pub(crate) mentions: u64,
-}
-
-impl ToneSums {
-    /// Takes a polarity in.
-    pub(crate) fn add(&mut self, polarity: f32) {
-        let thousandths = (f64::from(polarity) * 1_000.0).round() as i64;
-        self.mentions += 1;
-        self.negatives += u32::from(Polarity::of(polarity) == Polarity::Negative);
-        self.sum += thousandths;
-        self.squares += thousandths * thousandths;
-    }
-
-    /// So many of all, for a share alone.
-    pub(crate) fn of_counts(part: u32, all: u32) -> Self {
-        Self { mentions: all, negatives: part, ..Self::default() }
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum as f64 / 1_000.0 / f64::from(self.mentions)
-    }
 }
 
 /// How a window's tone compares with that of the windows before, oldest first; `None` is too little data.

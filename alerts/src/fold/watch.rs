@@ -24,6 +24,7 @@ use super::evidence::{Evidence, Witness};
 use super::memory::{Memory, Novelty};
 use super::novel::Novelties;
 use super::past::{PastBucket, PastCounts};
+use super::rebuild::{Rebuilding, TakenRebuild, Waits};
 use super::series::{LOOK_BACK_MS, Series};
 use super::threshold::Threshold;
 
@@ -44,10 +45,15 @@ pub(crate) struct Watched {
     pub(super) sources: BTreeMap<String, Timestamp>,
     /// What its newest mention was judged with.
     pub(super) lexicon: String,
+    /// Sources that do not count yet, and since when the log knows them.
+    pub(super) young: BTreeMap<String, Timestamp>,
+    /// The rebuild of its counts that is outstanding.
+    pub(super) rebuilding: Option<Box<Rebuilding>>,
+    pub(super) rebuilt: Option<Box<TakenRebuild>>,
     /// When we listened. Live it is one span without an end.
     spans: Vec<Range<Timestamp>>,
-    hours: Series,
-    days: Series,
+    pub(super) hours: Series,
+    pub(super) days: Series,
     memory: Memory,
 }
 
@@ -67,18 +73,18 @@ pub(crate) struct Watch {
     /// When it began to count for itself.
     from: Option<Timestamp>,
     /// What it counts for itself, where that is not all mentions.
-    own: Option<Series>,
+    pub(super) own: Option<Series>,
     /// What it remembers beside counts; empty where its rule asks for none of it.
     pub(super) tones: Tones,
     /// Windows up to here were judged, of a rule about ranks.
     pub(super) looked: Option<Timestamp>,
     pub(super) silence: Silence,
     pub(super) novelties: Novelties,
-    past: Vec<PastBucket>,
+    pub(super) past: Vec<PastBucket>,
     bursts: Vec<Range<Timestamp>>,
     matched: Memory,
     /// Counts what changes a threshold beside the closing of buckets.
-    generation: u64,
+    pub(super) generation: u64,
     threshold: Option<(ThresholdKey, Threshold)>,
 }
 
@@ -95,6 +101,9 @@ impl Watched {
             historic,
             sources: BTreeMap::new(),
             lexicon: String::new(),
+            young: BTreeMap::new(),
+            rebuilding: None,
+            rebuilt: None,
             spans,
             hours: Series::new(Measure::Mentions, Window::Hour, zone.clone()),
             days: Series::new(Measure::Mentions, Window::Day, zone),
@@ -139,13 +148,16 @@ impl Watched {
     pub(crate) fn take(&mut self, signal: &Signal, subject: &SubjectSignal, now: Timestamp) -> Novelty {
         let novelty = self.memory.take(signal.mention, signal.revision, now);
         if novelty == Novelty::New {
-            let witness = Witness::of(signal, subject);
-            self.hours.count(signal, witness, now);
-            self.days.count(signal, witness, now);
             self.note_source(signal, now);
             if self.lexicon != signal.lexicon {
                 self.lexicon.clone_from(&signal.lexicon);
             }
+            if self.young.contains_key(&signal.source) {
+                return novelty;
+            }
+            let witness = Witness::of(signal, subject);
+            self.hours.count(signal, witness, now);
+            self.days.count(signal, witness, now);
             for rule in 0..self.rules.len() {
                 self.count_for(rule, signal, subject, witness, now);
             }
@@ -170,7 +182,7 @@ impl Watched {
         }
         if let Condition::Tone(condition) = &self.rules[rule].rule.condition {
             let window = self.series(rule, condition.window).bucket(signal.event_time).start;
-            self.rules[rule].tones.add(window, subject.polarity);
+            self.rules[rule].tones.add(window, signal.event_time, subject.polarity);
         }
     }
 
@@ -202,6 +214,7 @@ impl Watched {
         let new = novelty == Novelty::New;
         match self.rules[rule].rule.condition.clone() {
             Condition::Each(condition) => self.judge_each(rule, &condition, signal, subject, now),
+            Condition::Count(_) if self.waits(rule) || self.young.contains_key(&signal.source) => None,
             Condition::Count(condition) if new => self.judge_count(rule, &condition, signal, subject, now),
             Condition::Novelty(condition) if new => {
                 self.judge_novelty(rule, &condition, signal, subject, now)
@@ -384,6 +397,18 @@ impl Watched {
         &self.rules[rule].threshold.insert((key, threshold)).1
     }
 
+    /// Begins where another left off: what that one has counted is counted anew from here on.
+    pub(super) fn succeed(&mut self, other: Self) {
+        self.spans = other.spans;
+        self.sources = other.sources;
+        self.young = other.young;
+        self.memory = other.memory;
+        for watch in &mut self.rules {
+            let before = other.rules.iter().find(|before| before.rule.id == watch.rule.id);
+            watch.from = before.map_or(watch.from, |before| before.from);
+        }
+    }
+
     /// When it was listened to.
     pub(crate) fn spans(&self) -> &[Range<Timestamp>] {
         &self.spans
@@ -437,7 +462,9 @@ impl Watched {
         failing: &BTreeMap<String, Timestamp>,
     ) -> Option<Transition> {
         let condition = self.rules[rule].rule.condition.clone();
+        let waits = self.waits(rule);
         match &condition {
+            Condition::Absence(_) | Condition::Tone(_) if waits => return None,
             Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, failing),
             Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
             Condition::Tone(condition) => {
@@ -462,6 +489,8 @@ impl Watched {
                 let over = last_match.plus_millis(quiet_ms) <= clock && (!silent || expired);
                 over.then_some(Transition::Resolved)
             }
+            // Its counts are of two definitions until they are made anew.
+            (Condition::Count(_), Course::Count { .. }) if waits && !expired => None,
             (Condition::Count(condition), Course::Count { .. }) => {
                 let phase = self.closed_windows(rule, &condition, clock, silent);
                 if phase != Some(Transition::Resolved) && expired {
@@ -526,11 +555,14 @@ impl Watched {
         Some(Transition::Resolved)
     }
 
-    /// What the past was, as the historic fold found it.
-    pub(crate) fn take_history(&mut self, history: &History) {
-        let zone = self.zone();
+    /// What the past was, as the historic fold found it: from what `signals` says, so by the definitions of its time.
+    pub(crate) fn take_history(&mut self, history: &History, cause: (u64, Timestamp)) {
+        let (zone, is_rebuilt) = (self.zone(), self.is_rebuilt());
         let Some(watch) = self.rules.iter_mut().find(|watch| watch.rule.id == history.rule) else { return };
         watch.covered = true;
+        if is_rebuilt {
+            return self.begin_rebuild(cause, Waits::Nothing);
+        }
         if let Condition::Count(condition) = &watch.rule.condition {
             let counts: BTreeMap<Timestamp, &HistoryBucket> =
                 history.buckets.iter().map(|bucket| (bucket.start, bucket)).collect();
@@ -580,17 +612,9 @@ impl Watched {
 
 impl Watch {
     fn new(version: u64, rule: Rule, zone: &jiff::tz::TimeZone, clock: Option<Timestamp>) -> Self {
-        let filtered = rule.filter.is_some();
-        let own = match &rule.condition {
-            Condition::Count(count) if filtered || count.measure != Measure::Mentions => {
-                Some((count.measure, count.window))
-            }
-            Condition::Tone(tone) if filtered => Some((Measure::Mentions, tone.window)),
-            Condition::Absence(_) if filtered => Some((Measure::Mentions, Window::Hour)),
-            _ => None,
-        };
+        let own = rule.own_series();
         Self {
-            filter: filtered.then(|| rule.filter_id()),
+            filter: rule.filter.is_some().then(|| rule.filter_id()),
             rule,
             version,
             open: None,

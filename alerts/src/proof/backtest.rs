@@ -279,7 +279,9 @@ impl Gathered {
             SignalRecord::Definition(_)
             | SignalRecord::Command(_)
             | SignalRecord::Delivery(_)
-            | SignalRecord::History(_) => {}
+            | SignalRecord::History(_)
+            | SignalRecord::Rebuild(_)
+            | SignalRecord::Rebuilt(_) => {}
         }
     }
 

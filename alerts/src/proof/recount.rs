@@ -19,7 +19,7 @@ use super::Place;
 use super::arithmetic::begins;
 use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{Memory, Novelty, State};
+use crate::fold::{Memory, Novelty, Sources, State};
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ pub(crate) struct Recount {
     rules: Vec<(u64, Rule)>,
     /// Whether the rule watches the subject, as far as the log is read.
     watches: bool,
+    /// Until when the subject's mentions were counted anew elsewhere, and where in the log that stands.
+    rebuilt: Vec<(u64, Timestamp)>,
+    sources: Sources,
+    /// Where mentions of a source stand that was too young to count.
+    young: Vec<(u64, Timestamp)>,
     /// What sources said of themselves.
     health: Vec<(u64, SourceHealth)>,
     seen: Vec<Seen>,
@@ -100,6 +105,9 @@ impl Recount {
             values: values(transitions),
             rules: Vec::new(),
             watches: false,
+            rebuilt: Vec::new(),
+            sources: Sources::default(),
+            young: Vec::new(),
             health: Vec::new(),
             subject: opening.subject.clone(),
             definition,
@@ -122,8 +130,15 @@ impl Recount {
         if self.first.is_none() {
             self.first = Some(place);
         }
+        self.sources.begin(place.appended);
         match record {
             SignalRecord::Signal(signal) => self.signal(place, signal),
+            SignalRecord::Rebuilt(rebuilt) if rebuilt.subject == self.subject && rebuilt.last => {
+                self.rebuilt.push((place.offset, rebuilt.until));
+            }
+            SignalRecord::Definition(version) if version.id.starts_with("source/") => {
+                self.sources.note(&version.id["source/".len()..], place.appended);
+            }
             SignalRecord::Definition(version) if version.id == self.definition => self.define(place, version),
             SignalRecord::Definition(version) if version.id == self.rule => self.define_rule(place, version),
             SignalRecord::SourceHealth(health) => self.health.push((place.offset, health.clone())),
@@ -136,11 +151,18 @@ impl Recount {
         if signal.origin != self.origin {
             return;
         }
+        if signal.origin == Origin::Live {
+            self.sources.note(&signal.source, place.appended);
+        }
+        let is_young = self.sources.young_since(&signal.source, place.appended).is_some();
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
         let mut concerned = signal.concerned();
         concerned.retain(|subject| subject.id == self.subject);
         for subject in concerned {
+            if is_young {
+                self.young.push((place.offset, signal.event_time));
+            }
             let is_new = self.memory.take(signal.mention, signal.revision, now) == Novelty::New;
             let value = self.values.as_ref().and_then(|(of, values)| {
                 let value = match of {
@@ -158,7 +180,7 @@ impl Recount {
                     mention: signal.mention,
                     revision: signal.revision,
                     author: signal.author,
-                    story: signal.story.map_or_else(|| signal.mention.short(), |story| story.short()),
+                    story: signal.short_story(),
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
@@ -235,12 +257,30 @@ impl Recount {
             checks.push(Check::not_possible("numbers", &event.definition.rule, why));
             return checks;
         };
+        if let Some(why) = self.counted_elsewhere(event) {
+            checks.push(Check::not_possible("numbers", &event.definition.rule, why));
+            return checks;
+        }
         let health = self.health.iter().filter(|(offset, _)| *offset <= event.signals.offset);
         let health: Vec<&SourceHealth> = health.map(|(_, health)| health).collect();
         let counted =
             Counted { event, opening, rule, counts_from: *counts_from, seen: &until_then, zone: &zone };
         checks.extend(counted.checks(&health));
         checks
+    }
+
+    /// Why what `signals` holds does not add up to the numbers of a transition.
+    fn counted_elsewhere(&self, event: &AlertEvent) -> Option<String> {
+        if matches!(event.arithmetic, Arithmetic::Each(_)) {
+            return None;
+        }
+        let (offset, from) = (event.signals.offset, begins(event));
+        let reaches = |(at, time): &&(u64, Timestamp)| *at <= offset && *time >= from;
+        if let Some((_, until)) = self.rebuilt.iter().find(reaches) {
+            return Some(format!("what happened before {until} was counted anew from the retained mentions"));
+        }
+        let young = self.young.iter().find(reaches);
+        young.map(|_| "mentions of a source that is younger than two weeks are not among them".to_owned())
     }
 
     /// Why the log cannot say anything of a transition.

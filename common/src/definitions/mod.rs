@@ -27,7 +27,7 @@ pub use follow::follow;
 pub use rule::{FILTER_PREFIX, MOST_SEVERE, Rule};
 pub use search::{Search, standing_query};
 pub use telling::{Day, EscalationStep, Hours, Shift, TOLD_AT_ANY_HOUR, Telling, TimeOfDay};
-pub use watchlist::{Watchlist, WatchlistError, difference};
+pub use watchlist::{Matching, Watchlist, WatchlistError, difference};
 
 /// One thing that people defined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

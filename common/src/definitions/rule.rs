@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Condition;
+use super::condition::{Condition, Window};
 use super::rule_form::RuleForm;
 use super::telling::{Hours, Telling};
 use super::{Search, standing_query};
+use crate::events::Measure;
 
 /// When subjects raise an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +68,29 @@ impl Rule {
     /// Whether it asks for the same as another rule.
     pub fn asks_for_the_same(&self, other: &Self) -> bool {
         self.condition == other.condition && self.filter == other.filter && self.schedule == other.schedule
+    }
+
+    /// What it counts for itself, where that is not all mentions.
+    pub fn own_series(&self) -> Option<(Measure, Window)> {
+        let filtered = self.filter.is_some();
+        match &self.condition {
+            Condition::Count(count) if filtered || count.measure != Measure::Mentions => {
+                Some((count.measure, count.window))
+            }
+            Condition::Tone(tone) if filtered => Some((Measure::Mentions, tone.window)),
+            Condition::Absence(_) if filtered => Some((Measure::Mentions, Window::Hour)),
+            _ => None,
+        }
+    }
+
+    /// Whether what it counts depends on how mentions are judged, beside whom they concern.
+    pub fn asks_for_judgement(&self) -> bool {
+        let judged = match &self.condition {
+            Condition::Tone(_) => true,
+            Condition::Count(count) => count.measure == Measure::Negatives,
+            _ => false,
+        };
+        judged || self.filter.is_some()
     }
 
     /// Says what is wrong with it by itself, naming the field and the value.

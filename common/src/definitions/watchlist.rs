@@ -17,6 +17,40 @@ pub struct Watchlist {
     next: u64,
 }
 
+/// What decides which mentions are of a subject. Its words do, name and role among them; its zone does not, nor who
+/// owns the definition.
+#[derive(Clone, Copy, Debug)]
+pub enum Matching<'w> {
+    /// The words of a subject.
+    Words(&'w Subject),
+    /// The query of a search.
+    Query(&'w str),
+}
+
+impl<'w> Matching<'w> {
+    /// That of a definition; none of one that is no subject and no search.
+    pub fn of(definition: &'w Definition) -> Option<Self> {
+        match definition {
+            Definition::Subject(subject) => Some(Self::Words(subject)),
+            Definition::Search(search) => Some(Self::Query(&search.query)),
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for Matching<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Words(one), Self::Words(other)) => {
+                Subject { zone: String::new(), ..(*one).clone() }
+                    == Subject { zone: String::new(), ..(*other).clone() }
+            }
+            (Self::Query(one), Self::Query(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 /// What is wrong between definitions.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchlistError {
@@ -132,6 +166,15 @@ impl Watchlist {
             Some(Definition::Subject(subject)) => Some(subject),
             _ => self.searches.get(id),
         }
+    }
+
+    /// The version of a subject, or of a search as one, and what decides which mentions are of it.
+    pub fn matching(&self, id: &str) -> Option<(u64, Matching<'_>)> {
+        let entry = match id.strip_prefix(&Search::subject_id("")) {
+            Some(search) => self.entries.get(&format!("search/{search}"))?,
+            None => self.entries.get(&format!("subject/{id}"))?,
+        };
+        Some((entry.version.unwrap_or_default(), Matching::of(entry.definition.as_ref()?)?))
     }
 
     /// A route by its id.

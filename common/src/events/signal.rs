@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionVersion, Lane, Origin, RawPosition, ReachUnit, SchemaVersion, SourceHealth};
+use super::{
+    DefinitionVersion, Lane, Measure, Origin, Polarity, RawPosition, ReachUnit, Rebuild, Rebuilt,
+    SchemaVersion, SourceHealth,
+};
 use crate::definitions::{FILTER_PREFIX, Search};
 use crate::keys::{AlertKey, AuthorKey, MentionKey, StoryKey};
 use crate::time::Timestamp;
@@ -29,6 +32,10 @@ pub enum SignalRecord {
     Delivery(Delivery),
     /// By the historic fold of alerts: sums for baselines.
     History(History),
+    /// By alerts: somebody asks for a subject's counts anew.
+    Rebuild(Rebuild),
+    /// By enrich: counts made anew from the retained mentions.
+    Rebuilt(Box<Rebuilt>),
 }
 
 /// A mention as the decision side sees it.
@@ -90,6 +97,38 @@ impl Signal {
         };
         sure.chain(searches.map(as_subject)).collect()
     }
+
+    /// How a measure takes it, with its polarity towards the subject in question.
+    pub fn counted_by(&self, measure: Measure, polarity: f32) -> Counted {
+        match measure {
+            Measure::Mentions => Counted::Each,
+            Measure::Negatives if Polarity::of(polarity) == Polarity::Negative => Counted::Each,
+            Measure::Negatives => Counted::Not,
+            Measure::Stories => Counted::Once(self.short_story()),
+            Measure::Authors => Counted::Once(self.author.map_or(0, |author| author.short())),
+        }
+    }
+
+    /// A short key of its story; without one of the mention itself.
+    pub fn short_story(&self) -> u64 {
+        self.story.map_or_else(|| self.mention.short(), |story| story.short())
+    }
+
+    /// A short key of its source.
+    pub fn short_source(&self) -> u64 {
+        AlertKey::of(&[&self.source]).short()
+    }
+}
+
+/// How a measure takes a mention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// It counts.
+    Each,
+    /// It counts where it is the first with this key in its bucket.
+    Once(u64),
+    /// It does not.
+    Not,
 }
 
 /// One subject of a signal.
@@ -111,6 +150,9 @@ pub struct SubjectSignal {
 pub struct Progress {
     /// Schema version.
     pub v: SchemaVersion<1>,
+    /// A short hash of the lexicons and patterns that are judged with: what changes where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_with: Option<String>,
     /// Each raw partition that the author owns.
     pub partitions: Vec<PartitionProgress>,
 }

@@ -72,8 +72,11 @@ const CLEAR: f32 = 0.4;
 /// Words of a clause that denies what was said before it, at most.
 const MAX_ELLIPSIS: usize = 5;
 
-/// The rules in the order in which they apply, each with the role that some word must play for it.
-const RULES: [(Option<Role>, fn(&mut Reading)); 14] = [
+/// A rule, and the role that some word must play for it.
+type Step = (Option<Role>, fn(&mut Reading));
+
+/// The rules in the order in which they apply.
+const RULES: [Step; 14] = [
     (None, spent_words),
     (Some(Role::Negator), negation),
     (Some(Role::Denial), negation_raising),

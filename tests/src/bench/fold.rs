@@ -278,7 +278,11 @@ impl Maker {
 
     fn progress(&self) -> SignalRecord {
         let partition = PartitionProgress { partition: 0, next: self.raw, done_up_to: self.now };
-        SignalRecord::Progress(Progress { v: SchemaVersion::default(), partitions: vec![partition] })
+        SignalRecord::Progress(Progress {
+            v: SchemaVersion::default(),
+            judged_with: None,
+            partitions: vec![partition],
+        })
     }
 
     /// With this polarity and reach, or any.

@@ -6,6 +6,7 @@ mod definitions;
 mod detector;
 mod each;
 mod past;
+mod rebuild;
 mod replay;
 mod searches;
 mod situations;
@@ -178,7 +179,8 @@ impl Timeline {
 
     fn progress_at(&mut self, time: Timestamp) {
         let partition = PartitionProgress { partition: 0, next: self.raw_next, done_up_to: time };
-        let progress = Progress { v: SchemaVersion::default(), partitions: vec![partition] };
+        let progress =
+            Progress { v: SchemaVersion::default(), judged_with: None, partitions: vec![partition] };
         self.append(time, SignalRecord::Progress(progress));
     }
 

@@ -1,20 +1,19 @@
-//! Which instance writes. Every instance folds the same log; the one that holds the lease writes what was decided
-//! and has people told, and the others stand by, warm.
+//! Which instance of several does what one alone must do.
 //!
-//! The lease is the one partition of `alerts` in the group of instances: the log gives it to one member at a time,
+//! A lease is the one partition of a topic in the group of instances: the log gives it to one member at a time,
 //! and to another when that one leaves or is silent for the session's 15 seconds. That a member still has it only the
 //! log can say: so it is asked each second, by a commit, which a member that was replaced cannot make. What the
 //! member reads is of no use here, and the position that it commits is always the same.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use earshot_common::broker::{Broker, Member, Position, ReadError};
-use earshot_common::topics::ALERTS;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const GROUP: &str = "alerts-writer";
+use crate::broker::{Broker, Member, Position, ReadError};
+use crate::topics::Topic;
+
 /// The log is asked this often whether the partition is ours.
 const LOOK: Duration = Duration::from_secs(1);
 /// An answer is good for this long after the question. With the time that an append under the lease may take it is
@@ -23,7 +22,7 @@ const GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// The lease, held or not.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub struct Lease {
     /// When the log was asked last and said that it is ours.
     held: watch::Receiver<Option<Asked>>,
     release: CancellationToken,
@@ -52,28 +51,38 @@ impl Asked {
 
 impl Lease {
     /// Joins the instances. Where nobody else can be, as without Kafka, it is ours at once.
-    pub(crate) async fn join(broker: &Broker) -> Result<Self, ReadError> {
-        let mut member = broker.join(GROUP, &ALERTS).await?;
+    /// The topic is one of one partition whose oldest record never goes.
+    ///
+    /// # Errors
+    ///
+    /// Where the log cannot be joined.
+    pub async fn join(broker: &Broker, group: &'static str, topic: Topic) -> Result<Self, ReadError> {
+        let mut member = broker.join(group, &topic).await?;
         let (shown, held) = watch::channel(ask(&mut member).await.unwrap_or_default());
         let release = CancellationToken::new();
-        let keeper = tokio::spawn(keep(member, shown, release.clone()));
+        let keeper = tokio::spawn(keep(group, member, shown, release.clone()));
         Ok(Self { held, release, keeper })
     }
 
-    /// Whether this instance may write now.
-    pub(crate) fn is_held(&self) -> bool {
+    /// Whether this instance is the one now.
+    pub fn is_held(&self) -> bool {
         self.held.borrow().is_some_and(|asked| asked.is_good(Asked::now()))
     }
 
     /// Gives it up, so that another instance need not wait for the session's end.
-    pub(crate) async fn release(self) {
+    pub async fn release(self) {
         self.release.cancel();
         // A keeper that panicked holds nothing any more.
         let _ = self.keeper.await;
     }
 }
 
-async fn keep(mut member: Member, shown: watch::Sender<Option<Asked>>, release: CancellationToken) {
+async fn keep(
+    group: &'static str,
+    mut member: Member,
+    shown: watch::Sender<Option<Asked>>,
+    release: CancellationToken,
+) {
     let looking_after = async {
         loop {
             let next_look = tokio::time::Instant::now() + LOOK;
@@ -82,11 +91,11 @@ async fn keep(mut member: Member, shown: watch::Sender<Option<Asked>>, release: 
             match ask(&mut member).await {
                 Ok(asked) => drop(shown.send_replace(asked)),
                 Err(error) => {
-                    tracing::warn!(%error, "the lease to write `alerts` could not be confirmed; trying again");
+                    tracing::warn!(%error, group, "a lease could not be confirmed; trying again");
                 }
             }
             if let Ok(Err(error)) = polled {
-                tracing::warn!(%error, "the lease to write `alerts` cannot be looked after; trying again");
+                tracing::warn!(%error, group, "a lease cannot be looked after; trying again");
             }
             tokio::time::sleep_until(next_look).await;
         }
@@ -101,7 +110,6 @@ async fn keep(mut member: Member, shown: watch::Sender<Option<Asked>>, release: 
 async fn ask(member: &mut Member) -> Result<Option<Asked>, ReadError> {
     let asked = Asked::now();
     let Some(owned) = member.owned().first().copied() else { return Ok(None) };
-    // `alerts` is kept for ever, so its oldest record is always there.
     member.still_owns(Position { offset: 0, ..owned }).await?;
     Ok(Some(asked))
 }

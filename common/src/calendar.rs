@@ -3,45 +3,48 @@
 //! What belongs here: the one place where instants become buckets. A day is a calendar day, so it has 23 or 25
 //! hours twice a year; the hour that the clock shows twice in autumn is one bucket of two hours.
 
-use earshot_common::definitions::Window;
-use earshot_common::time::Timestamp;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+pub use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::definitions::Window;
+use crate::time::Timestamp;
+
 /// A zone by its name, as snapshots hold it.
-pub(crate) mod zone_name {
+pub mod zone_name {
     use jiff::tz::TimeZone;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-    pub(crate) fn serialize<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
+    /// Writes the name.
+    pub fn serialize<S: Serializer>(zone: &TimeZone, serializer: S) -> Result<S::Ok, S::Error> {
         zone.iana_name().unwrap_or("UTC").serialize(serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
+    /// Reads the name.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
         let name = String::deserialize(deserializer)?;
         TimeZone::get(&name).map_err(de::Error::custom)
     }
 }
 
 /// Milliseconds of an hour.
-pub(crate) const HOUR_MS: i64 = 3_600_000;
+pub const HOUR_MS: i64 = 3_600_000;
 /// Milliseconds of a day of 24 hours.
-pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A clock hour or a calendar day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     /// Its first instant.
-    pub(crate) start: Timestamp,
+    pub start: Timestamp,
     /// The first instant after it.
-    pub(crate) end: Timestamp,
+    pub end: Timestamp,
     /// Which of the week's hours (0 to 167, from Monday midnight) or days (0 to 6) it is.
-    pub(crate) slot: u8,
+    pub slot: u8,
 }
 
 /// The bucket that holds an instant.
-pub(crate) fn bucket_of(window: Window, zone: &TimeZone, at: Timestamp) -> Bucket {
+pub fn bucket_of(window: Window, zone: &TimeZone, at: Timestamp) -> Bucket {
     let local = at.to_jiff().to_zoned_datetime(zone.clone()).datetime();
     let weekday = local.weekday().to_monday_zero_offset().unsigned_abs();
     match window {
@@ -67,7 +70,7 @@ pub(crate) fn bucket_of(window: Window, zone: &TimeZone, at: Timestamp) -> Bucke
 
 /// A window as alerts write it: an ISO 8601 interval of start and duration. An hour that is judged together with
 /// the one before begins there.
-pub(crate) fn interval(window: Window, before: Option<Timestamp>, bucket: &Bucket) -> String {
+pub fn interval(window: Window, before: Option<Timestamp>, bucket: &Bucket) -> String {
     let duration = match window {
         Window::Hour if before.is_some() => "PT2H",
         Window::Hour => "PT1H",
@@ -77,12 +80,12 @@ pub(crate) fn interval(window: Window, before: Option<Timestamp>, bucket: &Bucke
 }
 
 /// The first instant after the window that starts there.
-pub(crate) fn bucket_end(window: Window, zone: &TimeZone, start: Timestamp) -> Timestamp {
+pub fn bucket_end(window: Window, zone: &TimeZone, start: Timestamp) -> Timestamp {
     bucket_of(window, zone, start).end
 }
 
 /// Reads what [`interval`] writes: which window, and when it starts: of two hours, when the first does.
-pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
+pub fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
     let (start, duration) = interval.split_once('/')?;
     let window = match duration {
         "PT1H" | "PT2H" => Window::Hour,
@@ -93,7 +96,7 @@ pub(crate) fn window_of(interval: &str) -> Option<(Window, Timestamp)> {
 }
 
 /// The usual length of a window in milliseconds.
-pub(crate) fn length_ms(window: Window) -> i64 {
+pub fn length_ms(window: Window) -> i64 {
     match window {
         Window::Hour => HOUR_MS,
         Window::Day => DAY_MS,

@@ -1,0 +1,346 @@
+//! Counts belong to a definition: what makes those of a subject be made anew, what waits meanwhile, and how the new
+//! ones are taken.
+//!
+//! A rebuild counts what happened before the record that asked for it, by judging the retained mentions again
+//! (enrich does); what happens from then on is counted live, by the new definition. Where the definition changed the
+//! subject is *warming* until the sums are here: rules that compare with a baseline open nothing, and what is open
+//! stays as it is. Rules about single mentions never wait.
+//!
+//! A source that comes to a log that is older than two weeks is young for two weeks: its mentions would look like a
+//! burst. Then a rebuild takes them into the baselines of its subjects, and from there on they count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use earshot_common::definitions::{Condition, Window};
+use earshot_common::events::{Rebuild, RebuildRequest, Rebuilt, SchemaVersion, ToneSums};
+use earshot_common::time::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::calendar::{DAY_MS, bucket_of};
+use super::past::PastBucket;
+use super::series::LOOK_BACK_MS;
+use super::watch::{Watch, Watched};
+use crate::history::{joined, whole_hours};
+
+/// A source is young for so long, where the log was that old before it came.
+const YOUNG_MS: i64 = 14 * DAY_MS;
+/// So many sources are told apart. The rest count at once.
+const MOST_SOURCES: usize = 10_000;
+/// Versions of what is judged with that are remembered, so that two instances of enrich, one of them upgraded, are one
+/// change.
+const MOST_JUDGES: usize = 100;
+
+/// What waits for a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Waits {
+    /// Nothing: the counts are right, and others will be too.
+    Nothing,
+    /// What depends on how mentions are judged, beside whom they concern.
+    Judgements,
+    /// All that compares with a baseline.
+    Baselines,
+}
+
+/// A rebuild that was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rebuilding {
+    /// The record that asked for it last.
+    asked: u64,
+    /// Its append time.
+    until: Timestamp,
+    waits: Waits,
+    /// Young sources that count from the rebuild on.
+    entering: BTreeMap<String, Timestamp>,
+}
+
+/// The rebuild that was taken last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenRebuild {
+    /// `rebuild:SUBJECT@VERSION`.
+    pub name: String,
+    /// The record of `signals` that asked for it.
+    pub asked: u64,
+    /// What happened before this was counted anew.
+    pub until: Timestamp,
+    /// Mentions that were counted.
+    pub mentions: u64,
+}
+
+/// Since when the log knows each source.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sources {
+    began: Option<Timestamp>,
+    first: BTreeMap<String, Timestamp>,
+}
+
+impl Sources {
+    /// The log has a record of this time.
+    pub(crate) fn begin(&mut self, appended: Timestamp) {
+        self.began.get_or_insert(appended);
+    }
+
+    /// The log knows the source from here on, at the latest.
+    pub(crate) fn note(&mut self, source: &str, appended: Timestamp) {
+        if !self.first.contains_key(source) && self.first.len() < MOST_SOURCES {
+            self.first.insert(source.to_owned(), appended);
+        }
+    }
+
+    /// Since when a source that is young is known; none of one that is not. At a fresh start all sources are new, and
+    /// none is young.
+    pub(crate) fn young_since(&self, source: &str, now: Timestamp) -> Option<Timestamp> {
+        let first = *self.first.get(source)?;
+        let is_young = first >= self.began?.plus_millis(YOUNG_MS) && now < first.plus_millis(YOUNG_MS);
+        is_young.then_some(first)
+    }
+}
+
+impl State {
+    /// The rebuilds that are outstanding.
+    pub fn rebuilds(&self) -> impl Iterator<Item = RebuildRequest> {
+        self.subjects.iter().filter_map(|(id, watched)| {
+            let rebuilding = watched.rebuilding.as_ref()?;
+            let (version, _) = self.watchlist.matching(id)?;
+            let entering = rebuilding.entering.clone();
+            let stays_young = |source: &&String| !entering.contains_key(*source);
+            Some(RebuildRequest {
+                v: SchemaVersion::default(),
+                subject: id.clone(),
+                version,
+                asked: rebuilding.asked,
+                until: rebuilding.until,
+                without: watched.young.keys().filter(stays_young).cloned().collect(),
+                entering,
+                done: false,
+            })
+        })
+    }
+
+    /// The subjects of which some rules wait for a rebuild.
+    pub fn warming(&self) -> impl Iterator<Item = &str> {
+        let is_warming = |watched: &Watched| watched.waiting() > Some(Waits::Nothing);
+        self.subjects.iter().filter(move |(_, watched)| is_warming(watched)).map(|(id, _)| id.as_str())
+    }
+
+    /// Whether a subject's mentions are of two definitions.
+    pub(super) fn is_warming(&self, id: &str) -> bool {
+        self.subjects.get(id).and_then(Watched::waiting) == Some(Waits::Baselines)
+    }
+
+    /// The rebuild of each subject that was taken last.
+    pub fn rebuilt(&self) -> impl Iterator<Item = &TakenRebuild> {
+        self.subjects.values().filter_map(|watched| watched.rebuilt.as_deref())
+    }
+
+    /// Another definition of a subject is in force: its counts and those of its company or executives, which
+    /// corroborate each other's names, belong to the one before.
+    pub(super) fn definition_changed(&mut self, id: &str) {
+        let company = self.subjects.get(id).and_then(|watched| watched.subject.company.clone());
+        for (other, watched) in &mut self.subjects {
+            let is_related =
+                Some(other) == company.as_ref() || watched.subject.company.as_deref() == Some(id);
+            if other == id || is_related {
+                watched.begin_rebuild((self.cause.offset, self.cause.appended), Waits::Baselines);
+            }
+        }
+    }
+
+    /// Enrichment says what it judges with. The first version is that of all counts so far.
+    pub(super) fn judged_with(&mut self, version: &str) {
+        if self.judges.contains(version) {
+            return;
+        }
+        if !self.judges.is_empty() {
+            for watched in self.subjects.values_mut() {
+                if watched.rules.iter().any(|watch| watch.rule.asks_for_judgement()) {
+                    watched.begin_rebuild((self.cause.offset, self.cause.appended), Waits::Judgements);
+                }
+            }
+        }
+        if self.judges.len() < MOST_JUDGES {
+            self.judges.insert(version.to_owned());
+        }
+    }
+
+    /// Somebody asks for it: the counts stay in use until then.
+    pub(super) fn rebuild(&mut self, rebuild: &Rebuild) {
+        if let Some(watched) = self.subjects.get_mut(&rebuild.subject) {
+            watched.begin_rebuild((self.cause.offset, self.cause.appended), Waits::Nothing);
+        }
+    }
+
+    /// Takes a series that was counted anew.
+    pub(super) fn take_rebuilt(&mut self, rebuilt: &Rebuilt) {
+        if let Some(watched) = self.subjects.get_mut(&rebuilt.subject) {
+            watched.take_rebuilt(rebuilt, self.imports.complete_ones());
+        }
+    }
+
+    /// Sources that have two weeks behind them begin to count, by a rebuild.
+    pub(super) fn let_sources_in(&mut self) {
+        let now = self.cause.appended;
+        for watched in self.subjects.values_mut().filter(|watched| !watched.young.is_empty()) {
+            if watched.rebuilding.as_ref().is_some_and(|rebuilding| !rebuilding.entering.is_empty()) {
+                continue;
+            }
+            let is_old = |(_, first): &(&String, &Timestamp)| first.plus_millis(YOUNG_MS) <= now;
+            let old: BTreeMap<String, Timestamp> =
+                watched.young.iter().filter(is_old).map(|(source, first)| (source.clone(), *first)).collect();
+            if !old.is_empty() {
+                watched.begin_rebuild((self.cause.offset, now), Waits::Nothing);
+                if let Some(rebuilding) = &mut watched.rebuilding {
+                    rebuilding.entering = old;
+                }
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// What happened before the record that asks is to be counted anew; what is counted from here on is kept apart
+    /// within the buckets that the record falls into.
+    pub(super) fn begin_rebuild(&mut self, (asked, until): (u64, Timestamp), waits: Waits) {
+        let before = self.rebuilding.take().map(|before| *before);
+        let (waits, entering) = match before {
+            Some(before) => (waits.max(before.waits), before.entering),
+            None => (waits, BTreeMap::new()),
+        };
+        self.rebuilding = Some(Box::new(Rebuilding { asked, until, waits, entering }));
+        self.hours.changes_at(until);
+        self.days.changes_at(until);
+        for rule in 0..self.rules.len() {
+            if let Some(own) = &mut self.rules[rule].own {
+                own.changes_at(until);
+            }
+            if let Condition::Tone(tone) = &self.rules[rule].rule.condition {
+                let window = self.series(rule, tone.window).bucket(until).start;
+                self.rules[rule].tones.changes_at(until, window);
+            }
+        }
+    }
+
+    fn waiting(&self) -> Option<Waits> {
+        self.rebuilding.as_ref().map(|rebuilding| rebuilding.waits)
+    }
+
+    /// Whether a rule opens nothing until the counts are made anew.
+    pub(super) fn waits(&self, rule: usize) -> bool {
+        let Some(rebuilding) = &self.rebuilding else { return false };
+        let rule = &self.rules[rule].rule;
+        match rebuilding.waits {
+            Waits::Nothing => false,
+            Waits::Judgements => rule.asks_for_judgement(),
+            Waits::Baselines => !matches!(rule.condition, Condition::Each(_) | Condition::SourceAbsence(_)),
+        }
+    }
+
+    /// Whether counts of this subject were ever made anew, or are being: those that `signals` adds up to are not its.
+    pub(super) fn is_rebuilt(&self) -> bool {
+        self.rebuilding.is_some() || self.rebuilt.is_some()
+    }
+
+    fn take_rebuilt(&mut self, rebuilt: &Rebuilt, complete_imports: &BTreeSet<String>) {
+        if self.rebuilding.as_ref().is_none_or(|rebuilding| rebuilding.asked != rebuilt.asked) {
+            return;
+        }
+        let zone = self.subject.time_zone();
+        match (&rebuilt.rule, rebuilt.window) {
+            (None, Window::Hour) => self.hours.recount(rebuilt),
+            (None, Window::Day) => self.days.recount(rebuilt),
+            (Some(_), _) => {}
+        }
+        for watch in &mut self.rules {
+            match &rebuilt.rule {
+                None if watch.own.is_none() => watch.take_past(rebuilt, &zone, complete_imports),
+                Some(rule) if *rule == watch.rule.id => {
+                    if let Some(own) = &mut watch.own {
+                        own.recount(rebuilt);
+                        watch.take_past(rebuilt, &zone, complete_imports);
+                    }
+                    watch.tones.recount(rebuilt);
+                    watch.novelties.recall(rebuilt);
+                }
+                _ => {}
+            }
+        }
+        if rebuilt.last {
+            self.end_rebuild(rebuilt);
+        }
+    }
+
+    fn end_rebuild(&mut self, rebuilt: &Rebuilt) {
+        let Some(ended) = self.rebuilding.take() else { return };
+        self.young.retain(|source, _| !ended.entering.contains_key(source));
+        self.hours.is_changed();
+        self.days.is_changed();
+        for watch in &mut self.rules {
+            watch.is_recounted(&ended);
+        }
+        self.rebuilt = Some(Box::new(TakenRebuild {
+            name: rebuilt.name.clone(),
+            asked: rebuilt.asked,
+            until: rebuilt.until,
+            mentions: rebuilt.mentions,
+        }));
+    }
+}
+
+impl Watch {
+    /// The buckets that imports brought, counted anew. Which of them belonged to a burst is known already.
+    fn take_past(&mut self, rebuilt: &Rebuilt, zone: &TimeZone, complete_imports: &BTreeSet<String>) {
+        let Condition::Count(condition) = &self.rule.condition else { return };
+        if condition.window != rebuilt.window {
+            return;
+        }
+        let counts: BTreeMap<Timestamp, u32> =
+            rebuilt.buckets.iter().map(|bucket| (bucket.start, bucket.past)).collect();
+        let bursts: BTreeSet<Timestamp> =
+            self.past.iter().filter(|past| past.burst).map(|past| past.start).collect();
+        self.past.clear();
+        for span in observed_by(rebuilt, complete_imports) {
+            let mut bucket = bucket_of(condition.window, zone, span.start);
+            if bucket.start < span.start {
+                bucket = bucket_of(condition.window, zone, bucket.end);
+            }
+            while bucket.end <= span.end {
+                self.past.push(PastBucket {
+                    start: bucket.start,
+                    slot: bucket.slot,
+                    count: counts.get(&bucket.start).copied().unwrap_or_default(),
+                    burst: bursts.contains(&bucket.start),
+                });
+                bucket = bucket_of(condition.window, zone, bucket.end);
+            }
+        }
+        self.generation += 1;
+    }
+
+    fn is_recounted(&mut self, ended: &Rebuilding) {
+        if let Some(own) = &mut self.own {
+            own.is_changed();
+        }
+        self.tones.is_changed();
+        if ended.waits == Waits::Baselines {
+            // What was silent under the definition before may not be under this one.
+            self.silence.hear(ended.until);
+        }
+        self.generation += 1;
+    }
+}
+
+/// When imports observed the subject, as far back as baselines look.
+fn observed_by(rebuilt: &Rebuilt, complete_imports: &BTreeSet<String>) -> Vec<Range<Timestamp>> {
+    let oldest = rebuilt.until.plus_millis(-LOOK_BACK_MS).max(rebuilt.from.unwrap_or_default());
+    let complete = rebuilt.imports.iter().filter(|(import, _)| complete_imports.contains(*import));
+    let spans = complete.map(|(_, (first, last))| whole_hours(&(*first..*last)));
+    let spans = spans.map(|span| span.start.max(oldest)..span.end).filter(|span| !span.is_empty());
+    joined(spans.collect())
+}
+
+/// The tones of a rule's windows by start.
+pub(super) fn tones_of(rebuilt: &Rebuilt) -> BTreeMap<Timestamp, ToneSums> {
+    rebuilt.buckets.iter().filter_map(|bucket| Some((bucket.start, bucket.tone?))).collect()
+}
