@@ -18,7 +18,7 @@ use earshot_common::broker::{
     AppendError, Bounds, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
     no_longer_followed,
 };
-use earshot_common::definitions::{Watchlist, follow};
+use earshot_common::definitions::{Watchlist, doubts, follow};
 use earshot_common::events::{
     AlertEvent, DefinitionVersion, DeliveryState, SchemaVersion, SignalRecord, Transition, decode, encode,
 };
@@ -39,7 +39,7 @@ use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
 use crate::lease::Lease;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, band};
 use crate::operators::{self, Operators};
 use crate::proof::Proof;
 use crate::settings::{AlertsSettings, check};
@@ -615,6 +615,13 @@ impl Worker {
             alert = %event.alert, sequence = event.sequence, rule = event.rule, subject = event.subject,
             severity = event.severity, "alert {transition}"
         );
+        if event.unrouted {
+            self.metrics.unrouted.with_label_values(&[band(event.severity)]).inc();
+            tracing::warn!(
+                alert = %event.alert, rule = event.rule, subject = event.subject, severity = event.severity,
+                "no route takes this alert, so nobody is told; `earshot alerts why` says which condition failed"
+            );
+        }
     }
 
     /// Copies into `signals` what the state lacks of the watchlist.
@@ -624,6 +631,9 @@ impl Worker {
         let published = Arc::clone(&self.watchlist.borrow_and_update());
         for fault in check(&self.settings, &published) {
             tracing::warn!("{fault}; its messages fail");
+        }
+        for doubt in doubts(&published) {
+            tracing::warn!("{doubt}");
         }
         let missing = missing(&published, &self.folded.state, now);
         self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";

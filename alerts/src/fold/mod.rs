@@ -12,6 +12,7 @@ mod buckets;
 mod calendar;
 mod closing;
 mod command;
+mod desks;
 mod detector;
 mod evidence;
 mod imports;
@@ -44,12 +45,13 @@ use serde::{Deserialize, Serialize};
 use alert::{DecidedBy, OpenAlert, Routes};
 use imports::Imports;
 use people::Commands;
-use telling::Call;
+use telling::{Call, Called};
 use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
 pub(crate) use calendar::{HOUR_MS, bucket_end, window_of};
+pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
@@ -416,22 +418,23 @@ impl State {
         match transition {
             Transition::Opened => self.open(subject, rule),
             Transition::Rising => self.rise(subject, rule),
-            _ => self.record(subject, rule, transition, None, None),
+            _ => self.record(subject, rule, transition, Called::default(), None),
         }
     }
 
     fn rise(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let more_severe = watch.open.as_mut()?.weigh(&watch.rule);
-        let mut tell = None;
+        let mut called = Called::default();
         if more_severe {
-            let is_told = self.situation(subject, rule)?.is_told || self.cools_down(subject, rule);
-            let speaks = !self.historic && !is_told;
+            let told = self.situation(subject, rule)?.told;
+            let speaks = !self.historic && !self.cools_down(subject, rule);
             let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
             open.speaks = open.speaks || speaks;
-            tell = self.call(subject, rule, Call::MoreSevere);
+            open.spoken_for.retain(|route| told.contains(route));
+            called = self.call(subject, rule, Call::MoreSevere);
         }
-        self.record(subject, rule, Transition::Rising, tell, None)
+        self.record(subject, rule, Transition::Rising, called, None)
     }
 
     /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
@@ -449,13 +452,14 @@ impl State {
         open.opened_in_log = now;
         open.place = place;
         open.parent = situation.parent;
-        open.speaks = !self.historic && !situation.is_told && !cools_down;
+        open.spoken_for = situation.told;
+        open.speaks = !self.historic && !cools_down;
         if let Some(over) = over {
             open.go_on_as(over.alert);
             while open.people.end(now).is_some() {}
         }
-        let tell = self.call(subject, rule, Call::First);
-        self.record(subject, rule, transition, tell, None)
+        let called = self.call(subject, rule, Call::First);
+        self.record(subject, rule, transition, called, None)
     }
 
     /// The alert that was over so short a time before this one opened that it is the same situation. Those of the
@@ -481,7 +485,7 @@ impl State {
         subject: &str,
         rule: usize,
         transition: Transition,
-        tell: Option<String>,
+        called: Called,
         word: Option<Word>,
     ) -> Option<AlertEvent> {
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
@@ -492,7 +496,9 @@ impl State {
             subject,
             historic: self.historic,
             failing: &self.failing,
-            tell: tell.and_then(|route| routes(&self.watchlist, &route)),
+            tell: called.routes.iter().filter_map(|route| routes(&self.watchlist, route)).collect(),
+            passed_over: called.passed_over,
+            unrouted: called.unrouted,
             word,
         };
         let event = open.transition(transition, &decided_by, &mut self.cause);
@@ -523,11 +529,11 @@ impl State {
                 others.clear();
             }
         }
-        let severe = |other: &Watch| other.open.as_ref().is_some_and(|open| open.severity >= alert.severity);
-        let tells = |other: &&Watch| severe(other) && other.rule.route == opening.rule.route;
+        let open = others.iter().filter_map(|watch| watch.open.as_ref());
+        let as_severe = open.filter(|open| open.severity >= alert.severity);
         Some(Situation {
             parent: first_open(&others).map(|first| first.parent.unwrap_or(first.key)),
-            is_told: others.iter().any(tells),
+            told: as_severe.flat_map(|open| open.reached.iter().chain(&open.spoken_for)).cloned().collect(),
         })
     }
 }
@@ -543,8 +549,8 @@ fn routes<'a>(watchlist: &'a Watchlist, id: &str) -> Option<Routes<'a>> {
 struct Situation {
     /// The alert that speaks for it.
     parent: Option<AlertKey>,
-    /// Whether the same people were told already of something as severe.
-    is_told: bool,
+    /// The routes that are told already of something as severe.
+    told: BTreeSet<String>,
 }
 
 fn first_open<'a>(watches: &[&'a Watch]) -> Option<&'a OpenAlert> {

@@ -19,7 +19,7 @@ use super::Place;
 use super::arithmetic::begins;
 use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{Memory, Novelty, State};
+use crate::fold::{DeskSet, Memory, Novelty, State};
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub(super) struct Seen {
     pub(super) event_time: Timestamp,
     pub(super) polarity: f32,
     pub(super) reach: Option<u64>,
+    pub(super) desks: DeskSet,
     /// Whether the rule's filter matched.
     pub(super) matched: bool,
     /// What it says that was new.
@@ -162,6 +163,7 @@ impl Recount {
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
+                    desks: DeskSet::of(&signal.desks),
                     matched: signal.matched.contains(&self.filter),
                     value,
                     is_new,
@@ -230,6 +232,7 @@ impl Recount {
         let mentions: BTreeSet<MentionKey> = until_then.iter().map(|seen| seen.mention).collect();
         let found = event.evidence.iter().filter(|mention| mentions.contains(mention)).count();
         let mut checks = vec![Check::of("evidence in `signals`", event.evidence.len(), found)];
+        checks.extend(desks(event, &until_then));
         let Some((counts_from, rule)) = self.rule_of(event, raised_at) else {
             let why = "`signals` does not hold the rule that decided";
             checks.push(Check::not_possible("numbers", &event.definition.rule, why));
@@ -261,6 +264,23 @@ impl Recount {
         let zone = beginning.and_then(|(_, zone)| TimeZone::get(zone).ok());
         (beginning.map_or(0, |(begin, _)| *begin), zone.unwrap_or(TimeZone::UTC))
     }
+}
+
+/// The desks that the evidence is for. Nothing where not all of it is there, which is said elsewhere.
+fn desks(event: &AlertEvent, seen: &[&Seen]) -> Option<Check> {
+    let told = event.desks.join(", ");
+    let mut of_evidence = Vec::new();
+    for mention in &event.evidence {
+        let mut revisions = seen.iter().filter(|seen| seen.mention == *mention).map(|seen| seen.desks);
+        let first = revisions.next()?;
+        if revisions.any(|other| other != first) {
+            let why = "a mention was for other desks before it was edited, and the alert does not say which it knew";
+            return Some(Check::not_possible("desks", told, why));
+        }
+        of_evidence.push(first);
+    }
+    let found = DeskSet::of_most(of_evidence.into_iter()).names().join(", ");
+    Some(Check::of("desks", told, found))
 }
 
 /// What an alert about something new can be about, and what it was.

@@ -236,6 +236,7 @@ impl Log {
             subjects: vec![subject],
             polarity: Some(0.0),
             risk: Vec::new(),
+            desks: Vec::new(),
             reach: Some(self.random.random_range(0..20_000)),
             reach_unit: None,
             matched: Vec::new(),

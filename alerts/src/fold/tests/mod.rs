@@ -7,6 +7,7 @@ mod detector;
 mod each;
 mod past;
 mod replay;
+mod routes;
 mod searches;
 mod situations;
 mod timelines;
@@ -69,6 +70,7 @@ struct Post {
     source: &'static str,
     polarity: f32,
     matched: Vec<&'static str>,
+    desks: Vec<&'static str>,
 }
 
 impl Post {
@@ -85,6 +87,7 @@ impl Post {
             source: "hn",
             polarity: 0.0,
             matched: Vec::new(),
+            desks: Vec::new(),
         }
     }
 
@@ -122,6 +125,7 @@ impl Post {
             subjects: self.subjects.iter().map(subject).collect(),
             polarity: Some(self.polarity),
             risk: Vec::new(),
+            desks: self.desks.iter().map(|desk| (*desk).to_owned()).collect(),
             reach: self.reach,
             reach_unit: None,
             matched: self.matched.iter().map(|id| (*id).to_owned()).collect(),

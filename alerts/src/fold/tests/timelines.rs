@@ -6,7 +6,8 @@
 //! quiet DAYS at N          N mentions in each hour of so many days before, which is what is usual then
 //! 00:10 push 40 by 30      40 mentions, a second apart, by 30 authors
 //! 00:10 push 9 by 9 toned -0.6 of merger from rss
-//!                          the same with a polarity, a story, a source; `passing` passes the rule's filter
+//!                          the same with a polarity, a story, a source, a desk (`for hr`); `passing` passes the rule's
+//!                          filter
 //! 00:10 doubtful 9         9 mentions of a namesake
 //! 06:00 late 9 of 00:30    9 mentions that were published before
 //! 00:20 again 9            the last 9 are collected again
@@ -36,7 +37,12 @@ pub(super) fn played(rule: &str, timeline: &str) -> Timeline {
          [[route]]\nid = \"night\"\nlog = true\n\
          [[rule]]\nid = \"rule\"\nsubjects = [\"harbor\"]\nroute = \"team\"\n{rule}\n"
     );
-    let mut case = Case { timeline: Timeline::new(&watchlist), commands: 0 };
+    played_with(&watchlist, timeline)
+}
+
+/// A time-line under these definitions.
+pub(super) fn played_with(watchlist: &str, timeline: &str) -> Timeline {
+    let mut case = Case { timeline: Timeline::new(watchlist), commands: 0 };
     for line in timeline.lines().map(str::trim).filter(|line| !line.is_empty()) {
         case.happen(line);
     }
@@ -94,6 +100,7 @@ impl Case {
                 ["toned", polarity] => ordinary.subjects = vec![("harbor", polarity.parse().unwrap())],
                 ["of", story] => ordinary.story = Some(story.to_owned().leak()),
                 ["from", source] => ordinary.source = source.to_owned().leak(),
+                ["for", desk] => ordinary.desks = vec![desk.to_owned().leak()],
                 ["passing"] => ordinary.matched = vec!["rule:rule"],
                 _ => panic!("not of a push: {pair:?}"),
             }

@@ -126,7 +126,8 @@ fn alerts_of_the_past_verify() {
 #[test]
 fn a_record_that_was_tampered_with_differs_where_it_was() {
     let timeline = burst();
-    let tampers: [Tamper; 9] = [
+    let tampers: [Tamper; 10] = [
+        ("desks", |event| event.desks = vec!["hr".to_owned()]),
         ("id, from rule, subject and situation", |event| event.rule = "another".to_owned()),
         ("id, from rule, subject and situation", |event| event.definition.rule.push('0')),
         ("evidence in `signals`", |event| event.evidence[3] = MentionKey::of("never seen")),
