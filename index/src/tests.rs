@@ -359,6 +359,8 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             threshold: 30,
             variation: None,
             asked: None,
+            before: None,
+            highest: None,
         }),
         evidence: vec![MentionKey::of("gone"), MentionKey::of(evidence)],
         silent_sources: Vec::new(),

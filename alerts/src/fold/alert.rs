@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
-    Notification, PassedOver, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal, Transition,
-    Word,
+    HourBefore, Notification, PassedOver, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal,
+    Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -390,15 +390,14 @@ fn notifications(alert: &OpenAlert, routes: &[Routes<'_>]) -> Vec<Notification> 
     notifications
 }
 
+/// The messages that take the place of one that fails.
 fn fallback(key: &str, route: Option<&Route>) -> Vec<Notification> {
-    let mut notifications = Vec::new();
-    for route in route {
-        for instead in route.channels() {
-            let key = self::key(&format!("{key}/instead"), &instead);
-            notifications.push(notification(key, route, instead, Vec::new()));
-        }
-    }
-    notifications
+    let Some(route) = route else { return Vec::new() };
+    let instead = |to: Channel| {
+        let key = self::key(&format!("{key}/instead"), &to);
+        notification(key, route, to, Vec::new())
+    };
+    route.channels().into_iter().map(instead).collect()
 }
 
 fn key(prefix: &str, to: &Channel) -> String {
@@ -441,7 +440,10 @@ pub(crate) fn count_arithmetic(
             probability_below: condition.probability_below,
             authors_at_least: condition.authors_at_least,
             little_data_at_least: condition.little_data_at_least,
+            mentions_at_least: Some(condition.mentions_at_least),
         }),
+        before: threshold.before.map(|before| HourBefore { count: before.count, end: bucket.start }),
+        highest: baseline.is_none().then_some(threshold.highest),
     }
 }
 

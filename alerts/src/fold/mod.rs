@@ -51,13 +51,16 @@ use watch::{Watch, Watched};
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
 pub(crate) use calendar::{HOUR_MS, bucket_end, window_of};
+pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;
+pub(crate) use rank::Standing as RankStanding;
 pub(crate) use series::MOST_AUTHORS;
-pub(crate) use tone::tone_again;
+pub(crate) use threshold::little_data_threshold;
+pub(crate) use tone::{tone_again, tone_probability_again};
 pub(crate) use watch::alert_key;
 
 /// How far back a baseline looks, and a day or two more, so that its first bucket is whole.

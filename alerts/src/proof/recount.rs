@@ -4,12 +4,13 @@
 //! numbers must be exactly those at its cause. One that ends it may tell numbers of some time before, so there must
 //! be at least as many; and so for the past, where the order of event time decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use earshot_common::definitions::{Definition, FILTER_PREFIX, Rule, Search};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, DefinitionVersion, NoveltyOf, Origin, Signal, SignalRecord, SourceHealth,
+    AlertEvent, Arithmetic, DefinitionVersion, History, NoveltyOf, Origin, Signal, SignalRecord,
+    SourceHealth, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::time::Timestamp;
@@ -49,7 +50,14 @@ pub(crate) struct Recount {
     watches: bool,
     /// What sources said of themselves.
     health: Vec<(u64, SourceHealth)>,
+    /// What imports told of the rule and the subject.
+    histories: Vec<(u64, History)>,
     seen: Vec<Seen>,
+    /// The competitors of a rule about ranks, each with which of its mentions were counted already.
+    competitors: BTreeMap<String, Memory>,
+    of_competitors: Vec<OfCompetitor>,
+    /// The zone of each competitor in force.
+    zones: BTreeMap<String, String>,
     /// Which mentions were counted already, in this window or one before.
     memory: Memory,
     /// The latest event time so far.
@@ -79,6 +87,15 @@ pub(super) struct Seen {
     pub(super) is_new: bool,
 }
 
+/// A mention of a competitor.
+#[derive(Clone, Debug)]
+pub(super) struct OfCompetitor {
+    pub(super) offset: u64,
+    pub(super) id: String,
+    pub(super) mention: MentionKey,
+    pub(super) event_time: Timestamp,
+}
+
 impl Recount {
     /// Nothing read yet, for an alert with these transitions.
     pub(crate) fn of(transitions: &[AlertEvent]) -> Option<Self> {
@@ -102,6 +119,10 @@ impl Recount {
             rules: Vec::new(),
             watches: false,
             health: Vec::new(),
+            histories: Vec::new(),
+            competitors: competitors(transitions),
+            of_competitors: Vec::new(),
+            zones: BTreeMap::new(),
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
@@ -127,6 +148,10 @@ impl Recount {
             SignalRecord::Signal(signal) => self.signal(place, signal),
             SignalRecord::Definition(version) if version.id == self.definition => self.define(place, version),
             SignalRecord::Definition(version) if version.id == self.rule => self.define_rule(place, version),
+            SignalRecord::Definition(version) => self.define_competitor(version),
+            SignalRecord::History(history) if history.subject == self.subject && self.is_of_rule(history) => {
+                self.histories.push((place.offset, history.clone()));
+            }
             SignalRecord::SourceHealth(health) => self.health.push((place.offset, health.clone())),
             SignalRecord::Progress(_) => drop(self.clock.apply(place.offset, place.appended, record)),
             _ => {}
@@ -140,6 +165,7 @@ impl Recount {
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
         let mut concerned = signal.concerned();
+        self.of_competitors(place, signal, &concerned, now);
         concerned.retain(|subject| subject.id == self.subject);
         for subject in concerned {
             let is_new = self.memory.take(signal.mention, signal.revision, now) == Novelty::New;
@@ -170,6 +196,46 @@ impl Recount {
                 });
             }
         }
+    }
+
+    fn of_competitors(&mut self, place: Place, signal: &Signal, concerned: &[SubjectSignal], now: Timestamp) {
+        for subject in concerned {
+            let Some(memory) = self.competitors.get_mut(&subject.id) else { continue };
+            let is_new = memory.take(signal.mention, signal.revision, now) == Novelty::New;
+            if is_new && signal.event_time >= self.from {
+                self.of_competitors.push(OfCompetitor {
+                    offset: place.offset,
+                    id: subject.id.clone(),
+                    mention: signal.mention,
+                    event_time: signal.event_time,
+                });
+            }
+        }
+    }
+
+    /// A competitor that comes into force is counted from there on; copies of a definition in force change nothing.
+    fn define_competitor(&mut self, version: &DefinitionVersion) {
+        let Some(id) = version.id.strip_prefix("subject/").filter(|id| self.competitors.contains_key(*id))
+        else {
+            return;
+        };
+        let begins = match &version.definition {
+            Some(Definition::Subject(subject)) => {
+                self.zones.insert(id.to_owned(), subject.zone.clone()).is_none_or(|zone| zone != subject.zone)
+            }
+            _ => {
+                self.zones.remove(id);
+                true
+            }
+        };
+        if begins && self.first.is_some_and(|first| first.offset == 0) {
+            self.competitors.insert(id.to_owned(), Memory::of_counted());
+            self.of_competitors.retain(|of| of.id != id);
+        }
+    }
+
+    fn is_of_rule(&self, history: &History) -> bool {
+        self.rule.strip_prefix("rule/") == Some(history.rule.as_str())
     }
 
     /// A subject that comes into force, or moves to another zone, is counted from there on. A copy in a log that
@@ -240,8 +306,20 @@ impl Recount {
         };
         let health = self.health.iter().filter(|(offset, _)| *offset <= event.signals.offset);
         let health: Vec<&SourceHealth> = health.map(|(_, health)| health).collect();
-        let counted =
-            Counted { event, opening, rule, counts_from: *counts_from, seen: &until_then, zone: &zone };
+        let histories = self.histories.iter().filter(|(offset, _)| *offset <= event.signals.offset);
+        let histories: Vec<&History> = histories.map(|(_, history)| history).collect();
+        let of_competitors = self.of_competitors.iter().filter(|of| of.offset <= event.signals.offset);
+        let of_competitors: Vec<&OfCompetitor> = of_competitors.collect();
+        let counted = Counted {
+            event,
+            opening,
+            rule,
+            counts_from: *counts_from,
+            seen: &until_then,
+            zone: &zone,
+            histories: &histories,
+            of_competitors: &of_competitors,
+        };
         checks.extend(counted.checks(&health));
         checks
     }
@@ -264,6 +342,17 @@ impl Recount {
         let zone = beginning.and_then(|(_, zone)| TimeZone::get(zone).ok());
         (beginning.map_or(0, |(begin, _)| *begin), zone.unwrap_or(TimeZone::UTC))
     }
+}
+
+/// The competitors that an alert about a rank was compared with.
+fn competitors(transitions: &[AlertEvent]) -> BTreeMap<String, Memory> {
+    let mut competitors = BTreeMap::new();
+    for event in transitions {
+        if let Arithmetic::Rank(rank) = &event.arithmetic {
+            competitors.extend(rank.competitors.iter().map(|of| (of.id.clone(), Memory::of_counted())));
+        }
+    }
+    competitors
 }
 
 /// The desks that the evidence is for. Nothing where not all of it is there, which is said elsewhere.

@@ -286,6 +286,21 @@ pub struct CountArithmetic {
     /// The rule's own numbers, from which the threshold follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<CountAsked>,
+    /// The hour before, where the window is two hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<HourBefore>,
+    /// The highest count so far, where there is too little data: the threshold is at least four times that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<u32>,
+}
+
+/// The hour before the one that was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourBefore {
+    /// Its count, which is part of the observed one.
+    pub count: u32,
+    /// When it ended, and the one that was judged began.
+    pub end: Timestamp,
 }
 
 /// How counts varied around the means of their groups, summed over all groups of like buckets: enough to compute
@@ -312,6 +327,9 @@ pub struct CountAsked {
     pub authors_at_least: u32,
     /// Where there is too little data for a model: mentions, at least.
     pub little_data_at_least: u32,
+    /// The count itself, at least; in two hours that of the later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mentions_at_least: Option<u32>,
 }
 
 impl CountArithmetic {

@@ -1,4 +1,5 @@
-//! The fold as a time-line: at nine push this, want that.
+//! The fold as a time-line: at nine push this, want that. In the end every alert of every time-line must verify, and a
+//! snapshot of the state must hold all of it.
 
 mod backtest;
 mod counts;

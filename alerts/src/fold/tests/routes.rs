@@ -23,7 +23,7 @@ const STRONG: &str = "when = \"each mention\"\nreach_at_least = 1000\nquiet_afte
 /// A rule about Harbor and these routes, along a time-line.
 fn check(routes: &str, rule: &str, timeline: &str) -> Vec<AlertEvent> {
     let rule = format!("[[rule]]\nid = \"rule\"\nsubjects = [\"harbor\"]\n{rule}\n");
-    played_with(&format!("{SUBJECT}{routes}{rule}"), timeline).events
+    played_with(&format!("{SUBJECT}{routes}{rule}"), timeline).events.clone()
 }
 
 /// The routes that a transition passed over, with the reasons.
@@ -162,8 +162,8 @@ fn an_alert_is_for_the_desks_of_its_mentions() {
         &routes,
         rule,
         "quiet 3 at 4
-         00:00 push 18 by 18
-         00:10 push 7 by 7 for hr
+         00:00 push 8 by 8 toned -0.6 for hr
+         00:10 push 18 by 18
          00:20 want opened to hr",
     );
     assert_eq!(passed_over(&events[0]), ["security: its mentions are for hr, and the route is for security"]);
