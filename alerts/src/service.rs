@@ -484,10 +484,12 @@ impl Worker {
             return;
         };
         (self.saved, self.saved_offset) = (now, Some(at.offset));
+        // Not in the copy alone: a program that runs for years must not remember every message.
+        self.folded.told.forget(at.appended);
         let (snapshots, folded, saved) =
             (self.snapshots.clone(), self.folded.clone(), self.metrics.snapshots.clone());
         self.saving = Some(tokio::task::spawn_blocking(move || {
-            let written = snapshots.write(&at, folded);
+            let written = snapshots.write(&at, &folded);
             let result = if written.is_ok() { "written" } else { "failed" };
             saved.with_label_values(&[result]).inc();
             match written {

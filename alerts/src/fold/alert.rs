@@ -185,6 +185,7 @@ impl OpenAlert {
         self.opened = over.opened;
         self.opened_in_log = over.opened_in_log;
         self.people = over.people;
+        self.people.end_with_the_alert();
         self.reached = over.reached;
     }
 

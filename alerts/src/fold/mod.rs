@@ -151,7 +151,8 @@ impl State {
             // The sender's account of its messages decides nothing.
             SignalRecord::Delivery(_) => Vec::new(),
         });
-        if !events.is_empty() {
+        // A definition may ask for other times, also where nothing follows from it yet.
+        if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
             self.set_timer();
         }
         events
@@ -343,6 +344,13 @@ impl State {
             Some(("subject", id)) => self.define_subject(id),
             Some(("search", id)) => self.define_subject(&Search::subject_id(id)),
             Some(("rule", id)) => self.define_rule(id),
+            Some(("source", id)) => {
+                // Nobody asks it any more, so it will never say that it answers again.
+                if version.definition.is_none() {
+                    self.failing.remove(id);
+                }
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }

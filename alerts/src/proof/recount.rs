@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 use earshot_common::definitions::{Definition, FILTER_PREFIX, Rule, Search};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, DefinitionVersion, History, NoveltyOf, Origin, Signal, SignalRecord,
-    SourceHealth, SubjectSignal,
+    AlertEvent, Arithmetic, DefinitionVersion, History, NoveltyOf, Origin, SchemaVersion, Signal,
+    SignalRecord, SourceHealth, SourceStatus, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::time::Timestamp;
@@ -148,7 +148,10 @@ impl Recount {
             SignalRecord::Signal(signal) => self.signal(place, signal),
             SignalRecord::Definition(version) if version.id == self.definition => self.define(place, version),
             SignalRecord::Definition(version) if version.id == self.rule => self.define_rule(place, version),
-            SignalRecord::Definition(version) => self.define_competitor(version),
+            SignalRecord::Definition(version) => {
+                self.define_competitor(version);
+                self.define_source(place, version);
+            }
             SignalRecord::History(history) if history.subject == self.subject && self.is_of_rule(history) => {
                 self.histories.push((place.offset, history.clone()));
             }
@@ -232,6 +235,22 @@ impl Recount {
             self.competitors.insert(id.to_owned(), Memory::of_counted());
             self.of_competitors.retain(|of| of.id != id);
         }
+    }
+
+    /// Nobody asks a source that is retired: it fails no longer.
+    fn define_source(&mut self, place: Place, version: &DefinitionVersion) {
+        let Some(source) = version.id.strip_prefix("source/").filter(|_| version.definition.is_none()) else {
+            return;
+        };
+        let health = SourceHealth {
+            v: SchemaVersion::default(),
+            source: source.to_owned(),
+            state: SourceStatus::Healthy,
+            reason: None,
+            raw: Vec::new(),
+            at: place.appended,
+        };
+        self.health.push((place.offset, health));
     }
 
     fn is_of_rule(&self, history: &History) -> bool {

@@ -300,6 +300,19 @@ mod tests {
     }
 
     #[test]
+    fn the_routes_of_the_document_about_rules_are_read() {
+        let document = include_str!("../../docs/rules.md");
+        let example = document.split("```toml\n").nth(2).unwrap().split("```").next().unwrap();
+        let definitions = parse_file("rules.md", example).unwrap();
+        let keys: Vec<String> = definitions.iter().map(Definition::key).collect();
+        assert_eq!(keys, ["route/executive", "route/team", "route/people"]);
+        for definition in &definitions {
+            let Definition::Route(route) = definition else { panic!("a route") };
+            assert!(route.states_a_match(), "{}", route.id);
+        }
+    }
+
+    #[test]
     fn a_rule_says_one_thing() {
         let rule = |rest: &str| format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\n{rest}\n");
         refused(

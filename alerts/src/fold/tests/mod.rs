@@ -144,7 +144,7 @@ impl Timeline {
         let mut timeline =
             Self { state: State::new(), log: Vec::new(), raw_next: 0, named: 0, events: Vec::new(), read: 0 };
         for version in versions(watchlist) {
-            timeline.append(at("2026-01-01T00:00"), SignalRecord::Definition(version));
+            timeline.append(at("2025-01-01T00:00"), SignalRecord::Definition(version));
         }
         timeline
     }

@@ -233,7 +233,7 @@ proptest! {
 
     #[test]
     fn transitions_are_numbered_without_a_gap_and_ordered_by_their_causes(steps in steps()) {
-        let events = log_of(&steps, true).events;
+        let events = log_of(&steps, true).events.clone();
         let mut sequences = std::collections::BTreeMap::new();
         for pair in events.windows(2) {
             prop_assert!(pair[0].signals < pair[1].signals);

@@ -345,6 +345,21 @@ fn who_has_an_alert_in_hand_is_not_called_when_it_opens_again() {
     );
 }
 
+/// It was in hand until it was over, and nobody was called to what came after.
+#[test]
+fn who_had_an_alert_in_hand_until_it_was_over_does_not_keep_others_from_being_called_when_it_opens_again() {
+    check(
+        VOLUME,
+        "quiet 3 at 4
+         00:00 push 25 by 25
+         00:10 ann says acknowledge
+         02:00 progress
+         02:00 want opened to team, acknowledged by ann, resolved
+         05:00 push 25 by 25
+         05:00 want reopened to team",
+    );
+}
+
 #[test]
 fn words_about_an_alert_that_is_over_are_taken_for_thirty_days() {
     check(
