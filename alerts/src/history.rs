@@ -19,7 +19,7 @@ use earshot_common::events::{
 use earshot_common::keys::{AuthorKey, MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
 
-use crate::fold::{Cause, HistoryDue, State};
+use crate::fold::{Cause, DeskSet, HistoryDue, State};
 
 /// Every mention of the past that the log holds, each once in its newest revision.
 #[derive(Debug, Default)]
@@ -49,6 +49,7 @@ pub(crate) struct PastMention {
     pub(crate) event_time: Timestamp,
     reach: Option<u64>,
     reach_unit: Option<ReachUnit>,
+    desks: DeskSet,
     /// Subjects and searches that count, each with its polarity.
     subjects: Box<[(u32, f32)]>,
     /// Filters that matched.
@@ -142,6 +143,7 @@ impl Names {
             event_time: signal.event_time,
             reach: signal.reach,
             reach_unit: signal.reach_unit,
+            desks: DeskSet::of(&signal.desks),
             subjects: subjects.into_boxed_slice(),
             filters: filters.into_boxed_slice(),
             source: self.number(&signal.source),
@@ -168,6 +170,7 @@ impl Names {
             subjects: mention.subjects.iter().map(subject).collect(),
             polarity: None,
             risk: Vec::new(),
+            desks: mention.desks.names(),
             reach: mention.reach,
             reach_unit: mention.reach_unit,
             matched: mention.filters.iter().map(|id| self.name(*id).to_owned()).collect(),

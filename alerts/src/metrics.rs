@@ -1,5 +1,6 @@
 //! The metrics of this service.
 
+use earshot_common::definitions::{TOLD_AT_ANY_HOUR, TOLD_TO_A_TEAM};
 use earshot_common::time::Timestamp;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -14,6 +15,7 @@ pub(crate) struct Metrics {
     pub(crate) signals: IntCounter,
     pub(crate) undecodable: IntCounter,
     pub(crate) transitions: IntCounterVec,
+    pub(crate) unrouted: IntCounterVec,
     pub(crate) deliveries: IntCounterVec,
     pub(crate) fallbacks: IntCounterVec,
     pub(crate) heartbeats: IntCounterVec,
@@ -31,6 +33,18 @@ pub(crate) struct Metrics {
 const ASSESSMENT_BUCKETS: [f64; 9] =
     [60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
 
+/// Whom severities reach.
+const BANDS: [&str; 3] = ["executive", "team", "brief"];
+
+/// Whom a severity reaches.
+pub(crate) fn band(severity: u8) -> &'static str {
+    match severity {
+        TOLD_AT_ANY_HOUR.. => BANDS[0],
+        TOLD_TO_A_TEAM.. => BANDS[1],
+        _ => BANDS[2],
+    }
+}
+
 impl Metrics {
     /// Declares the metrics.
     pub(crate) fn declare(registry: &Registry) -> prometheus::Result<Self> {
@@ -43,6 +57,13 @@ impl Metrics {
         let transitions = IntCounterVec::new(
             Opts::new("earshot_alerts_transitions_total", "Transitions of alerts that were written"),
             &["transition", "historic"],
+        )?;
+        let unrouted = IntCounterVec::new(
+            Opts::new(
+                "earshot_alerts_unrouted_total",
+                "Transitions that were to be told and that no route takes, by whom their severity reaches",
+            ),
+            &["band"],
         )?;
         let deliveries = IntCounterVec::new(
             Opts::new("earshot_alerts_deliveries_total", "Attempts to tell people, by channel and result"),
@@ -100,6 +121,7 @@ impl Metrics {
         registry.register(Box::new(signals.clone()))?;
         registry.register(Box::new(undecodable.clone()))?;
         registry.register(Box::new(transitions.clone()))?;
+        registry.register(Box::new(unrouted.clone()))?;
         registry.register(Box::new(deliveries.clone()))?;
         registry.register(Box::new(fallbacks.clone()))?;
         registry.register(Box::new(heartbeats.clone()))?;
@@ -115,6 +137,7 @@ impl Metrics {
             signals,
             undecodable,
             transitions,
+            unrouted,
             deliveries,
             fallbacks,
             heartbeats,
@@ -143,18 +166,17 @@ impl Metrics {
 
     /// Counts the alerts that are open.
     pub(crate) fn show_open(&self, state: &State) {
-        let (mut executive, mut team, mut brief) = (0, 0, 0);
+        let mut open = BANDS.map(|band| (band, 0));
         for severity in state.open_severities() {
-            match severity {
-                7.. => executive += 1,
-                4..=6 => team += 1,
-                _ => brief += 1,
+            for (_, count) in open.iter_mut().filter(|(of, _)| *of == band(severity)) {
+                *count += 1;
             }
         }
-        for (band, count) in [("executive", executive), ("team", team), ("brief", brief)] {
+        for (band, count) in open {
             self.open.with_label_values(&[band]).set(count);
         }
     }
+
     /// Shows what people said of the alerts of each rule.
     pub(crate) fn show_feedback(&self, state: &State) {
         for (rule, feedback) in state.feedback() {

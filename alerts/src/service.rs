@@ -18,7 +18,7 @@ use earshot_common::broker::{
     AppendError, Bounds, Broker, MAX_BATCH, NewRecord, Position, ReadError, Reader, Record,
     no_longer_followed,
 };
-use earshot_common::definitions::{Watchlist, follow};
+use earshot_common::definitions::{Watchlist, doubts, follow};
 use earshot_common::events::{
     AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Transition,
     decode, encode,
@@ -40,7 +40,7 @@ use crate::delivery::{
 use crate::fold::{HistoryDue, State};
 use crate::heartbeat::Heartbeat;
 use crate::history::{Found, Past};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, band};
 use crate::operators::{self, Operators};
 use crate::proof::Proof;
 use crate::rebuilds::{self, RebuildListing, Rebuilds};
@@ -504,10 +504,12 @@ impl Worker {
             return;
         };
         (self.saved, self.saved_offset) = (now, Some(at.offset));
+        // Not in the copy alone: a program that runs for years must not remember every message.
+        self.folded.told.forget(at.appended);
         let (snapshots, folded, saved) =
             (self.snapshots.clone(), self.folded.clone(), self.metrics.snapshots.clone());
         self.saving = Some(tokio::task::spawn_blocking(move || {
-            let written = snapshots.write(&at, folded);
+            let written = snapshots.write(&at, &folded);
             let result = if written.is_ok() { "written" } else { "failed" };
             saved.with_label_values(&[result]).inc();
             match written {
@@ -644,6 +646,13 @@ impl Worker {
             alert = %event.alert, sequence = event.sequence, rule = event.rule, subject = event.subject,
             severity = event.severity, "alert {transition}"
         );
+        if event.unrouted {
+            self.metrics.unrouted.with_label_values(&[band(event.severity)]).inc();
+            tracing::warn!(
+                alert = %event.alert, rule = event.rule, subject = event.subject, severity = event.severity,
+                "no route takes this alert, so nobody is told; `earshot alerts why` says which condition failed"
+            );
+        }
     }
 
     /// Copies into `signals` what the state lacks of the watchlist.
@@ -653,6 +662,9 @@ impl Worker {
         let published = Arc::clone(&self.watchlist.borrow_and_update());
         for fault in check(&self.settings, &published) {
             tracing::warn!("{fault}; its messages fail");
+        }
+        for doubt in doubts(&published) {
+            tracing::warn!("{doubt}");
         }
         let missing = missing(&published, &self.folded.state, now);
         self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await

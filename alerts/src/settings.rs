@@ -170,7 +170,11 @@ impl fmt::Debug for WebhookSettings {
 
 /// One line for each way to tell people that the watchlist asks for and the settings lack.
 pub fn check(settings: &AlertsSettings, watchlist: &Watchlist) -> Vec<String> {
-    let asked: BTreeSet<&str> = watchlist.rules().flat_map(|(_, rule)| rule.routes()).collect();
+    let asked = watchlist.rules().flat_map(|(_, rule)| {
+        let open_to_it = watchlist.routes_of(rule).into_iter().map(|route| route.id.as_str());
+        rule.named_routes().chain(open_to_it)
+    });
+    let asked: BTreeSet<&str> = asked.collect();
     let mut routes: Vec<&Route> = asked.iter().filter_map(|route| watchlist.route(route)).collect();
     let instead = routes.iter().filter_map(|route| route.fallback.as_deref());
     let instead: BTreeSet<&str> = instead.filter(|route| !asked.contains(route)).collect();

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";
@@ -61,7 +61,8 @@ impl Told {
         self.0.get(key).map_or(&[], Vec::as_slice)
     }
 
-    fn forget(&mut self, now: Timestamp) {
+    /// Forgets what the log has long forgotten.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
         let oldest = now.plus_millis(-TOLD_FOR_MS);
         self.0.retain(|_, told| told.last().is_some_and(|(appended, _)| *appended >= oldest));
     }
@@ -112,9 +113,8 @@ impl Snapshots {
     }
 
     /// Writes a snapshot and removes those that are no longer kept. Answers its size.
-    pub(crate) fn write(&self, at: &Mark, mut folded: Folded) -> anyhow::Result<u64> {
-        folded.told.forget(at.appended);
-        let bytes = rmp_serde::to_vec_named(&folded).context("encode the state")?;
+    pub(crate) fn write(&self, at: &Mark, folded: &Folded) -> anyhow::Result<u64> {
+        let bytes = rmp_serde::to_vec_named(folded).context("encode the state")?;
         let header = Header {
             format: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -224,7 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(folder.path().join("alerts")).unwrap();
         for offset in [7, 12, 100] {
-            snapshots.write(&mark(offset), Folded::default()).unwrap();
+            snapshots.write(&mark(offset), &Folded::default()).unwrap();
         }
         assert_eq!(offsets(&snapshots), [100, 12]);
         let (path, at) = snapshots.marks().unwrap().remove(0);
@@ -237,7 +237,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(folder.path().to_path_buf()).unwrap();
         for offset in [7_000, 8_000, 5, 6] {
-            snapshots.write(&mark(offset), Folded::default()).unwrap();
+            snapshots.write(&mark(offset), &Folded::default()).unwrap();
         }
         assert_eq!(offsets(&snapshots), [6, 5]);
     }
@@ -246,7 +246,7 @@ mod tests {
     fn a_damaged_one_and_one_of_another_program_are_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(folder.path().to_path_buf()).unwrap();
-        snapshots.write(&mark(7), Folded::default()).unwrap();
+        snapshots.write(&mark(7), &Folded::default()).unwrap();
         let (path, _) = snapshots.marks().unwrap().remove(0);
         let whole = fs::read(&path).unwrap();
         let mut flipped = whole.clone();

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use earshot_common::events::{AlertEvent, Channel, Delivery, DeliveryState, Notification, Transition};
+use earshot_common::events::{
+    AlertEvent, Channel, Delivery, DeliveryState, Notification, PassedOver, Transition,
+};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,9 @@ pub struct WhyTransition {
     pub nobody: Option<String>,
     /// Everybody who was to be told, and those in their place.
     pub recipients: Vec<WhyRecipient>,
+    /// The routes that were not told, and why.
+    #[serde(default)]
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// What became of one message.
@@ -98,6 +103,7 @@ pub(crate) fn explain(events: &[AlertEvent], told: &Told) -> Option<WhyAnswer> {
             decided: event.decided,
             nobody: recipients.is_empty().then(|| nobody(event)),
             recipients,
+            passed_over: event.passed_over.clone(),
         });
     }
     let (rule, subject) = (first.rule.clone(), first.subject.clone());
@@ -136,13 +142,18 @@ fn nobody(event: &AlertEvent) -> String {
     if let Some(held) = event.acknowledged.as_ref().filter(|_| event.transition != Transition::Rising) {
         return format!("{} has it in hand, so that nobody else is called", held.by);
     }
+    if event.unrouted {
+        return unrouted(event);
+    }
+    if !event.passed_over.is_empty() {
+        return "none of the routes that it could go to is told now, each for its reason".to_owned();
+    }
     match (event.transition, event.parent) {
         (Transition::Opened | Transition::Reopened, Some(parent)) => {
             format!("alert {parent} of the same situation was told to the same people, and speaks for it")
         }
         (Transition::Opened | Transition::Reopened, None) => {
-            "its rule names no route, is muted for this subject, or told of another alert so short a time before that \
-             it cools down"
+            "its rule is muted for this subject, or told of another alert so short a time before that it cools down"
                 .to_owned()
         }
         (Transition::Escalated, _) => {
@@ -151,6 +162,17 @@ fn nobody(event: &AlertEvent) -> String {
         _ => "nobody is told of this step: the people who were told of the alert see it in the console, and \
               where its rule escalates the next are called if nobody takes it in hand"
             .to_owned(),
+    }
+}
+
+fn unrouted(event: &AlertEvent) -> String {
+    match (event.transition, event.passed_over.is_empty()) {
+        (Transition::Escalated, _) => "the route of this step of the escalation does not take it".to_owned(),
+        (_, true) => {
+            "its rule names no route, and no route states which alerts it takes, so that it is shown alone"
+                .to_owned()
+        }
+        (_, false) => "no route takes it, each for its reason".to_owned(),
     }
 }
 
@@ -215,12 +237,33 @@ mod tests {
         for (historic, parent, wanted) in [
             (true, "null", "about the past"),
             (false, parent, "alert a7000000000000000000000000000002 of the same situation"),
-            (false, "null", "names no route"),
+            (false, "null", "it cools down"),
         ] {
             let answer = explain(&[event("", historic, parent)], &Told::new()).unwrap();
             let nobody = answer.transitions[0].nobody.clone().unwrap();
             assert!(nobody.contains(wanted), "{nobody}");
         }
+    }
+
+    #[test]
+    fn each_route_that_was_passed_over_says_why() {
+        let over = |route: &str, why: &str| PassedOver { route: route.to_owned(), why: why.to_owned() };
+        let mut event = event(NOTIFY, false, "null");
+        event.passed_over = vec![over("executive", "severity 5 is under its 7")];
+        let answer = explain(std::slice::from_ref(&event), &Told::new()).unwrap();
+        assert_eq!(
+            (&answer.transitions[0].passed_over, &answer.transitions[0].nobody),
+            (&event.passed_over, &None)
+        );
+        event.notify.clear();
+        let nobody = |event: &AlertEvent| {
+            explain(std::slice::from_ref(event), &Told::new()).unwrap().transitions[0].nobody.clone().unwrap()
+        };
+        assert!(nobody(&event).starts_with("none of the routes"), "one may wait for its schedule");
+        event.unrouted = true;
+        assert_eq!(nobody(&event), "no route takes it, each for its reason");
+        event.passed_over.clear();
+        assert!(nobody(&event).starts_with("its rule names no route, and no route states"));
     }
 
     #[test]

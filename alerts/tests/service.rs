@@ -112,6 +112,7 @@ async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
         }],
         polarity: None,
         risk: Vec::new(),
+        desks: Vec::new(),
         reach: Some(9_000),
         reach_unit: None,
         matched: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use earshot_alerts::AlertsSettings;
-use earshot_common::definitions::{Definition, Watchlist, parse_file};
+use earshot_common::definitions::{self, Definition, Watchlist, parse_file};
 use earshot_common::query;
 use earshot_common::settings::Settings;
 use earshot_enrich::EnrichSettings;
@@ -13,6 +13,7 @@ use earshot_index::{IndexSettings, OwnedDefinitions, PublishAnswer, PublishReque
 use earshot_ingest::IngestSettings;
 
 use crate::client::{Client, Server};
+use crate::terminal::one_line;
 use crate::{print, say};
 
 /// Definitions by owner, `file:NAME`.
@@ -43,6 +44,9 @@ pub(crate) async fn apply(command: ApplyCommand, settings: &Path) -> anyhow::Res
         0 => format!("nothing changed; the watchlist stands at version {}", answer.version),
         n => format!("published {n} definitions; the watchlist stands at version {}", answer.version),
     });
+    for doubt in &answer.doubts {
+        say(&format!("warning: {}", one_line(doubt)));
+    }
     Ok(())
 }
 
@@ -77,9 +81,12 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is allowed in the searches of a watchlist and probably not meant.
+/// What is allowed in a watchlist and probably not meant.
 fn doubts(watchlist: &Watchlist) -> Vec<String> {
-    let mut doubts = Vec::new();
+    let mut doubts = definitions::doubts(watchlist);
+    for doubt in &mut doubts {
+        doubt.insert_str(0, "warning: ");
+    }
     for search in watchlist.searches() {
         let Ok(reading) = query::read(&search.query) else { continue };
         for lint in query::lint(&search.query, &reading) {

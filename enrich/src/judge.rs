@@ -163,6 +163,7 @@ pub fn signal(
         subjects: subjects.collect(),
         polarity: Some(enriched.sentiment.score),
         risk: enriched.risk.clone(),
+        desks: enriched.desks.clone(),
         reach: enriched.reach,
         reach_unit: enriched.reach_unit,
         matched,

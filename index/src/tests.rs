@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 use crate::api::App;
 use crate::fixtures::{about, at, delete, feeling, mention, upsert, version};
-use crate::{OwnedDefinitions, PublishRequest, assemble, routes};
+use crate::{OwnedDefinitions, PublishAnswer, PublishRequest, assemble, routes};
 
 /// Longer than anything takes; only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -310,6 +310,15 @@ async fn definitions_are_published_by_difference_and_name_things_at_once() {
     let (status, body) = bench.publish_definitions(nameless).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body.contains("subject `harbor`: `name` is empty"), "{body}");
+    // What nobody would be told of is published, and said at each time.
+    let rule =
+        format!("{HARBOR}[[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\n");
+    for published in [1, 0] {
+        let (status, body) = bench.publish(&rule).await;
+        let answer: PublishAnswer = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, answer.published), (StatusCode::OK, published));
+        assert!(answer.doubts[0].starts_with("rule `strong`: it names no route"), "{body}");
+    }
     // The page shows times in the zone of the chosen subject: noon in UTC is seven in New York.
     let noon = about(mention("a", "Harbor"), "harbor", 0.5, Lane::Sure);
     bench.index(vec![("a", upsert(noon))]).await;
@@ -351,6 +360,8 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             threshold: 30,
             variation: None,
             asked: None,
+            before: None,
+            highest: None,
         }),
         evidence: vec![MentionKey::of("gone"), MentionKey::of(evidence)],
         silent_sources: Vec::new(),
@@ -361,6 +372,9 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             lexicon: "g".to_owned(),
         },
         notify: Vec::new(),
+        desks: Vec::new(),
+        passed_over: Vec::new(),
+        unrouted: false,
         decided: opened,
         word: None,
         acknowledged: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earshot_common::broker::{Broker, NewRecord};
-use earshot_common::definitions::{Definition, Watchlist, check, difference};
+use earshot_common::definitions::{Definition, Watchlist, check, difference, doubts};
 use earshot_common::events::encode;
 use earshot_common::http::Refusal;
 use earshot_common::topics::WATCHLIST;
@@ -33,12 +33,15 @@ pub struct OwnedDefinitions {
 }
 
 /// What `POST /api/watchlist` answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishAnswer {
     /// New versions, retired definitions among them.
     pub published: usize,
     /// The watchlist's version: the next offset of its topic.
     pub version: u64,
+    /// What is allowed in what is now in force, and probably not meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
 }
 
 /// The one door to the topic `watchlist`.
@@ -76,14 +79,14 @@ impl Publisher {
         let owners = request.owners.into_iter().map(|owned| (owned.owner, owned.definitions)).collect();
         let changes = difference(&published, owners).map_err(Refusal::bad_request)?;
         if changes.is_empty() {
-            return Ok(PublishAnswer { published: 0, version: end });
+            return Ok(PublishAnswer { published: 0, version: end, doubts: doubts(&published) });
         }
         let records =
             changes.iter().map(|change| NewRecord::keyed(change.id.clone(), encode(change))).collect();
         let stored = self.broker.append_durably(&WATCHLIST, records).await.map_err(Refusal::unavailable)?;
         let version = stored.iter().map(|position| position.offset + 1).max().unwrap_or(end);
-        self.up_to(version).await?;
-        Ok(PublishAnswer { published: changes.len(), version })
+        let published = self.up_to(version).await?;
+        Ok(PublishAnswer { published: changes.len(), version, doubts: doubts(&published) })
     }
 
     /// The watchlist, once it is read up to an offset.

@@ -321,6 +321,7 @@ mod tests {
             expected: None,
             probability: None,
             sources: vec!["times".to_owned()],
+            usual: Vec::new(),
         });
         let text = told_by_mail(event).text().unwrap();
         assert!(text.contains("times does not answer, so mentions are missing"), "{text}");

@@ -277,6 +277,8 @@ mod tests {
                 probability: 1e-12,
                 baseline_windows: 72,
                 baseline_mentions: 288,
+                sum: None,
+                baseline: None,
             }),
             Arithmetic::Absence(AbsenceArithmetic {
                 since,
@@ -284,6 +286,7 @@ mod tests {
                 expected: Some(18.0),
                 probability: Some(0.00001),
                 sources: Vec::new(),
+                usual: Vec::new(),
             }),
             Arithmetic::Rank(RankArithmetic {
                 window,
@@ -293,6 +296,8 @@ mod tests {
                 of: 2,
                 passed: vec!["oakmere".to_owned()],
                 probability: 0.00001,
+                competitors: Vec::new(),
+                asked: None,
             }),
         ] {
             event.arithmetic = arithmetic;

@@ -1,11 +1,12 @@
 //! An alert that is open, and the record of each of its transitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
-    Notification, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal, Transition, Word,
+    HourBefore, Notification, PassedOver, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal,
+    Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -53,7 +54,13 @@ pub(crate) struct OpenAlert {
     pub(crate) told: Option<Told>,
     /// Until when its message waits.
     pub(crate) held_until: Option<Timestamp>,
-    /// Whether anybody is to be told of it: it is of now, and no other alert of its situation speaks for it.
+    /// The routes that take it once their schedules begin, and when that is.
+    pub(crate) waiting: BTreeMap<String, Timestamp>,
+    /// The routes that were told of it, or are to be when quiet hours or their schedules allow.
+    pub(crate) reached: BTreeSet<String>,
+    /// The routes at which another alert of its situation speaks for it.
+    pub(crate) spoken_for: BTreeSet<String>,
+    /// Whether anybody is to be told of it: it is of now, and its rule does not cool down.
     pub(crate) speaks: bool,
     /// The alert of the same situation that speaks for this one.
     pub(crate) parent: Option<AlertKey>,
@@ -162,6 +169,9 @@ impl OpenAlert {
             asked: opening.asked,
             told: None,
             held_until: None,
+            waiting: BTreeMap::new(),
+            reached: BTreeSet::new(),
+            spoken_for: BTreeSet::new(),
             speaks: false,
             parent: None,
             place: 0,
@@ -177,6 +187,8 @@ impl OpenAlert {
         self.opened = over.opened;
         self.opened_in_log = over.opened_in_log;
         self.people = over.people;
+        self.people.end_with_the_alert();
+        self.reached = over.reached;
     }
 
     /// When the window began that opened it, where a window did.
@@ -333,7 +345,10 @@ impl OpenAlert {
                 filter: decided_by.rule.filter.clone(),
                 lexicon: self.lexicon.clone(),
             },
-            notify: decided_by.tell.as_ref().map(|routes| notifications(self, routes)).unwrap_or_default(),
+            notify: notifications(self, &decided_by.tell),
+            desks: self.evidence.desks(),
+            passed_over: decided_by.passed_over.clone(),
+            unrouted: decided_by.unrouted,
             decided: cause.appended,
             word: decided_by.word.clone(),
             acknowledged: self.people.acknowledged.clone(),
@@ -352,7 +367,11 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) historic: bool,
     pub(crate) failing: &'a BTreeMap<String, Timestamp>,
     /// Whom to tell, where this transition is told to anybody.
-    pub(crate) tell: Option<Routes<'a>>,
+    pub(crate) tell: Vec<Routes<'a>>,
+    /// Whom not, who could have been.
+    pub(crate) passed_over: Vec<PassedOver>,
+    /// Whether it was to be told, and no route takes it.
+    pub(crate) unrouted: bool,
     /// The person's word that caused it.
     pub(crate) word: Option<Word>,
 }
@@ -364,22 +383,34 @@ pub(crate) struct Routes<'a> {
     pub(crate) fallback: Option<&'a Route>,
 }
 
-/// A message to each address of the route, with those that take its place where it fails. The key is the same at every
-/// attempt.
-fn notifications(alert: &OpenAlert, routes: &Routes<'_>) -> Vec<Notification> {
-    let mut notifications = Vec::new();
-    for to in routes.route.channels() {
-        let key = key(&format!("{}/{}", alert.key, alert.sequence), &to);
-        let mut fallback = Vec::new();
-        if let Some(route) = routes.fallback {
-            for instead in route.channels() {
-                let key = self::key(&format!("{key}/instead"), &instead);
-                fallback.push(notification(key, route, instead, Vec::new()));
+/// A message to each address of the routes, with those that take its place where it fails. The key is the same at every
+/// attempt. Who is on several of the routes is told once; each route's fallback stands in all the same.
+fn notifications(alert: &OpenAlert, routes: &[Routes<'_>]) -> Vec<Notification> {
+    let mut notifications: Vec<Notification> = Vec::new();
+    for routes in routes {
+        for to in routes.route.channels() {
+            let key = key(&format!("{}/{}", alert.key, alert.sequence), &to);
+            let mut fallback = fallback(&key, routes.fallback);
+            match notifications.iter_mut().find(|known| known.key == key) {
+                Some(known) => {
+                    fallback.retain(|instead| known.fallback.iter().all(|other| other.key != instead.key));
+                    known.fallback.extend(fallback);
+                }
+                None => notifications.push(notification(key, routes.route, to, fallback)),
             }
         }
-        notifications.push(notification(key, routes.route, to, fallback));
     }
     notifications
+}
+
+/// The messages that take the place of one that fails.
+fn fallback(key: &str, route: Option<&Route>) -> Vec<Notification> {
+    let Some(route) = route else { return Vec::new() };
+    let instead = |to: Channel| {
+        let key = self::key(&format!("{key}/instead"), &to);
+        notification(key, route, to, Vec::new())
+    };
+    route.channels().into_iter().map(instead).collect()
 }
 
 fn key(prefix: &str, to: &Channel) -> String {
@@ -424,7 +455,10 @@ pub(crate) fn count_arithmetic(
             probability_below: threshold.probability_below(condition),
             authors_at_least: condition.authors_at_least,
             little_data_at_least: condition.little_data_at_least,
+            mentions_at_least: Some(condition.mentions_at_least),
         }),
+        before: threshold.before.map(|before| HourBefore { count: before.count, end: bucket.start }),
+        highest: baseline.is_none().then_some(threshold.highest),
     }
 }
 

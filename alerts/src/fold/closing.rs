@@ -14,6 +14,7 @@ use super::alert::{Course, OpenAlert, Opening};
 use super::baseline::{Rhythm, baseline};
 use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
+use super::model::Expectation;
 use super::past::PastCounts;
 use super::rebuild::tones_of;
 use super::series::LOOK_BACK_MS;
@@ -83,7 +84,12 @@ pub(crate) struct Silence {
     hours: u32,
     expected: f64,
     ln_probability: f64,
+    /// What was to be expected of each of the hours that have a baseline: mean and dispersion.
+    usual: Vec<(f32, f32)>,
 }
+
+/// A silence that was no surprise in so many hours, those that a baseline looks back, is judged anew from there on.
+const LONGEST_SILENCE_H: u32 = (LOOK_BACK_MS / HOUR_MS) as u32;
 
 impl Silence {
     /// A mention ends it.
@@ -92,6 +98,41 @@ impl Silence {
             *self = Self { heard: Some(at), ..Self::default() };
         }
     }
+
+    /// An hour more of it, with what was to be expected.
+    fn last(&mut self, end: Timestamp, expected: Option<Expectation>) {
+        self.looked = Some(end);
+        self.hours += 1;
+        if let Some(expectation) = expected {
+            // As the record has it, so that it can be computed again.
+            let usual = (expectation.mean as f32, expectation.dispersion as f32);
+            self.usual.push(usual);
+            let (mean, ln_none) = none_in_an_hour(usual);
+            self.expected += mean;
+            self.ln_probability += ln_none;
+        }
+    }
+}
+
+/// The mean of an hour, and the logarithm of the probability that nothing comes in it.
+fn none_in_an_hour((mean, dispersion): (f32, f32)) -> (f64, f64) {
+    let expectation = Expectation { mean: mean.into(), dispersion: dispersion.into() };
+    (expectation.mean, (-expectation.probability_of_at_least(1)).ln_1p())
+}
+
+/// What was to be expected of a silence, and how likely it is, again from its hours.
+pub(crate) fn silence_again(usual: &[(f32, f32)]) -> (f64, f64) {
+    let (mut expected, mut ln_probability) = (0.0, 0.0);
+    for hour in usual {
+        let (mean, ln_none) = none_in_an_hour(*hour);
+        expected += mean;
+        ln_probability += ln_none;
+    }
+    (expected, probability_of(ln_probability))
+}
+
+fn probability_of(ln_probability: f64) -> f64 {
+    ln_probability.exp().max(f64::MIN_POSITIVE)
 }
 
 /// Whether so many mentions by so many authors are enough to judge a tone by.
@@ -210,8 +251,10 @@ impl Watched {
             expected: tone.expected,
             spread: tone.spread,
             probability: tone.probability,
-            baseline_windows: tone.windows,
-            baseline_mentions: tone.mentions,
+            baseline_windows: tone.past.windows,
+            baseline_mentions: tone.past.mentions,
+            sum: Some(window.sum),
+            baseline: Some(tone.past.baseline),
         };
         Some((tone, arithmetic))
     }
@@ -245,16 +288,14 @@ impl Watched {
             let past = PastCounts::of(rhythm, &self.rules[rule].past_buckets(series, &bucket));
             let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
             let silence = &mut self.rules[rule].silence;
-            silence.looked = Some(bucket.end);
-            silence.hours += 1;
-            if let Some(expectation) = expected {
-                silence.expected += expectation.mean;
-                silence.ln_probability += (-expectation.probability_of_at_least(1)).ln_1p();
+            silence.last(bucket.end, expected);
+            if silence.hours >= LONGEST_SILENCE_H {
+                silence.hear(bucket.end);
             }
         }
-        let silence = self.rules[rule].silence.clone();
+        let silence = &self.rules[rule].silence;
         let since = silence.heard.unwrap_or(start);
-        let probability = silence.ln_probability.exp().max(f64::MIN_POSITIVE);
+        let probability = probability_of(silence.ln_probability);
         let blocked = self.sources.keys().any(|source| failing.contains_key(source));
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
@@ -267,6 +308,7 @@ impl Watched {
             expected: Some(silence.expected),
             probability: Some(probability),
             sources: Vec::new(),
+            usual: silence.usual.clone(),
         };
         self.open_absence(rule, arithmetic, clock);
         Some(Transition::Opened)
@@ -306,6 +348,7 @@ impl Watched {
             expected: None,
             probability: None,
             sources: silent.iter().map(|(source, _)| (*source).clone()).collect(),
+            usual: Vec::new(),
         };
         self.open_absence(rule, arithmetic, clock);
         Some(Transition::Opened)

@@ -6,6 +6,7 @@ use earshot_common::keys::AlertKey;
 use super::State;
 use super::alert::{DecidedBy, OpenAlert};
 use super::people::{mute_end, word};
+use super::telling::Called;
 
 impl State {
     /// What a person said about an alert that is open, or was not long ago. Each word is taken once.
@@ -19,7 +20,7 @@ impl State {
             let (id, mut alert) = (watch.rule.id.clone(), watch.open.take()?);
             let transition = self.take_word(command, &id, &subject, &mut alert);
             self.subjects.get_mut(&subject)?.rules[rule].open = Some(alert);
-            return self.record(&subject, rule, transition, None, Some(word(command)));
+            return self.record(&subject, rule, transition, Called::default(), Some(word(command)));
         }
         let mut over = self.over.remove(&command.alert)?;
         let transition = self.take_word(command, &over.rule.id, &over.subject, &mut over.alert);
@@ -29,7 +30,9 @@ impl State {
             subject: &over.subject,
             historic: self.historic,
             failing: &self.failing,
-            tell: None,
+            tell: Vec::new(),
+            passed_over: Vec::new(),
+            unrouted: false,
             word: Some(word(command)),
         };
         let event = over.alert.transition(transition, &decided_by, &mut self.cause);

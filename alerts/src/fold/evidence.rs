@@ -8,6 +8,8 @@ use earshot_common::keys::{MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::desks::DeskSet;
+
 /// How many are kept of each kind.
 const KEPT: usize = 10;
 /// How many sources are remembered.
@@ -32,6 +34,7 @@ pub(crate) struct Witness {
     polarity: f32,
     event_time: Timestamp,
     reach: u64,
+    desks: DeskSet,
 }
 
 /// What copies have in common.
@@ -54,6 +57,7 @@ impl Witness {
                 .reach
                 .filter(|_| signal.reach_unit != Some(ReachUnit::MonthlyVisits))
                 .unwrap_or_default(),
+            desks: DeskSet::of(&signal.desks),
         }
     }
 
@@ -107,13 +111,18 @@ impl Evidence {
 
     /// The mentions, each once: the strongest first, then the latest.
     pub(crate) fn mentions(&self) -> Vec<MentionKey> {
-        let mut mentions = Vec::new();
-        for witness in self.strongest.iter().chain(&self.latest) {
-            if !mentions.contains(&witness.mention) {
-                mentions.push(witness.mention);
-            }
-        }
-        mentions
+        self.witnesses().map(|witness| witness.mention).collect()
+    }
+
+    /// The desks that it is for.
+    pub(crate) fn desks(&self) -> Vec<String> {
+        DeskSet::of_most(self.witnesses().map(|witness| witness.desks)).names()
+    }
+
+    fn witnesses(&self) -> impl Iterator<Item = &Witness> {
+        let among_strongest =
+            |latest: &&Witness| self.strongest.iter().any(|known| known.mention == latest.mention);
+        self.strongest.iter().chain(self.latest.iter().filter(move |latest| !among_strongest(latest)))
     }
 
     /// Whether at least half of its stories are among those of the others.
@@ -151,6 +160,7 @@ mod tests {
             polarity,
             event_time: Timestamp::from_millis(millis),
             reach: 0,
+            desks: DeskSet::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod baseline;
 mod buckets;
 mod closing;
 mod command;
+mod desks;
 mod detector;
 mod evidence;
 mod imports;
@@ -46,20 +47,24 @@ use serde::{Deserialize, Serialize};
 use alert::{DecidedBy, OpenAlert, Routes};
 use imports::Imports;
 use people::Commands;
-use telling::Call;
+use telling::{Call, Called};
 use watch::Watched;
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
+pub(crate) use closing::silence_again;
+pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
 pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;
+pub(crate) use rank::Standing as RankStanding;
 pub(crate) use rebuild::Sources;
 pub use rebuild::TakenRebuild;
 pub(crate) use series::MOST_AUTHORS;
-pub(crate) use tone::tone_again;
+pub(crate) use threshold::little_data_threshold;
+pub(crate) use tone::{tone_again, tone_probability_again};
 pub(crate) use watch::alert_key;
 
 /// How far back a baseline looks, and a day or two more, so that its first bucket is whole.
@@ -162,7 +167,8 @@ impl State {
             // The sender's account of its messages decides nothing.
             SignalRecord::Delivery(_) => Vec::new(),
         });
-        if !events.is_empty() {
+        // A definition may ask for other times, also where nothing follows from it yet.
+        if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
             self.set_timer();
         }
         events
@@ -375,6 +381,10 @@ impl State {
             "rule" => self.define_rule(id),
             "source" => {
                 self.sources.note(id, self.cause.appended);
+                // Nobody asks it any more, so it will never say that it answers again.
+                if version.definition.is_none() {
+                    self.failing.remove(id);
+                }
                 Vec::new()
             }
             _ => Vec::new(),
@@ -458,22 +468,23 @@ impl State {
         match transition {
             Transition::Opened => self.open(subject, rule),
             Transition::Rising => self.rise(subject, rule),
-            _ => self.record(subject, rule, transition, None, None),
+            _ => self.record(subject, rule, transition, Called::default(), None),
         }
     }
 
     fn rise(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let more_severe = watch.open.as_mut()?.weigh(&watch.rule);
-        let mut tell = None;
+        let mut called = Called::default();
         if more_severe {
-            let is_told = self.situation(subject, rule)?.is_told || self.cools_down(subject, rule);
-            let speaks = !self.historic && !is_told;
+            let told = self.situation(subject, rule)?.told;
+            let speaks = !self.historic && !self.cools_down(subject, rule);
             let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
             open.speaks = open.speaks || speaks;
-            tell = self.call(subject, rule, Call::MoreSevere);
+            open.spoken_for.retain(|route| told.contains(route));
+            called = self.call(subject, rule, Call::MoreSevere);
         }
-        self.record(subject, rule, Transition::Rising, tell, None)
+        self.record(subject, rule, Transition::Rising, called, None)
     }
 
     /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
@@ -491,13 +502,14 @@ impl State {
         open.opened_in_log = now;
         open.place = place;
         open.parent = situation.parent;
-        open.speaks = !self.historic && !situation.is_told && !cools_down;
+        open.spoken_for = situation.told;
+        open.speaks = !self.historic && !cools_down;
         if let Some(over) = over {
             open.go_on_as(over.alert);
             while open.people.end(now).is_some() {}
         }
-        let tell = self.call(subject, rule, Call::First);
-        self.record(subject, rule, transition, tell, None)
+        let called = self.call(subject, rule, Call::First);
+        self.record(subject, rule, transition, called, None)
     }
 
     /// The record of a transition of the open alert. One that is over is no longer open, but not forgotten.
@@ -506,7 +518,7 @@ impl State {
         subject: &str,
         rule: usize,
         transition: Transition,
-        tell: Option<String>,
+        called: Called,
         word: Option<Word>,
     ) -> Option<AlertEvent> {
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
@@ -517,7 +529,9 @@ impl State {
             subject,
             historic: self.historic,
             failing: &self.failing,
-            tell: tell.and_then(|route| routes(&self.watchlist, &route)),
+            tell: called.routes.iter().filter_map(|route| routes(&self.watchlist, route)).collect(),
+            passed_over: called.passed_over,
+            unrouted: called.unrouted,
             word,
         };
         let event = open.transition(transition, &decided_by, &mut self.cause);

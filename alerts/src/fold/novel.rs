@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::definitions::NoveltyCondition;
 use earshot_common::events::{
-    Arithmetic, NoveltyArithmetic, NoveltyOf, Rebuilt, Signal, SubjectSignal, Transition,
+    Arithmetic, NoveltyArithmetic, NoveltyAsked, NoveltyOf, Rebuilt, Signal, SubjectSignal, Transition,
 };
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,12 @@ impl Novelties {
             authors: value.authors.len() as u32,
             new_authors: if condition.new_authors_share_at_least > 0.0 { value.new_authors } else { 0 },
             matched: 1,
+            asked: Some(NoveltyAsked {
+                mentions_at_least: condition.mentions_at_least,
+                authors_at_least: condition.authors_at_least,
+                new_authors_share_at_least: condition.new_authors_share_at_least,
+                within_hours: condition.within_hours,
+            }),
         };
         let evidence = std::mem::take(&mut value.evidence);
         value.give_up();

@@ -61,6 +61,11 @@ impl People {
         Transition::Acknowledged
     }
 
+    /// The alert was over: who had it in hand for no other time has it no longer.
+    pub(crate) fn end_with_the_alert(&mut self) {
+        self.acknowledged.take_if(|held| held.until.is_none());
+    }
+
     /// The verdict that a person's word replaces.
     pub(crate) fn rate(&mut self, command: &Command) -> Option<CommandKind> {
         self.verdicts.insert(command.by.clone(), command.what)

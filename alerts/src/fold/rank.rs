@@ -5,14 +5,16 @@
 //! in the place of negatives. What belongs here: what it takes several subjects to decide.
 
 use earshot_common::definitions::{Condition, RankCondition, Window};
-use earshot_common::events::{Arithmetic, RankArithmetic, ToneMeasure, ToneSums, Transition};
+use earshot_common::events::{
+    Arithmetic, RankArithmetic, RankAsked, RankedCompetitor, ToneMeasure, ToneSums, Transition,
+};
 use earshot_common::time::Timestamp;
 
 use super::State;
 use super::alert::{Course, OpenAlert, Opening};
 use super::calendar::{Bucket, interval};
 use super::series::LOOK_BACK_MS;
-use super::tone::compare;
+use super::tone::{PastTones, compare_with};
 use super::watch::{LONGEST_MS, Watched};
 
 impl State {
@@ -72,48 +74,101 @@ impl State {
         }
         let before = own.windows_before(rule, condition.window, bucket);
         let mentions = own.mentions_in(bucket);
-        let (mut above, mut usually_above) = (0, 0);
-        let (mut passed, mut probability) = (Vec::new(), 1.0);
+        let mut competitors = Vec::new();
         for competitor in &condition.competitors {
             let other = self.subjects.get(competitor)?;
-            let now = (mentions, other.mentions_in(bucket));
             let past: Vec<(u32, u32)> =
                 before.iter().map(|bucket| (own.mentions_in(bucket), other.mentions_in(bucket))).collect();
-            let usual: (u64, u64) = past.iter().fold((0, 0), |(own, other), window| {
-                (own + u64::from(window.0), other + u64::from(window.1))
-            });
-            above += u32::from(now.1 > now.0);
-            usually_above += u32::from(usual.1 > usual.0);
-            if (now.1 > now.0) == (usual.1 > usual.0) {
-                continue;
-            }
-            if let Some(found) = passing(now, &past).filter(|found| *found < condition.probability_below) {
-                passed.push(competitor.clone());
-                probability = f64::min(probability, found);
-            }
+            competitors.push(ranked(competitor, mentions, other.mentions_in(bucket), &past));
         }
-        let enough = mentions >= condition.mentions_at_least || above > usually_above;
+        let asked = RankAsked {
+            probability_below: condition.probability_below,
+            mentions_at_least: condition.mentions_at_least,
+        };
+        let standing = Standing::of(mentions, &competitors, asked);
         Some(RankArithmetic {
             window: interval(condition.window, None, bucket),
             mentions,
-            rank: above + 1,
-            usual_rank: usually_above + 1,
+            rank: standing.rank,
+            usual_rank: standing.usual_rank,
             of: condition.competitors.len() as u32 + 1,
-            passed: if enough { passed } else { Vec::new() },
-            probability,
+            passed: standing.passed,
+            probability: standing.probability,
+            competitors,
+            asked: Some(asked),
         })
     }
 }
 
-/// How unlikely it is that the one who has more now has so large a share of what both have.
-fn passing(now: (u32, u32), past: &[(u32, u32)]) -> Option<f64> {
-    let other_passes = now.1 > now.0;
-    let sums = |&(own, other): &(u32, u32)| {
-        let part = if other_passes { other } else { own };
-        ToneSums { negatives: part, mentions: own + other, ..ToneSums::default() }
+/// A competitor beside the subject, now and in the windows before: the mentions of both in each.
+fn ranked(id: &str, own: u32, mentions: u32, past: &[(u32, u32)]) -> RankedCompetitor {
+    let usual: (u64, u64) =
+        past.iter().fold((0, 0), |sum, window| (sum.0 + u64::from(window.0), sum.1 + u64::from(window.1)));
+    let competitor = RankedCompetitor {
+        id: id.to_owned(),
+        mentions,
+        usual_mentions: usual.1,
+        usual_own: usual.0,
+        windows: 0,
+        share: None,
     };
-    let past: Vec<ToneSums> = past.iter().map(sums).collect();
-    compare(ToneMeasure::ShareOfNegatives, &sums(&now), &past).map(|share| share.probability)
+    if !has_passed(own, &competitor) {
+        return competitor;
+    }
+    let is_ahead = mentions > own;
+    let ahead =
+        |&(own, other): &(u32, u32)| ToneSums::of_counts(if is_ahead { other } else { own }, own + other);
+    let past: Vec<ToneSums> = past.iter().map(ahead).collect();
+    let past = PastTones::of(ToneMeasure::ShareOfNegatives, &past);
+    RankedCompetitor { windows: past.windows, share: Some(past.baseline), ..competitor }
+}
+
+/// Whether one of the two is ahead who usually is not.
+fn has_passed(own: u32, competitor: &RankedCompetitor) -> bool {
+    (competitor.mentions > own) != (competitor.usual_mentions > competitor.usual_own)
+}
+
+/// What the numbers of competitors come to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) rank: u32,
+    pub(crate) usual_rank: u32,
+    /// The competitors that have passed the subject or were passed by it, by more than chance explains.
+    pub(crate) passed: Vec<String>,
+    /// The least probability among these.
+    pub(crate) probability: f64,
+}
+
+impl Standing {
+    /// The standing of a subject that has so many mentions.
+    pub(crate) fn of(own: u32, competitors: &[RankedCompetitor], asked: RankAsked) -> Self {
+        let mut standing = Self { rank: 1, usual_rank: 1, passed: Vec::new(), probability: 1.0 };
+        for competitor in competitors {
+            standing.rank += u32::from(competitor.mentions > own);
+            standing.usual_rank += u32::from(competitor.usual_mentions > competitor.usual_own);
+            let found = passing(own, competitor).filter(|found| *found < asked.probability_below);
+            if let Some(found) = found {
+                standing.passed.push(competitor.id.clone());
+                standing.probability = f64::min(standing.probability, found);
+            }
+        }
+        if own < asked.mentions_at_least && standing.rank <= standing.usual_rank {
+            standing.passed.clear();
+        }
+        standing
+    }
+}
+
+/// How unlikely it is that the one who is ahead now has so large a share of what both have.
+fn passing(own: u32, competitor: &RankedCompetitor) -> Option<f64> {
+    let part = competitor.mentions.max(own);
+    let past = PastTones {
+        windows: competitor.windows,
+        mentions: competitor.usual_own + competitor.usual_mentions,
+        baseline: competitor.share?,
+    };
+    let now = ToneSums::of_counts(part, own + competitor.mentions);
+    compare_with(ToneMeasure::ShareOfNegatives, &now, past).map(|share| share.probability)
 }
 
 impl Watched {

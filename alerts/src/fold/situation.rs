@@ -2,7 +2,8 @@
 //!
 //! What belongs here: which alerts are one situation. What of it is told, and when, is [`super::telling`]'s.
 
-use earshot_common::definitions::Rule;
+use std::collections::BTreeSet;
+
 use earshot_common::keys::AlertKey;
 
 use super::alert::OpenAlert;
@@ -18,17 +19,24 @@ const SAME_STORIES_MS: i64 = 7 * DAY_MS;
 pub(super) struct Situation {
     /// The alert that speaks for it.
     pub(super) parent: Option<AlertKey>,
-    /// Whether the same people were told already of something as severe.
-    pub(super) is_told: bool,
+    /// The routes that are told already of something as severe, or will be.
+    pub(super) told: BTreeSet<String>,
 }
 
-/// An alert of a situation, and what it was decided by.
+/// An alert of a situation.
 #[derive(Clone, Copy)]
 struct Member<'a> {
-    rule: &'a Rule,
     alert: &'a OpenAlert,
-    /// Whether people know of it, or will.
-    is_told_of: bool,
+    is_over: bool,
+}
+
+impl Member<'_> {
+    /// The routes that know of it, or will. Of one that is over nobody will be told any more.
+    fn told(&self) -> impl Iterator<Item = &String> {
+        let OpenAlert { reached, spoken_for, waiting, held_until, .. } = self.alert;
+        let known = |route: &&String| !self.is_over || held_until.is_none() && !waiting.contains_key(*route);
+        reached.iter().chain(spoken_for).filter(known)
+    }
 }
 
 impl State {
@@ -64,30 +72,29 @@ impl State {
         if members.is_empty() {
             members = self.with_the_same_stories(watched, &alert.evidence);
         }
-        let tells = |member: &Member<'_>| {
-            member.is_told_of
-                && member.alert.severity >= alert.severity
-                && member.rule.route == opening.rule.route
-        };
+        let as_severe = members.iter().filter(|member| member.alert.severity >= alert.severity);
         let first = members.iter().map(|member| member.alert).min_by_key(|first| first.place);
         Some(Situation {
             parent: first.map(|first| first.parent.unwrap_or(first.key)),
-            is_told: members.iter().any(tells),
+            told: as_severe.flat_map(Member::told).cloned().collect(),
         })
     }
 
-    /// Where quiet hours kept people from being told of an alert before it was over, the next of its situation is to
-    /// tell them.
+    /// Where an alert is over before its people's quiet hours are, or before their schedule begins, the next of its
+    /// situation is to tell them.
     pub(super) fn hand_over(&mut self, over: &OpenAlert) {
-        let Some(until) = over.held_until else { return };
+        let not_told = |route: &String| over.held_until.is_some() || over.waiting.contains_key(route);
+        let untold: Vec<&String> = over.reached.iter().filter(|route| not_told(route)).collect();
         let open = self.subjects.values_mut().flat_map(|watched| &mut watched.rules);
         let next = open
             .filter_map(|watch| watch.open.as_mut())
-            .filter(|open| open.parent == Some(over.key) && !open.speaks)
+            .filter(|open| open.parent == Some(over.key))
+            .filter(|open| untold.iter().any(|route| open.spoken_for.contains(*route)))
             .min_by_key(|open| open.place);
-        if let Some(next) = next {
-            next.speaks = true;
-            next.held_until = Some(until);
+        let Some(next) = next else { return };
+        next.held_until = next.held_until.max(over.held_until);
+        for route in untold.into_iter().filter(|route| next.spoken_for.remove(*route)) {
+            next.waiting.extend(over.waiting.get(route).map(|begin| (route.clone(), *begin)));
         }
     }
 
@@ -96,8 +103,8 @@ impl State {
         let Some(start) = alert.window_start() else { return Vec::new() };
         let same = |over: &&Over| over.subject == subject && over.alert.until > start;
         let mut members = Vec::new();
-        for Over { rule, alert, .. } in self.over.values().filter(same) {
-            members.push(Member { rule, alert, is_told_of: alert.held_until.is_none() });
+        for Over { alert, .. } in self.over.values().filter(same) {
+            members.push(Member { alert, is_over: true });
         }
         members
     }
@@ -123,7 +130,5 @@ impl State {
 }
 
 fn members<'a>(watches: impl Iterator<Item = &'a Watch>) -> Vec<Member<'a>> {
-    watches
-        .filter_map(|watch| Some(Member { rule: &watch.rule, alert: watch.open.as_ref()?, is_told_of: true }))
-        .collect()
+    watches.filter_map(|watch| Some(Member { alert: watch.open.as_ref()?, is_over: false })).collect()
 }

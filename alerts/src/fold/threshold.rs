@@ -31,6 +31,8 @@ pub(crate) struct Threshold {
     pub(crate) baseline: Option<Baseline>,
     /// The bucket before, where both are judged together: the baseline is about both.
     pub(crate) before: Option<PastBucket>,
+    /// The highest count so far.
+    pub(crate) highest: u32,
 }
 
 impl Threshold {
@@ -47,13 +49,13 @@ impl Threshold {
     ) -> Self {
         let Some(alone) = baseline(rhythm, bucket.slot, &past.single) else {
             let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
-            let floor = condition.little_data_at_least.max(highest.saturating_mul(LITTLE_DATA_FACTOR));
-            let fires = rhythm.window == Window::Hour && !historic;
-            return Self { count: fires.then_some(floor), baseline: None, before: None };
+            let floor =
+                little_data_threshold(rhythm.window, condition.little_data_at_least, highest, historic);
+            return Self { count: floor, baseline: None, before: None, highest };
         };
         let share = if past.pairs.is_some() { ALONE_SHARE } else { 1.0 };
         let count = alone.expectation.critical_count(condition.probability_below * share);
-        let alone = Self { count: Some(count), baseline: Some(alone), before: None };
+        let alone = Self { count: Some(count), baseline: Some(alone), before: None, highest: 0 };
         match together(condition, rhythm, bucket, past) {
             Some(together) if together.count < alone.count => together,
             _ => alone,
@@ -90,6 +92,12 @@ impl Threshold {
     }
 }
 
+/// The count that is surprising where there is too little data for a model; `None` where none is.
+pub(crate) fn little_data_threshold(window: Window, floor: u32, highest: u32, historic: bool) -> Option<u32> {
+    let fires = window == Window::Hour && !historic;
+    fires.then(|| floor.max(highest.saturating_mul(LITTLE_DATA_FACTOR)))
+}
+
 /// The threshold of an hour together with the hour before, where that was calm and observed.
 fn together(
     condition: &CountCondition,
@@ -105,5 +113,5 @@ fn together(
     let baseline = baseline(rhythm, bucket.slot, pairs)?;
     let both = baseline.expectation.critical_count(condition.probability_below * (1.0 - ALONE_SHARE));
     let count = both.saturating_sub(before.count).max(1);
-    Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before) })
+    Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before), highest: 0 })
 }

@@ -7,7 +7,7 @@
 //!
 //! What belongs here: arithmetic on sums. Which windows are compared is said in [`super::watch`].
 
-use earshot_common::events::{ToneArithmetic, ToneMeasure, ToneSums};
+use earshot_common::events::{ToneArithmetic, ToneBaseline, ToneMeasure, ToneSums};
 use statrs::function::erf::erfc;
 use statrs::function::gamma::ln_gamma;
 
@@ -31,65 +31,126 @@ pub(crate) struct Tone {
     pub(crate) expected: f64,
     pub(crate) spread: f64,
     pub(crate) probability: f64,
+    pub(crate) past: PastTones,
+}
+
+/// The windows before, as far as a comparison needs them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PastTones {
     pub(crate) windows: u32,
     pub(crate) mentions: u64,
+    pub(crate) baseline: ToneBaseline,
 }
 
 /// How a window's tone compares with that of the windows before, oldest first; `None` is too little data.
 pub(crate) fn compare(measure: ToneMeasure, window: &ToneSums, past: &[ToneSums]) -> Option<Tone> {
-    let past: Vec<&ToneSums> = past.iter().filter(|sums| sums.mentions > 0).collect();
-    let windows = past.len() as u32;
-    let mentions: u64 = past.iter().map(|sums| u64::from(sums.mentions)).sum();
-    if window.mentions == 0 || windows < LEAST_WINDOWS || mentions < LEAST_MENTIONS {
+    compare_with(measure, window, PastTones::of(measure, past))
+}
+
+/// The same, of what the windows before come to.
+pub(crate) fn compare_with(measure: ToneMeasure, window: &ToneSums, past: PastTones) -> Option<Tone> {
+    if window.mentions == 0 || past.windows < LEAST_WINDOWS || past.mentions < LEAST_MENTIONS {
         return None;
     }
-    let (observed, expected, spread, probability) = match measure {
-        ToneMeasure::ShareOfNegatives => share(window, &past, mentions),
-        ToneMeasure::MeanSentiment => mean(window, &past, mentions),
+    let expected = past.expected(measure);
+    let (observed, spread, probability) = match measure {
+        ToneMeasure::ShareOfNegatives => {
+            let correlation = past.correlation();
+            let probability =
+                probability_of_at_least(window.negatives, window.mentions, expected, correlation);
+            (f64::from(window.negatives) / f64::from(window.mentions), correlation, probability)
+        }
+        ToneMeasure::MeanSentiment => {
+            let spread = past.spread_of_mean(window.mentions);
+            (window.mean(), spread, normal_at_most((window.mean() - expected) / spread))
+        }
     };
-    Some(Tone { observed, expected, spread, probability, windows, mentions })
+    Some(Tone { observed, expected, spread, probability, past })
 }
 
-/// Half a negative among one more mention is added, so that a history without any is not the certainty of none.
-fn share(window: &ToneSums, past: &[&ToneSums], mentions: u64) -> (f64, f64, f64, f64) {
-    let negatives: u64 = past.iter().map(|sums| u64::from(sums.negatives)).sum();
-    let expected = (negatives as f64 + 0.5) / (mentions as f64 + 1.0);
-    let (mut excess, mut pairs, mut weighed) = (0.0, 0.0, 0.0);
-    for sums in past.iter().filter(|sums| sums.mentions > 1) {
-        let n = f64::from(sums.mentions);
-        let deviation = f64::from(sums.negatives) - n * expected;
-        excess += deviation * deviation / (expected * (1.0 - expected)) - n;
-        pairs += n * (n - 1.0);
-        weighed += 1.0;
+impl PastTones {
+    /// What windows come to, oldest first.
+    pub(crate) fn of(measure: ToneMeasure, past: &[ToneSums]) -> Self {
+        let past: Vec<&ToneSums> = past.iter().filter(|sums| sums.mentions > 0).collect();
+        let baseline = ToneBaseline {
+            negatives: past.iter().map(|sums| u64::from(sums.negatives)).sum(),
+            sum: past.iter().map(|sums| sums.sum).sum(),
+            squares: past.iter().map(|sums| sums.squares).sum(),
+            compared: 0,
+            excess: 0.0,
+            scale: 0.0,
+        };
+        let mentions = past.iter().map(|sums| u64::from(sums.mentions)).sum();
+        let mut tones = Self { windows: past.len() as u32, mentions, baseline };
+        let (expected, variance) = (tones.expected(measure), tones.variance());
+        for sums in past.into_iter().filter(|sums| sums.mentions > 1) {
+            let n = f64::from(sums.mentions);
+            let baseline = &mut tones.baseline;
+            match measure {
+                ToneMeasure::ShareOfNegatives => {
+                    let deviation = f64::from(sums.negatives) - n * expected;
+                    baseline.excess += deviation * deviation / (expected * (1.0 - expected)) - n;
+                    baseline.scale += n * (n - 1.0);
+                }
+                ToneMeasure::MeanSentiment => {
+                    let deviation = sums.mean() - expected;
+                    baseline.excess += deviation * deviation - variance / n;
+                    baseline.scale += 1.0;
+                }
+            }
+            baseline.compared += 1;
+        }
+        tones
     }
-    let measured = if pairs > 0.0 { (excess / pairs).clamp(0.0, 0.9) } else { PRIOR_CORRELATION };
-    let correlation = drawn(measured, PRIOR_CORRELATION, weighed);
-    let observed = f64::from(window.negatives) / f64::from(window.mentions);
-    let probability = probability_of_at_least(window.negatives, window.mentions, expected, correlation);
-    (observed, expected, correlation, probability)
-}
 
-fn mean(window: &ToneSums, past: &[&ToneSums], mentions: u64) -> (f64, f64, f64, f64) {
-    let all = mentions as f64;
-    let sum: i64 = past.iter().map(|sums| sums.sum).sum();
-    let squares: i64 = past.iter().map(|sums| sums.squares).sum();
-    let expected = sum as f64 / 1_000.0 / all;
-    let variance = (squares as f64 / 1_000_000.0 / all - expected * expected).max(0.0);
-    let (mut excess, mut weighed) = (0.0, 0.0);
-    for sums in past.iter().filter(|sums| sums.mentions > 1) {
-        let deviation = sums.mean() - expected;
-        excess += deviation * deviation - variance / f64::from(sums.mentions);
-        weighed += 1.0;
+    /// Half a negative among one more mention is added, so that a history without any is not the certainty of none.
+    fn expected(&self, measure: ToneMeasure) -> f64 {
+        match measure {
+            ToneMeasure::ShareOfNegatives => {
+                (self.baseline.negatives as f64 + 0.5) / (self.mentions as f64 + 1.0)
+            }
+            ToneMeasure::MeanSentiment => self.baseline.sum as f64 / 1_000.0 / self.mentions as f64,
+        }
     }
-    let measured = if weighed > 0.0 { f64::max(excess / weighed, 0.0) } else { PRIOR_VARIANCE };
-    let between = drawn(measured, PRIOR_VARIANCE, weighed);
-    let spread = (variance / f64::from(window.mentions) + variance / all + between).sqrt();
-    let observed = window.mean();
-    (observed, expected, spread, normal_at_most((observed - expected) / spread))
+
+    /// The correlation of two mentions of a window.
+    fn correlation(&self) -> f64 {
+        let ToneBaseline { compared, excess, scale, .. } = self.baseline;
+        let measured = if scale > 0.0 { (excess / scale).clamp(0.0, 0.9) } else { PRIOR_CORRELATION };
+        drawn(measured, PRIOR_CORRELATION, compared.into())
+    }
+
+    /// The variance of the polarities of all mentions.
+    fn variance(&self) -> f64 {
+        let all = self.mentions as f64;
+        let mean = self.expected(ToneMeasure::MeanSentiment);
+        (self.baseline.squares as f64 / 1_000_000.0 / all - mean * mean).max(0.0)
+    }
+
+    /// The standard deviation of the mean of so many mentions of one window.
+    fn spread_of_mean(&self, mentions: u32) -> f64 {
+        let ToneBaseline { compared, excess, scale, .. } = self.baseline;
+        let measured = if scale > 0.0 { f64::max(excess / scale, 0.0) } else { PRIOR_VARIANCE };
+        let between = drawn(measured, PRIOR_VARIANCE, compared.into());
+        let variance = self.variance();
+        (variance / f64::from(mentions) + variance / self.mentions as f64 + between).sqrt()
+    }
 }
 
-/// The probability of a tone again, from what its alert carries.
-pub(crate) fn tone_again(tone: &ToneArithmetic) -> f64 {
+/// The tone of an alert again, from what its record carries; `None` where it carries too little, as those of older
+/// versions do.
+pub(crate) fn tone_again(tone: &ToneArithmetic) -> Option<Tone> {
+    let window = ToneSums { mentions: tone.mentions, negatives: tone.negatives, sum: tone.sum?, squares: 0 };
+    let past = PastTones {
+        windows: tone.baseline_windows,
+        mentions: tone.baseline_mentions,
+        baseline: tone.baseline?,
+    };
+    compare_with(tone.measure, &window, past)
+}
+
+/// The probability of a tone again, from what records of older versions carry too.
+pub(crate) fn tone_probability_again(tone: &ToneArithmetic) -> f64 {
     match tone.measure {
         ToneMeasure::ShareOfNegatives => {
             probability_of_at_least(tone.negatives, tone.mentions, tone.expected, tone.spread)
@@ -183,7 +244,7 @@ mod tests {
             let bad = compare(measure, &sums(16, 4), &past).unwrap();
             assert!(usual.probability > 0.3, "{measure:?}: {usual:?}");
             assert!(bad.probability < 1e-5, "{measure:?}: {bad:?}");
-            assert_eq!((bad.windows, bad.mentions), (20, 400));
+            assert_eq!((bad.past.windows, bad.past.mentions), (20, 400));
         }
     }
 

@@ -89,7 +89,7 @@ pub(crate) struct Watch {
 }
 
 /// What a threshold was computed for and from.
-type ThresholdKey = (Timestamp, Option<Timestamp>, u64);
+type ThresholdKey = (Timestamp, Option<Timestamp>, u64, u32);
 
 impl Watched {
     /// A subject of which nothing was heard yet.
@@ -383,8 +383,10 @@ impl Watched {
     /// From which count on the bucket is surprising. Computed once for a bucket, and again when a bucket closes
     /// or what is known of the past changes.
     fn threshold(&mut self, rule: usize, condition: &CountCondition, bucket: &Bucket) -> &Threshold {
-        let key =
-            (bucket.start, self.series(rule, condition.window).closed_until(), self.rules[rule].generation);
+        let series = self.series(rule, condition.window);
+        // What comes late to the window before is part of what is judged.
+        let before = series.count_at(series.bucket(bucket.start.plus_millis(-1)).start);
+        let key = (bucket.start, series.closed_until(), self.rules[rule].generation, before);
         let known = self.rules[rule].threshold.take().filter(|(known, _)| *known == key);
         let threshold = match known {
             Some((_, threshold)) => threshold,

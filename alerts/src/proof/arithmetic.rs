@@ -4,18 +4,20 @@
 
 use earshot_common::definitions::Window;
 use earshot_common::events::{
-    AlertEvent, Arithmetic, CountArithmetic, CountAsked, CountSpan, EachArithmetic, ToneArithmetic,
-    ToneMeasure, Transition,
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountAsked, CountSpan, EachArithmetic,
+    NoveltyArithmetic, RankArithmetic, SeverityRaise, ToneArithmetic, ToneMeasure, Transition,
 };
 use earshot_common::time::Timestamp;
 
 use super::verify::Check;
-use crate::fold::{HOUR_MS, alert_key, expectation_again, tone_again, window_of};
+use crate::fold::{
+    HOUR_MS, RankStanding, alert_key, expectation_again, little_data_threshold, silence_again, tone_again,
+    tone_probability_again, window_of,
+};
 
 /// Floating-point numbers that were written and read again may differ by this share.
 const ROUNDING: f64 = 1e-9;
 const OLDER_RECORD: &str = "a record of this version does not carry what it follows from";
-const WINDOWS_BEFORE: &str = "the record does not carry the windows that it was compared with";
 
 /// Computes the numbers of a transition again.
 pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
@@ -27,22 +29,16 @@ pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
         Arithmetic::Count(count) => checks.extend(count_checks(event, count)),
         Arithmetic::Each(each) => checks.extend(each_checks(event, each)),
         Arithmetic::Tone(tone) => checks.extend(tone_checks(tone)),
-        Arithmetic::Absence(absence) => {
-            let hourly =
-                "it follows from what was usual in each of the hours, which the record does not carry";
-            checks.extend(absence.expected.map(|told| Check::not_possible("expected", told, hourly)));
-            checks.extend(absence.probability.map(|told| Check::not_possible("probability", told, hourly)));
-        }
-        Arithmetic::Novelty(novelty) if event.transition == Transition::Opened => {
-            checks.push(Check::of("new values at the opening", novelty.matched, 1));
-        }
-        Arithmetic::Novelty(_) => {}
-        Arithmetic::Rank(rank) => {
-            checks.push(Check::not_possible("usual rank", rank.usual_rank, WINDOWS_BEFORE));
-            checks.push(Check::not_possible("probability", rank.probability, WINDOWS_BEFORE));
-        }
+        Arithmetic::Absence(absence) => checks.extend(absence_checks(absence)),
+        Arithmetic::Novelty(novelty) => checks.extend(novelty_checks(event, novelty)),
+        Arithmetic::Rank(rank) => checks.extend(rank_checks(event, rank)),
     }
     checks
+}
+
+/// Whether the numbers are those of an alert that opens.
+fn opens(event: &AlertEvent) -> bool {
+    matches!(event.transition, Transition::Opened | Transition::Reopened)
 }
 
 /// An alert's id is the hash of what makes it this alert.
@@ -63,6 +59,7 @@ fn name(event: &AlertEvent) -> Check {
 /// What the alert can be about.
 fn situations(event: &AlertEvent) -> Vec<String> {
     match &event.arithmetic {
+        Arithmetic::Count(CountArithmetic { before: Some(before), .. }) => vec![before.end.to_string()],
         Arithmetic::Count(count) => judged_starts(&count.window),
         Arithmetic::Each(_) => event.evidence.first().map(ToString::to_string).into_iter().collect(),
         Arithmetic::Tone(tone) => judged_starts(&tone.window),
@@ -73,7 +70,7 @@ fn situations(event: &AlertEvent) -> Vec<String> {
 }
 
 /// When the window that was judged can have begun. Where the hour before was judged with it that hour is over first,
-/// and the one that the clock shows twice lasts two.
+/// and the one that the clock shows twice lasts two: records of older versions do not say which.
 fn judged_starts(window: &str) -> Vec<String> {
     let Some((_, start)) = window_of(window) else { return Vec::new() };
     if CountSpan::of(window) != CountSpan::TwoHours {
@@ -127,7 +124,10 @@ fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> 
         return vec![Check::not_possible("threshold", count.threshold, OLDER_RECORD)];
     };
     let mut checks = Vec::new();
-    checks.extend(threshold_check(window, count, asked));
+    checks.extend(threshold_check(event.historic, window, count, asked));
+    if opens(event) {
+        checks.extend(opening_checks(event, count, asked));
+    }
     if event.transition.raises() {
         let (observed, threshold) = (count.observed, count.threshold);
         let enough = observed >= threshold && threshold > 0;
@@ -140,22 +140,48 @@ fn asked_checks(event: &AlertEvent, window: Window, count: &CountArithmetic) -> 
     checks
 }
 
+/// What an alert about a count opens with: the mentions that the rule needs, and the raise of the severity by their
+/// number.
+fn opening_checks(event: &AlertEvent, count: &CountArithmetic, asked: &CountAsked) -> Vec<Check> {
+    let Some(least) = asked.mentions_at_least else { return Vec::new() };
+    let counted = count.observed.saturating_sub(count.before.map_or(0, |before| before.count));
+    let found = format!("{least} asked for");
+    let of_concern = count.threshold.max(least).max(asked.authors_at_least);
+    let by_size = SeverityRaise::of(count.observed.into(), of_concern.into(), 0).by_size;
+    vec![
+        Check::that("observed, at least the mentions asked for", counted, counted >= least, found),
+        Check::of("raise of the severity by size", event.raise.by_size, by_size),
+    ]
+}
+
 /// The count that the rule asked for. With too little data it is the floor, or a multiple of the highest count so far,
-/// which the record does not carry; and nothing where nothing can fire. With the hour before it is one more than that
-/// hour's, where that hour's alone is enough.
-fn threshold_check(window: Window, count: &CountArithmetic, asked: &CountAsked) -> Option<Check> {
+/// and nothing where nothing can fire. With the hour before it is one more than that hour's, where that hour's alone is
+/// enough.
+fn threshold_check(
+    historic: bool,
+    window: Window,
+    count: &CountArithmetic,
+    asked: &CountAsked,
+) -> Option<Check> {
     let (threshold, floor) = (count.threshold, asked.little_data_at_least);
     let at_least = |least: u32| {
         let found = format!("{least} asked for");
         Check::that("threshold, at least", threshold, threshold >= least, found)
     };
     if count.baseline.is_empty() {
-        return (threshold > 0).then(|| at_least(floor));
+        let again = |highest| little_data_threshold(window, floor, highest, historic).unwrap_or_default();
+        return match count.highest {
+            Some(highest) => Some(Check::of("threshold", threshold, again(highest))),
+            None => (threshold > 0).then(|| at_least(floor)),
+        };
     }
     let least = expectation_again(window, count)?.critical_count(asked.probability_below);
-    match count.span() {
-        CountSpan::TwoHours => Some(at_least(least)),
-        CountSpan::Hour | CountSpan::Day => Some(Check::of("threshold", threshold, least)),
+    match (count.span(), count.before) {
+        (CountSpan::TwoHours, None) => Some(at_least(least)),
+        (CountSpan::TwoHours, Some(before)) => {
+            Some(Check::of("threshold", threshold, least.max(before.count.saturating_add(1))))
+        }
+        (CountSpan::Hour | CountSpan::Day, _) => Some(Check::of("threshold", threshold, least)),
     }
 }
 
@@ -186,16 +212,101 @@ pub(crate) fn reaches(reach: Option<u64>, at_least: u64) -> bool {
     at_least == 0 || reach.is_some_and(|reach| reach >= at_least)
 }
 
-/// The probability again, from the tone and what was to be expected.
+/// The tone, what was to be expected and the probability again, from the window and what those before come to.
 fn tone_checks(tone: &ToneArithmetic) -> Vec<Check> {
+    if let Some(again) = tone_again(tone) {
+        return vec![
+            number("observed", tone.observed, again.observed),
+            number("expected", tone.expected, again.expected),
+            number("spread", tone.spread, again.spread),
+            number("probability", tone.probability, again.probability),
+        ];
+    }
     let mut checks = Vec::new();
     if tone.measure == ToneMeasure::ShareOfNegatives {
         let share = f64::from(tone.negatives) / f64::from(tone.mentions);
         checks.push(number("observed", tone.observed, share));
     }
-    checks.push(number("probability", tone.probability, tone_again(tone)));
-    checks.push(Check::not_possible("expected", tone.expected, WINDOWS_BEFORE));
-    checks.push(Check::not_possible("spread", tone.spread, WINDOWS_BEFORE));
+    checks.push(number("probability", tone.probability, tone_probability_again(tone)));
+    checks.push(Check::not_possible("expected", tone.expected, OLDER_RECORD));
+    checks.push(Check::not_possible("spread", tone.spread, OLDER_RECORD));
+    checks
+}
+
+/// What was to be expected of a silence, and its probability, again from its hours. Of sources there is nothing to
+/// compute.
+fn absence_checks(absence: &AbsenceArithmetic) -> Vec<Check> {
+    let (Some(expected), Some(probability)) = (absence.expected, absence.probability) else {
+        return Vec::new();
+    };
+    if absence.usual.is_empty() {
+        return vec![
+            Check::not_possible("expected", expected, OLDER_RECORD),
+            Check::not_possible("probability", probability, OLDER_RECORD),
+        ];
+    }
+    let (hours, known) = (absence.hours, absence.usual.len());
+    let again = silence_again(&absence.usual);
+    vec![
+        Check::that("hours, at least those that have a baseline", hours, known <= hours as usize, known),
+        number("expected", expected, again.0),
+        number("probability", probability, again.1),
+    ]
+}
+
+fn novelty_checks(event: &AlertEvent, novelty: &NoveltyArithmetic) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if event.transition == Transition::Opened {
+        checks.push(Check::of("new values at the opening", novelty.matched, 1));
+    }
+    let Some(asked) = novelty.asked.filter(|_| event.transition.raises()) else { return checks };
+    let mut at_least = |what: &str, told: u32, least: u32| {
+        checks.push(Check::that(what, told, told >= least, format!("{least} asked for")));
+    };
+    at_least("mentions, at least those asked for", novelty.mentions, asked.mentions_at_least);
+    at_least("authors, at least those asked for", novelty.authors, asked.authors_at_least);
+    let least = asked.new_authors_share_at_least;
+    if least > 0.0 {
+        let share = f64::from(novelty.new_authors) / f64::from(novelty.authors.max(1));
+        let found = format!("{least} asked for");
+        checks.push(Check::that(
+            "share of new authors, at least that asked for",
+            share,
+            share >= least,
+            found,
+        ));
+    }
+    if event.transition == Transition::Opened {
+        let until = novelty.first.plus_millis(i64::from(asked.within_hours) * HOUR_MS);
+        let found = format!("{until} at the latest");
+        checks.push(Check::that("opened in time", event.opened, event.opened <= until, found));
+        let (size, least) = (novelty.mentions.into(), asked.mentions_at_least.into());
+        let by_size = SeverityRaise::of(size, least, 0).by_size;
+        checks.push(Check::of("raise of the severity by size", event.raise.by_size, by_size));
+    }
+    checks
+}
+
+/// Ranks, who passed whom and how unlikely that is, again from the numbers of the competitors.
+fn rank_checks(event: &AlertEvent, rank: &RankArithmetic) -> Vec<Check> {
+    let Some(asked) = rank.asked else {
+        return vec![
+            Check::not_possible("usual rank", rank.usual_rank, OLDER_RECORD),
+            Check::not_possible("probability", rank.probability, OLDER_RECORD),
+        ];
+    };
+    let again = RankStanding::of(rank.mentions, &rank.competitors, asked);
+    let mut checks = vec![
+        Check::of("competitors and the subject", rank.of as usize, rank.competitors.len() + 1),
+        Check::of("rank", rank.rank, again.rank),
+        Check::of("usual rank", rank.usual_rank, again.usual_rank),
+        Check::of("passed", rank.passed.join(", "), again.passed.join(", ")),
+        number("probability", rank.probability, again.probability),
+    ];
+    if event.transition == Transition::Opened {
+        let passed = rank.passed.len();
+        checks.push(Check::that("passed, at least one", passed, passed > 0, again.passed.len()));
+    }
     checks
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use earshot_common::definitions::{Condition, Rule, Window};
 use earshot_common::events::{
-    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, Measure,
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, History, Measure,
     NoveltyArithmetic, Polarity, RankArithmetic, SourceHealth, SourceStatus, ToneArithmetic, ToneMeasure,
     Transition,
 };
@@ -15,7 +15,7 @@ use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::arithmetic::reaches;
-use super::recount::Seen;
+use super::recount::{OfCompetitor, Seen};
 use super::verify::Check;
 use crate::fold::{MOST_AUTHORS, bucket_end, window_of};
 
@@ -34,6 +34,10 @@ pub(super) struct Counted<'a> {
     /// The mentions of the subject up to the cause.
     pub(super) seen: &'a [&'a Seen],
     pub(super) zone: &'a TimeZone,
+    /// What imports told of the rule and the subject up to the cause, oldest first.
+    pub(super) histories: &'a [&'a History],
+    /// The mentions of competitors up to the cause.
+    pub(super) of_competitors: &'a [&'a OfCompetitor],
 }
 
 impl Counted<'_> {
@@ -93,24 +97,38 @@ impl Counted<'_> {
     fn count(&self, count: &CountArithmetic) -> Vec<Check> {
         let Some((window, start)) = window_of(&count.window) else { return Vec::new() };
         let with_before = count.span() == CountSpan::TwoHours;
-        let judged = if with_before { bucket_end(window, self.zone, start) } else { start };
+        let judged = count.before.map(|before| before.end);
+        let judged = match with_before {
+            true => judged.unwrap_or_else(|| bucket_end(window, self.zone, start)),
+            false => start,
+        };
         let mentions = self.counted(count.measure, window, judged);
-        let mut found = size(count.measure, &mentions);
-        if with_before {
-            found += size(count.measure, &self.counted(count.measure, window, start));
-        }
+        let found = size(count.measure, &mentions);
         let exact = self.is_exact();
-        let mut checks = vec![
-            // What came late to the hour before may have been there too late to be judged.
-            again(
-                &format!("{} in the window", count.measure.in_words()),
-                count.observed,
-                found,
-                exact && !with_before,
-            ),
+        let told_before = count.before.map(|before| before.count);
+        let in_words = count.measure.in_words();
+        let mut checks = match (with_before, told_before) {
+            (false, _) => vec![again(&format!("{in_words} in the window"), count.observed, found, exact)],
+            (true, Some(before)) => {
+                let told = count.observed.saturating_sub(before);
+                let hour = size(count.measure, &self.counted(count.measure, window, start));
+                vec![
+                    again(&format!("{in_words} in the window's last hour"), told, found, exact),
+                    self.hour_before(&format!("{in_words} in the hour before"), start, before, hour),
+                ]
+            }
+            // A record of an older version does not say which part is of the hour before, and what came late to that
+            // hour may have been there too late to be judged.
+            (true, None) => {
+                let live = size(count.measure, &self.counted(count.measure, window, start));
+                let hour = live.max(self.imported(start).unwrap_or_default() as usize);
+                vec![again(&format!("{in_words} in the window"), count.observed, found + hour, false)]
+            }
+        };
+        checks.push(
             // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
             again("distinct authors", count.authors, authors(&mentions), exact && self.opens()),
-        ];
+        );
         if let Some(told) = count.mentions {
             checks.push(again("mentions in the window", told, mentions.len(), exact && self.opens()));
         }
@@ -128,6 +146,24 @@ impl Counted<'_> {
             ));
         }
         checks
+    }
+
+    /// The hour before the one that was judged. Where we did not listen then, an import may have told its count.
+    fn hour_before(&self, what: &str, start: Timestamp, told: u32, found: usize) -> Check {
+        let imported = self.imported(start);
+        match imported.filter(|imported| *imported == told && found != told as usize) {
+            Some(imported) => Check::of(what, told, imported),
+            None if self.event.historic => again(what, told, found, false),
+            None => again(what, told, found, self.is_exact()),
+        }
+    }
+
+    /// What the newest import before the cause told of an hour.
+    fn imported(&self, start: Timestamp) -> Option<u32> {
+        let covers = |history: &&&History| history.from <= start && start < history.until;
+        let history = self.histories.iter().rev().find(covers)?;
+        let bucket = history.buckets.iter().find(|bucket| bucket.start == start);
+        Some(bucket.map_or(0, |bucket| bucket.count))
     }
 
     /// The mentions of a window that a measure is about.
@@ -258,10 +294,16 @@ impl Counted<'_> {
 
     fn rank(&self, rank: &RankArithmetic) -> Vec<Check> {
         let Some((window, start)) = window_of(&rank.window) else { return Vec::new() };
-        let mentions: usize = self.of_the_subject(start..bucket_end(window, self.zone, start));
+        let mentions = self.of_the_subject(start..bucket_end(window, self.zone, start));
         let mut checks = vec![again("mentions in the window", rank.mentions, mentions, self.is_exact())];
-        let why = "the mentions of the competitors are not read again here";
-        checks.push(Check::not_possible("rank", rank.rank, why));
+        let window = start..bucket_end(window, self.zone, start);
+        for competitor in &rank.competitors {
+            let of_it = self.of_competitors.iter().filter(|of| of.id == competitor.id);
+            let within = of_it.filter(|of| window.contains(&of.event_time));
+            let found = within.map(|of| of.mention).collect::<BTreeSet<_>>().len();
+            let what = format!("mentions of {} in the window", competitor.id);
+            checks.push(again(&what, competitor.mentions, found, self.is_exact()));
+        }
         if let Condition::Rank(asked) = &self.rule.condition
             && self.opens()
         {

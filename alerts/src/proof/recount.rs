@@ -4,12 +4,13 @@
 //! numbers must be exactly those at its cause. One that ends it may tell numbers of some time before, so there must
 //! be at least as many; and so for the past, where the order of event time decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use earshot_common::definitions::{Definition, FILTER_PREFIX, Rule, Search};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, DefinitionVersion, NoveltyOf, Origin, Signal, SignalRecord, SourceHealth,
+    AlertEvent, Arithmetic, DefinitionVersion, History, NoveltyOf, Origin, SchemaVersion, Signal,
+    SignalRecord, SourceHealth, SourceStatus, SubjectSignal,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::time::Timestamp;
@@ -19,7 +20,7 @@ use super::Place;
 use super::arithmetic::begins;
 use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{Memory, Novelty, Sources, State};
+use crate::fold::{DeskSet, Memory, Novelty, Sources, State};
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
@@ -54,7 +55,14 @@ pub(crate) struct Recount {
     young: Vec<(u64, Timestamp)>,
     /// What sources said of themselves.
     health: Vec<(u64, SourceHealth)>,
+    /// What imports told of the rule and the subject.
+    histories: Vec<(u64, History)>,
     seen: Vec<Seen>,
+    /// The competitors of a rule about ranks, each with which of its mentions were counted already.
+    competitors: BTreeMap<String, Memory>,
+    of_competitors: Vec<OfCompetitor>,
+    /// The zone of each competitor in force.
+    zones: BTreeMap<String, String>,
     /// Which mentions were counted already, in this window or one before.
     memory: Memory,
     /// The latest event time so far.
@@ -75,12 +83,22 @@ pub(super) struct Seen {
     pub(super) event_time: Timestamp,
     pub(super) polarity: f32,
     pub(super) reach: Option<u64>,
+    pub(super) desks: DeskSet,
     /// Whether the rule's filter matched.
     pub(super) matched: bool,
     /// What it says that was new.
     pub(super) value: Option<String>,
     /// Whether it was the first of its mention, which is the one that counts live.
     pub(super) is_new: bool,
+}
+
+/// A mention of a competitor.
+#[derive(Clone, Debug)]
+pub(super) struct OfCompetitor {
+    pub(super) offset: u64,
+    pub(super) id: String,
+    pub(super) mention: MentionKey,
+    pub(super) event_time: Timestamp,
 }
 
 impl Recount {
@@ -109,6 +127,10 @@ impl Recount {
             sources: Sources::default(),
             young: Vec::new(),
             health: Vec::new(),
+            histories: Vec::new(),
+            competitors: competitors(transitions),
+            of_competitors: Vec::new(),
+            zones: BTreeMap::new(),
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
@@ -141,6 +163,13 @@ impl Recount {
             }
             SignalRecord::Definition(version) if version.id == self.definition => self.define(place, version),
             SignalRecord::Definition(version) if version.id == self.rule => self.define_rule(place, version),
+            SignalRecord::Definition(version) => {
+                self.define_competitor(version);
+                self.define_source(place, version);
+            }
+            SignalRecord::History(history) if history.subject == self.subject && self.is_of_rule(history) => {
+                self.histories.push((place.offset, history.clone()));
+            }
             SignalRecord::SourceHealth(health) => self.health.push((place.offset, health.clone())),
             SignalRecord::Progress(_) => drop(self.clock.apply(place.offset, place.appended, record)),
             _ => {}
@@ -158,6 +187,7 @@ impl Recount {
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
         let mut concerned = signal.concerned();
+        self.of_competitors(place, signal, &concerned, now);
         concerned.retain(|subject| subject.id == self.subject);
         for subject in concerned {
             if is_young {
@@ -184,12 +214,69 @@ impl Recount {
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
+                    desks: DeskSet::of(&signal.desks),
                     matched: signal.matched.contains(&self.filter),
                     value,
                     is_new,
                 });
             }
         }
+    }
+
+    fn of_competitors(&mut self, place: Place, signal: &Signal, concerned: &[SubjectSignal], now: Timestamp) {
+        for subject in concerned {
+            let Some(memory) = self.competitors.get_mut(&subject.id) else { continue };
+            let is_new = memory.take(signal.mention, signal.revision, now) == Novelty::New;
+            if is_new && signal.event_time >= self.from {
+                self.of_competitors.push(OfCompetitor {
+                    offset: place.offset,
+                    id: subject.id.clone(),
+                    mention: signal.mention,
+                    event_time: signal.event_time,
+                });
+            }
+        }
+    }
+
+    /// A competitor that comes into force is counted from there on; copies of a definition in force change nothing.
+    fn define_competitor(&mut self, version: &DefinitionVersion) {
+        let Some(id) = version.id.strip_prefix("subject/").filter(|id| self.competitors.contains_key(*id))
+        else {
+            return;
+        };
+        let begins = match &version.definition {
+            Some(Definition::Subject(subject)) => {
+                self.zones.insert(id.to_owned(), subject.zone.clone()).is_none_or(|zone| zone != subject.zone)
+            }
+            _ => {
+                self.zones.remove(id);
+                true
+            }
+        };
+        if begins && self.first.is_some_and(|first| first.offset == 0) {
+            self.competitors.insert(id.to_owned(), Memory::of_counted());
+            self.of_competitors.retain(|of| of.id != id);
+        }
+    }
+
+    /// Nobody asks a source that is retired: it fails no longer.
+    fn define_source(&mut self, place: Place, version: &DefinitionVersion) {
+        let Some(source) = version.id.strip_prefix("source/").filter(|_| version.definition.is_none()) else {
+            return;
+        };
+        let health = SourceHealth {
+            v: SchemaVersion::default(),
+            source: source.to_owned(),
+            state: SourceStatus::Healthy,
+            reason: None,
+            raw: Vec::new(),
+            at: place.appended,
+        };
+        self.health.push((place.offset, health));
+    }
+
+    fn is_of_rule(&self, history: &History) -> bool {
+        self.rule.strip_prefix("rule/") == Some(history.rule.as_str())
     }
 
     /// A subject that comes into force, or moves to another zone, is counted from there on. A copy in a log that
@@ -252,6 +339,7 @@ impl Recount {
         let mentions: BTreeSet<MentionKey> = until_then.iter().map(|seen| seen.mention).collect();
         let found = event.evidence.iter().filter(|mention| mentions.contains(mention)).count();
         let mut checks = vec![Check::of("evidence in `signals`", event.evidence.len(), found)];
+        checks.extend(desks(event, &until_then));
         let Some((counts_from, rule)) = self.rule_of(event, raised_at) else {
             let why = "`signals` does not hold the rule that decided";
             checks.push(Check::not_possible("numbers", &event.definition.rule, why));
@@ -263,8 +351,20 @@ impl Recount {
         }
         let health = self.health.iter().filter(|(offset, _)| *offset <= event.signals.offset);
         let health: Vec<&SourceHealth> = health.map(|(_, health)| health).collect();
-        let counted =
-            Counted { event, opening, rule, counts_from: *counts_from, seen: &until_then, zone: &zone };
+        let histories = self.histories.iter().filter(|(offset, _)| *offset <= event.signals.offset);
+        let histories: Vec<&History> = histories.map(|(_, history)| history).collect();
+        let of_competitors = self.of_competitors.iter().filter(|of| of.offset <= event.signals.offset);
+        let of_competitors: Vec<&OfCompetitor> = of_competitors.collect();
+        let counted = Counted {
+            event,
+            opening,
+            rule,
+            counts_from: *counts_from,
+            seen: &until_then,
+            zone: &zone,
+            histories: &histories,
+            of_competitors: &of_competitors,
+        };
         checks.extend(counted.checks(&health));
         checks
     }
@@ -301,6 +401,34 @@ impl Recount {
         let zone = beginning.and_then(|(_, zone)| TimeZone::get(zone).ok());
         (beginning.map_or(0, |(begin, _)| *begin), zone.unwrap_or(TimeZone::UTC))
     }
+}
+
+/// The competitors that an alert about a rank was compared with.
+fn competitors(transitions: &[AlertEvent]) -> BTreeMap<String, Memory> {
+    let mut competitors = BTreeMap::new();
+    for event in transitions {
+        if let Arithmetic::Rank(rank) = &event.arithmetic {
+            competitors.extend(rank.competitors.iter().map(|of| (of.id.clone(), Memory::of_counted())));
+        }
+    }
+    competitors
+}
+
+/// The desks that the evidence is for. Nothing where not all of it is there, which is said elsewhere.
+fn desks(event: &AlertEvent, seen: &[&Seen]) -> Option<Check> {
+    let told = event.desks.join(", ");
+    let mut of_evidence = Vec::new();
+    for mention in &event.evidence {
+        let mut revisions = seen.iter().filter(|seen| seen.mention == *mention).map(|seen| seen.desks);
+        let first = revisions.next()?;
+        if revisions.any(|other| other != first) {
+            let why = "a mention was for other desks before it was edited, and the alert does not say which it knew";
+            return Some(Check::not_possible("desks", told, why));
+        }
+        of_evidence.push(first);
+    }
+    let found = DeskSet::of_most(of_evidence.into_iter()).names().join(", ");
+    Some(Check::of("desks", told, found))
 }
 
 /// What an alert about something new can be about, and what it was.

@@ -95,7 +95,7 @@ fn check_subject(subject: &Subject) -> Result<(), String> {
     check_zone(&subject.zone).or_else(|what| named(&what))
 }
 
-fn check_zone(zone: &str) -> Result<(), String> {
+pub(super) fn check_zone(zone: &str) -> Result<(), String> {
     match jiff::tz::TimeZone::get(zone) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("`zone = \"{zone}\"` is not a known time zone: {error}")),
@@ -116,30 +116,9 @@ fn check_rule(rule: &Rule) -> Result<(), String> {
     rule.check().map_err(|what| format!("rule `{}`: {what}", rule.id))
 }
 
-/// A longer wait would keep an alert from people for longer than a failing channel may.
-const MOST_GROUP_WAIT_S: u32 = 600;
-
 fn check_route(route: &Route) -> Result<(), String> {
     check_id("route", &route.id)?;
-    if let Some(address) = route.mail.iter().find(|address| !address.contains('@')) {
-        return Err(format!("route `{}`: `mail` has `{address}`, which is not an e-mail address", route.id));
-    }
-    if route.channels().is_empty() {
-        return Err(format!(
-            "route `{}`: it tells nobody: give `mail`, `slack`, `teams`, `webhook`, `alertmanager` or `log = true`",
-            route.id
-        ));
-    }
-    if route.fallback.as_ref() == Some(&route.id) {
-        return Err(format!("route `{}`: `fallback` names the route itself: name another", route.id));
-    }
-    if route.group_wait_s > MOST_GROUP_WAIT_S {
-        return Err(format!(
-            "route `{}`: `group_wait_s = {}` must be at most {MOST_GROUP_WAIT_S}",
-            route.id, route.group_wait_s
-        ));
-    }
-    Ok(())
+    route.check().map_err(|what| format!("route `{}`: {what}", route.id))
 }
 
 fn check_source(source: &Source) -> Result<(), String> {
@@ -314,7 +293,23 @@ mod tests {
         let example = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
         let definitions = parse_file("rules.md", example).unwrap();
         let [Definition::Rule(rule)] = &definitions[..] else { panic!("one rule") };
-        assert_eq!(rule.routes().collect::<Vec<_>>(), ["comms", "night-desk", "head-of-comms", "deputy"]);
+        assert_eq!(
+            rule.named_routes().collect::<Vec<_>>(),
+            ["comms", "night-desk", "head-of-comms", "deputy"]
+        );
+    }
+
+    #[test]
+    fn the_routes_of_the_document_about_rules_are_read() {
+        let document = include_str!("../../docs/rules.md");
+        let example = document.split("```toml\n").nth(2).unwrap().split("```").next().unwrap();
+        let definitions = parse_file("rules.md", example).unwrap();
+        let keys: Vec<String> = definitions.iter().map(Definition::key).collect();
+        assert_eq!(keys, ["route/executive", "route/team", "route/people"]);
+        for definition in &definitions {
+            let Definition::Route(route) = definition else { panic!("a route") };
+            assert!(route.states_a_match(), "{}", route.id);
+        }
     }
 
     #[test]
@@ -349,6 +344,61 @@ mod tests {
         refused(
             &rule("preset = \"volume spike\"\nwindows = 25"),
             expect!["harbor.toml:1: rule `r`: `windows = 25` must be between 1 and 24"],
+        );
+    }
+
+    #[test]
+    fn a_route_may_state_which_alerts_it_takes_and_a_rule_may_name_several() {
+        let text = "[[route]]\nid = \"team\"\nlog = true\nsubjects = [\"harbor\"]\nseverity_at_least = 4\n\
+                    severity_at_most = 6\ndesks = [\"hr\"]\nzone = \"Europe/Berlin\"\n\
+                    schedule = { days = [\"mon\"], from = \"09:00\", to = \"18:00\" }\n\
+                    [[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nroutes = [\"team\", \"night\"]\n";
+        let definitions = parse_file("f", text).unwrap();
+        let Definition::Rule(rule) = &definitions[0] else { panic!("the first is a rule") };
+        assert_eq!(rule.routes, ["team", "night"]);
+        let json = serde_json::to_string(&definitions).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Definition>>(&json).unwrap(), definitions);
+    }
+
+    #[test]
+    fn mistakes_of_a_match_name_line_field_and_value() {
+        let route = |rest: &str| format!("\n[[route]]\nid = \"r\"\nlog = true\n{rest}\n");
+        refused(
+            &route("severity_at_least = 11"),
+            expect!["harbor.toml:2: route `r`: `severity_at_least = 11` must be between 1 and 10"],
+        );
+        refused(
+            &route("severity_at_least = 7\nseverity_at_most = 6"),
+            expect![
+                "harbor.toml:2: route `r`: `severity_at_most = 6` must be between `severity_at_least`, which is 7, and 10"
+            ],
+        );
+        refused(
+            &route("desks = [\"lawyers\"]"),
+            expect![
+                "harbor.toml:2: route `r`: `desks` has `lawyers`, which is no desk; there are: communications, marketing, investor_relations, hr, security, customer_care"
+            ],
+        );
+        refused(
+            &route("zone = \"Mars/Base\""),
+            expect![[
+                r#"harbor.toml:2: route `r`: `zone = "Mars/Base"` is not a known time zone: failed to find time zone `Mars/Base` in time zone database"#
+            ]],
+        );
+        refused(
+            &route("schedule = { from = \"9:00\", to = \"18:00\" }"),
+            expect!["harbor.toml:5: `9:00` is not a time of day such as `22:00`"],
+        );
+        let rule = "[[rule]]\nid = \"r\"\nwhen = \"each mention\"\nsubjects = [\"a\"]\n";
+        refused(
+            &format!("{rule}route = \"a\"\nroutes = [\"b\"]\n"),
+            expect![
+                "harbor.toml:1: rule `r`: `route` and `routes` are both there: name all of them in `routes`"
+            ],
+        );
+        refused(
+            &format!("{rule}routes = [\"b\", \"b\"]\n"),
+            expect!["harbor.toml:1: rule `r`: `routes` names `b` twice"],
         );
     }
 

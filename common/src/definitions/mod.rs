@@ -3,8 +3,10 @@
 //! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
 
 mod condition;
+mod doubts;
 mod file;
 mod follow;
+mod route;
 mod rule;
 mod rule_form;
 mod search;
@@ -16,17 +18,19 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Channel, ReachUnit};
+use crate::events::ReachUnit;
 
 pub use condition::{
     AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
     SourceAbsenceCondition, ToneCondition, Window,
 };
+pub use doubts::doubts;
 pub use file::{FileError, check, parse_file};
 pub use follow::follow;
+pub use route::{Candidate, Route, Takes};
 pub use rule::{FILTER_PREFIX, MOST_SEVERE, Rule};
 pub use search::{Search, standing_query};
-pub use telling::{Day, EscalationStep, Hours, Shift, TOLD_AT_ANY_HOUR, Telling, TimeOfDay};
+pub use telling::{Day, EscalationStep, Hours, Shift, TOLD_AT_ANY_HOUR, TOLD_TO_A_TEAM, Telling, TimeOfDay};
 pub use watchlist::{Matching, Watchlist, WatchlistError, difference};
 
 /// One thing that people defined.
@@ -221,56 +225,6 @@ impl From<AliasForm> for Alias {
                 Self { text, case, ambiguous, class }
             }
         }
-    }
-}
-
-/// Who hears of an alert, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// Short and stable; rules name the route by it.
-    pub id: String,
-    /// E-mail addresses.
-    #[serde(default)]
-    pub mail: Vec<String>,
-    /// Names of webhooks in the settings, section `alerts.webhooks`.
-    #[serde(default)]
-    pub webhook: Vec<String>,
-    /// Names of Slack webhooks in the settings, section `alerts.slack`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub slack: Vec<String>,
-    /// Names of Microsoft Teams workflows in the settings, section `alerts.teams`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub teams: Vec<String>,
-    /// Names of Prometheus Alertmanagers in the settings, section `alerts.alertmanagers`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alertmanager: Vec<String>,
-    /// Whether the service's log says it too.
-    #[serde(default)]
-    pub log: bool,
-    /// Id of the route that is told instead of each address that cannot be reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fallback: Option<String>,
-    /// Seconds that people's messages wait for further alerts of this route, to tell all in one; none by default.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub group_wait_s: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-impl Route {
-    /// Everybody that it tells.
-    pub fn channels(&self) -> Vec<Channel> {
-        let mut channels: Vec<Channel> = self.mail.iter().cloned().map(Channel::Mail).collect();
-        channels.extend(self.webhook.iter().cloned().map(Channel::Webhook));
-        channels.extend(self.slack.iter().cloned().map(Channel::Slack));
-        channels.extend(self.teams.iter().cloned().map(Channel::Teams));
-        channels.extend(self.alertmanager.iter().cloned().map(Channel::Alertmanager));
-        channels.extend(self.log.then_some(Channel::Log));
-        channels
     }
 }
 

@@ -9,6 +9,8 @@ use super::rule_form::RuleForm;
 use super::telling::{Hours, Telling};
 use super::{Search, standing_query};
 use crate::events::Measure;
+#[cfg(doc)]
+use crate::events::SeverityRaise;
 
 /// When subjects raise an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +32,8 @@ pub struct Rule {
     pub severity: u8,
     /// It is not raised above this.
     pub severity_at_most: u8,
-    /// Id of the route; without one the alert is shown and nobody is told.
-    pub route: Option<String>,
+    /// Ids of the routes that its alerts may take; without any, those of all routes that state a match.
+    pub routes: Vec<String>,
     /// What begins within this time after an alert was over is the same alert again.
     pub reopen_within_hours: u32,
     /// When and whom its alerts are told, beside the route.
@@ -40,6 +42,9 @@ pub struct Rule {
 
 /// The highest severity.
 pub const MOST_SEVERE: u8 = 10;
+
+/// By so much size and reach raise a severity at most ([`SeverityRaise`]).
+const MOST_RAISED: u8 = 3;
 
 /// How the names of filters begin among the queries that matched; no search's id can.
 pub const FILTER_PREFIX: &str = "rule:";
@@ -55,9 +60,14 @@ impl Rule {
         self.subjects.iter().cloned().chain(self.searches.iter().map(|search| Search::subject_id(search)))
     }
 
-    /// Every route that it may tell.
-    pub fn routes(&self) -> impl Iterator<Item = &str> {
-        self.route.as_deref().into_iter().chain(self.telling.routes())
+    /// The highest severity that its alerts can have.
+    pub fn most_severe(&self) -> u8 {
+        (self.severity + MOST_RAISED).min(self.severity_at_most)
+    }
+
+    /// Every route that it names.
+    pub fn named_routes(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(String::as_str).chain(self.telling.routes())
     }
 
     /// What a signal names the rule's filter by among the queries that matched.
@@ -109,6 +119,11 @@ impl Rule {
                 "`severity_at_most = {}` must be between `severity = {}` and {MOST_SEVERE}",
                 self.severity_at_most, self.severity
             ));
+        }
+        if let Some(twice) =
+            self.routes.iter().enumerate().find(|(n, route)| self.routes[..*n].contains(route))
+        {
+            return Err(format!("`routes` names `{}` twice", twice.1));
         }
         self.telling.check()?;
         self.condition.check()

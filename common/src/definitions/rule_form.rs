@@ -39,6 +39,8 @@ pub(super) struct RuleForm {
     severity_at_most: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     route: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -158,6 +160,9 @@ impl RuleForm {
         if let Some(field) = self.misplaced_field(when) {
             return Err(format!("`{field}` does not belong to its `when`"));
         }
+        if self.route.is_some() && !self.routes.is_empty() {
+            return Err("`route` and `routes` are both there: name all of them in `routes`".to_owned());
+        }
         let condition = self.condition(when)?;
         Ok(Rule {
             id: self.id,
@@ -169,7 +174,7 @@ impl RuleForm {
             condition,
             severity: self.severity,
             severity_at_most: self.severity_at_most.unwrap_or(MOST_SEVERE),
-            route: self.route,
+            routes: self.route.into_iter().chain(self.routes).collect(),
             telling: Telling {
                 zone: self.zone,
                 on_duty: self.on_duty,
@@ -422,6 +427,11 @@ impl TryFrom<RuleForm> for Rule {
 impl From<Rule> for RuleForm {
     fn from(rule: Rule) -> Self {
         let reopen = Some(rule.reopen_within_hours);
+        // One is written as it always was, so that older programs read it.
+        let (route, routes) = match <[String; 1]>::try_from(rule.routes) {
+            Ok([only]) => (Some(only), Vec::new()),
+            Err(routes) => (None, routes),
+        };
         let mut form = Self {
             id: rule.id,
             subjects: rule.subjects,
@@ -430,7 +440,8 @@ impl From<Rule> for RuleForm {
             schedule: rule.schedule,
             severity: rule.severity,
             severity_at_most: Some(rule.severity_at_most).filter(|most| *most != MOST_SEVERE),
-            route: rule.route,
+            route,
+            routes,
             zone: rule.telling.zone,
             on_duty: rule.telling.on_duty,
             quiet_hours: rule.telling.quiet_hours,

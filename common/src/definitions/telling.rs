@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 
 /// From this severity on an alert is told at any hour.
 pub const TOLD_AT_ANY_HOUR: u8 = 7;
+/// From this severity on somebody is to be told at all; what is below is there to be seen.
+pub const TOLD_TO_A_TEAM: u8 = 4;
 
 /// Whom a rule's alerts are told, beside its route, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,6 +140,24 @@ impl Hours {
     pub fn end(&self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         end(&self.days, self.from, self.to, at, zone)
     }
+
+    /// When they begin next, after an instant.
+    pub fn next_start(&self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let mut day = at.to_jiff().to_zoned_datetime(zone.clone()).date();
+        // Every day of the week comes within eight days, also where the first of them is over.
+        for _ in 0..=8 {
+            if self.days.is_empty() || self.days.contains(&Day::of(day)) {
+                let begin = day.to_datetime(self.from.0);
+                let begin = zone.to_ambiguous_zoned_datetime(begin).compatible().ok()?;
+                let begin = Timestamp::from(begin.timestamp());
+                if begin > at {
+                    return Some(begin);
+                }
+            }
+            day = day.tomorrow().ok()?;
+        }
+        None
+    }
 }
 
 /// When the hours of a week that an instant is in are over. Those of the day before may reach into its day.
@@ -237,6 +257,22 @@ mod tests {
         assert!(night.end(at("2026-01-08T23:00:00Z"), &utc).is_some());
         assert!(night.end(at("2026-01-09T06:00:00Z"), &utc).is_some(), "still Thursday's night");
         assert!(night.end(at("2026-01-08T06:00:00Z"), &utc).is_none(), "Wednesday's night");
+    }
+
+    /// 10 January 2026 is a Saturday.
+    #[test]
+    fn hours_begin_next_on_one_of_their_days() {
+        let (office, utc) = (hours(&[Day::Mon, Day::Fri], "09:00", "17:00"), TimeZone::UTC);
+        for (time, begin) in [
+            ("2026-01-10T03:10:00Z", "2026-01-12T09:00:00Z"),
+            ("2026-01-12T08:59:59Z", "2026-01-12T09:00:00Z"),
+            ("2026-01-12T09:00:00Z", "2026-01-16T09:00:00Z"),
+        ] {
+            assert_eq!(office.next_start(at(time), &utc), Some(at(begin)), "{time}");
+        }
+        // That it is over today leaves the same day of the next week.
+        let mondays = hours(&[Day::Mon], "09:00", "17:00");
+        assert_eq!(mondays.next_start(at("2026-01-12T18:00:00Z"), &utc), Some(at("2026-01-19T09:00:00Z")));
     }
 
     /// New York's clocks went forward on 2025-03-09 at 02:00 (IANA tz database).

@@ -185,6 +185,23 @@ impl Watchlist {
         }
     }
 
+    /// The routes in force.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.definitions().filter_map(|definition| match definition {
+            Definition::Route(route) => Some(route),
+            _ => None,
+        })
+    }
+
+    /// The routes that a rule's alerts may take, where nobody is on duty instead: those that it names, else all that
+    /// state a match.
+    pub fn routes_of<'a>(&'a self, rule: &'a Rule) -> Vec<&'a Route> {
+        match rule.routes.as_slice() {
+            [] => self.routes().filter(|route| route.states_a_match()).collect(),
+            named => named.iter().filter_map(|route| self.route(route)).collect(),
+        }
+    }
+
     /// Says what does not hold between the definitions.
     pub fn check(&self) -> Result<(), WatchlistError> {
         for definition in self.definitions() {
@@ -201,8 +218,9 @@ impl Watchlist {
                     for search in &rule.searches {
                         self.require(definition, "searches", search, "search")?;
                     }
-                    if let Some(route) = &rule.route {
-                        self.require(definition, "route", route, "route")?;
+                    let field = if rule.routes.len() == 1 { "route" } else { "routes" };
+                    for route in &rule.routes {
+                        self.require(definition, field, route, "route")?;
                     }
                     if let Condition::Rank(rank) = &rule.condition {
                         for competitor in &rank.competitors {
@@ -219,6 +237,12 @@ impl Watchlist {
                 Definition::Route(route) => {
                     if let Some(fallback) = &route.fallback {
                         self.require(definition, "fallback", fallback, "route")?;
+                    }
+                    for subject in &route.subjects {
+                        self.require(definition, "subjects", subject, "subject")?;
+                    }
+                    for search in &route.searches {
+                        self.require(definition, "searches", search, "search")?;
                     }
                 }
                 Definition::Source(source) => {

@@ -48,6 +48,15 @@ pub struct AlertEvent {
     /// Whom to tell: decided here, so that the sender has nothing to decide.
     #[serde(default)]
     pub notify: Vec<Notification>,
+    /// The desks that it is for: of each at least a third of the mentions in `evidence`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub desks: Vec<String>,
+    /// The routes that could have been told with this transition and are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// Whether it was to be told, and no route takes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrouted: bool,
     /// Append time of the record that caused it.
     pub decided: Timestamp,
     /// The person's word that caused it, where one did.
@@ -65,6 +74,15 @@ pub struct AlertEvent {
     /// By how much the severity is above the rule's, and why.
     #[serde(default, skip_serializing_if = "SeverityRaise::is_none")]
     pub raise: SeverityRaise,
+}
+
+/// A route that is not told, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Its id.
+    pub route: String,
+    /// Which of its conditions failed, or who speaks for the alert there.
+    pub why: String,
 }
 
 /// By how much an alert is more severe than its rule says.
@@ -168,7 +186,7 @@ pub enum Transition {
     Fading,
     /// Nobody took it in hand in time: the next in the order is called.
     Escalated,
-    /// Its message waited for the end of quiet hours.
+    /// Its message waited for the end of quiet hours, or for the schedule of a route.
     Told,
 }
 
@@ -271,6 +289,21 @@ pub struct CountArithmetic {
     /// The rule's own numbers, from which the threshold follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<CountAsked>,
+    /// The hour before, where the window is two hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<HourBefore>,
+    /// The highest count so far, where there is too little data: the threshold is at least four times that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<u32>,
+}
+
+/// The hour before the one that was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourBefore {
+    /// Its count, which is part of the observed one.
+    pub count: u32,
+    /// When it ended, and the one that was judged began.
+    pub end: Timestamp,
 }
 
 /// How counts varied around the means of their groups, summed over all groups of like buckets: enough to compute
@@ -298,6 +331,9 @@ pub struct CountAsked {
     pub authors_at_least: u32,
     /// Where there is too little data for a model: mentions, at least.
     pub little_data_at_least: u32,
+    /// The count itself, at least; in two hours that of the later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mentions_at_least: Option<u32>,
 }
 
 impl CountArithmetic {

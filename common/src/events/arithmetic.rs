@@ -55,6 +55,32 @@ pub struct ToneArithmetic {
     pub baseline_windows: u32,
     /// Mentions in these.
     pub baseline_mentions: u64,
+    /// The sum of the polarities in the window, in thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<i64>,
+    /// What the windows before come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<ToneBaseline>,
+}
+
+/// What the windows before come to: enough to compute again what was to be expected, and by how much windows differ.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToneBaseline {
+    /// Negative mentions in them.
+    pub negatives: u64,
+    /// The sum of their polarities, in thousandths.
+    #[serde(default)]
+    pub sum: i64,
+    /// The sum of the squares of their polarities, in millionths.
+    #[serde(default)]
+    pub squares: i64,
+    /// Windows of two mentions or more: these tell how windows differ.
+    pub compared: u32,
+    /// The sum of their squared deviations beyond chance: of the mean as they are, of the share in units of its
+    /// variance.
+    pub excess: f64,
+    /// What that sum would be at a spread of one: of the mean the windows compared, of the share their pairs of mentions.
+    pub scale: f64,
 }
 
 impl fmt::Display for ToneArithmetic {
@@ -92,6 +118,9 @@ pub struct AbsenceArithmetic {
     /// The sources that do not answer; empty where it is the subject of which nothing is heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
+    /// Of the subject: the mean and the dispersion that were to be expected of each of the hours that have a baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usual: Vec<(f32, f32)>,
 }
 
 impl fmt::Display for AbsenceArithmetic {
@@ -144,6 +173,22 @@ pub struct NoveltyArithmetic {
     pub new_authors: u32,
     /// Such values since the alert opened.
     pub matched: u32,
+    /// What the rule asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<NoveltyAsked>,
+}
+
+/// What a rule about something new asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoveltyAsked {
+    /// Mentions of it, at least.
+    pub mentions_at_least: u32,
+    /// Distinct authors of these, at least.
+    pub authors_at_least: u32,
+    /// The share of authors who were never heard before, at least.
+    pub new_authors_share_at_least: f64,
+    /// All of that within so many hours of its first mention.
+    pub within_hours: u32,
 }
 
 impl fmt::Display for NoveltyArithmetic {
@@ -180,8 +225,43 @@ pub struct RankArithmetic {
     pub of: u32,
     /// Ids of the competitors that passed it or that it passed, by more than chance explains.
     pub passed: Vec<String>,
-    /// The least probability among these.
+    /// The least probability among these; one where there is none.
     pub probability: f64,
+    /// Each competitor, in the rule's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub competitors: Vec<RankedCompetitor>,
+    /// What the rule asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<RankAsked>,
+}
+
+/// A competitor, beside the subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankedCompetitor {
+    /// Its id.
+    pub id: String,
+    /// Its mentions in the window.
+    pub mentions: u32,
+    /// Its mentions in the windows before.
+    pub usual_mentions: u64,
+    /// The subject's mentions in the windows before.
+    pub usual_own: u64,
+    /// Windows before with mentions of either, where one has passed the other since.
+    #[serde(default)]
+    pub windows: u32,
+    /// Where one has passed the other since: the windows before, with the mentions of the one who is ahead now in the
+    /// place of negatives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<ToneBaseline>,
+}
+
+/// What a rule about ranks asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankAsked {
+    /// A passing less likely than this.
+    pub probability_below: f64,
+    /// Mentions of the subject in the window, at least, for it to pass somebody.
+    pub mentions_at_least: u32,
 }
 
 impl fmt::Display for RankArithmetic {

@@ -130,6 +130,11 @@ impl ToneSums {
         self.squares += thousandths * thousandths;
     }
 
+    /// So many of all, for a share alone.
+    pub fn of_counts(part: u32, all: u32) -> Self {
+        Self { mentions: all, negatives: part, ..Self::default() }
+    }
+
     /// Takes other sums in.
     pub fn add_all(&mut self, other: &Self) {
         self.mentions += other.mentions;

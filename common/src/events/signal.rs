@@ -63,6 +63,9 @@ pub struct Signal {
     /// Risk categories of the whole message: those of a search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub risk: Vec<String>,
+    /// The desks that the whole message is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub desks: Vec<String>,
     /// How many could have seen it. `None` is unknown.
     pub reach: Option<u64>,
     /// What the reach counts.

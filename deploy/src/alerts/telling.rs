@@ -82,6 +82,9 @@ pub(super) async fn why(command: WhyCommand, settings: &Path) -> anyhow::Result<
         for recipient in &transition.recipients {
             print(&format!("  {}", line(recipient)));
         }
+        for over in &transition.passed_over {
+            print(&format!("  route `{}` is not told: {}", over.route, one_line(&over.why)));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -375,6 +375,8 @@ mod tests {
             threshold: 30,
             variation: None,
             asked: None,
+            before: None,
+            highest: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Definitions come from the log alone, and a change ends what nothing asks for any more.
 
+use earshot_common::events::{SourceHealth, SourceStatus};
 use expect_test::expect;
 
 use super::*;
@@ -52,4 +53,58 @@ fn a_rule_that_asks_for_something_else_opens_another_alert_in_the_same_hour() {
     let [.., first, _, second] = timeline.events.as_slice() else { panic!("opened, resolved, opened") };
     assert_ne!(first.alert, second.alert);
     assert_eq!((second.sequence, second.transition), (1, Transition::Opened));
+}
+
+/// Its first step was due before anything else was decided, and nobody was called.
+#[test]
+fn an_escalation_that_is_added_while_an_alert_is_open_calls() {
+    let rule = |rest: &str| {
+        format!(
+            "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+             [[route]]\nid = \"team\"\nmail = [\"team@harbor.example\"]\n\
+             [[route]]\nid = \"deputy\"\nmail = [\"deputy@harbor.example\"]\n\
+             [[rule]]\nid = \"strong\"\nwhen = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 1000\n\
+             route = \"team\"\n{rest}\n"
+        )
+    };
+    let mut timeline = Timeline::new(&rule(""));
+    timeline.post("2026-01-08T09:00", &Post::new("a").about("harbor", -0.9).reach(5_000));
+    timeline.said();
+    let mut version =
+        version_of(&rule("escalate = [{ after_minutes = 15, route = \"deputy\" }]"), "rule/strong");
+    version.version = Some(50);
+    timeline.append(at("2026-01-08T09:05"), SignalRecord::Definition(version));
+    timeline.progress("2026-01-08T09:15");
+    let said = timeline.said();
+    assert!(said.starts_with("escalated") && said.contains("told /2/mail/deputy@harbor.example"), "{said}");
+}
+
+/// It would never have said that it answers again, and its alert would have stayed open for eight weeks.
+#[test]
+fn a_source_that_is_retired_while_it_fails_is_missed_no_longer() {
+    let text = "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+                [[source]]\nid = \"rss\"\nkind = \"feed\"\nurl = \"https://rss.example\"\n\
+                [[rule]]\nid = \"silent\"\npreset = \"source silent\"\nsubjects = [\"harbor\"]\n";
+    let mut timeline = Timeline::new(text);
+    let mut post = Post::new("a");
+    post.source = "rss";
+    timeline.post("2026-01-08T08:00", &post);
+    timeline.append(
+        at("2026-01-08T09:00"),
+        SignalRecord::SourceHealth(SourceHealth {
+            v: SchemaVersion::default(),
+            source: "rss".to_owned(),
+            state: SourceStatus::Failing,
+            reason: None,
+            raw: Vec::new(),
+            at: at("2026-01-08T09:00"),
+        }),
+    );
+    timeline.progress("2026-01-08T10:00");
+    assert!(timeline.said().starts_with("opened silent/harbor"));
+    let mut version = version_of(text, "source/rss");
+    (version.definition, version.version) = (None, Some(50));
+    timeline.append(at("2026-01-08T10:05"), SignalRecord::Definition(version));
+    timeline.progress("2026-01-08T10:10");
+    assert!(timeline.said().starts_with("resolved silent/harbor"));
 }

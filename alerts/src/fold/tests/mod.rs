@@ -1,4 +1,5 @@
-//! The fold as a time-line: at nine push this, want that.
+//! The fold as a time-line: at nine push this, want that. In the end every alert of every time-line must verify, and a
+//! snapshot of the state must hold all of it.
 
 mod backtest;
 mod counts;
@@ -8,6 +9,7 @@ mod each;
 mod past;
 mod rebuild;
 mod replay;
+mod routes;
 mod searches;
 mod situations;
 mod timelines;
@@ -70,6 +72,7 @@ struct Post {
     source: &'static str,
     polarity: f32,
     matched: Vec<&'static str>,
+    desks: Vec<&'static str>,
 }
 
 impl Post {
@@ -86,6 +89,7 @@ impl Post {
             source: "hn",
             polarity: 0.0,
             matched: Vec::new(),
+            desks: Vec::new(),
         }
     }
 
@@ -123,6 +127,7 @@ impl Post {
             subjects: self.subjects.iter().map(subject).collect(),
             polarity: Some(self.polarity),
             risk: Vec::new(),
+            desks: self.desks.iter().map(|desk| (*desk).to_owned()).collect(),
             reach: self.reach,
             reach_unit: None,
             matched: self.matched.iter().map(|id| (*id).to_owned()).collect(),
@@ -140,7 +145,7 @@ impl Timeline {
         let mut timeline =
             Self { state: State::new(), log: Vec::new(), raw_next: 0, named: 0, events: Vec::new(), read: 0 };
         for version in versions(watchlist) {
-            timeline.append(at("2026-01-01T00:00"), SignalRecord::Definition(version));
+            timeline.append(at("2025-01-01T00:00"), SignalRecord::Definition(version));
         }
         timeline
     }

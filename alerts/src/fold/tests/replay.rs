@@ -108,6 +108,11 @@ pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
         let id = rules.len();
         writeln!(rules, "[[rule]]\nid = \"rule-{id}\"\nsubjects = [\"harbor\"]\n{rule}").unwrap();
     }
+    rules.push_str(
+        "[[route]]\nid = \"office\"\nmail = [\"office@harbor.example\"]\nseverity_at_most = 6\n\
+         schedule = { from = \"09:00\", to = \"17:00\" }\n\
+         [[route]]\nid = \"executive\"\nmail = [\"executive@harbor.example\"]\nseverity_at_least = 7\n",
+    );
     let mut timeline = Timeline::new(&rules);
     timeline.ordinary_days("2026-01-05T00:00", 3, 2);
     let mut now = at("2026-01-08T00:00");
@@ -228,7 +233,7 @@ proptest! {
 
     #[test]
     fn transitions_are_numbered_without_a_gap_and_ordered_by_their_causes(steps in steps()) {
-        let events = log_of(&steps, true).events;
+        let events = log_of(&steps, true).events.clone();
         let mut sequences = std::collections::BTreeMap::new();
         for pair in events.windows(2) {
             prop_assert!(pair[0].signals < pair[1].signals);
