@@ -1,7 +1,8 @@
-//! What people define: subjects, searches, rules, routes and sources, and how they are read from files.
+//! What people define: subjects, searches, rules, routes, briefs and sources, and how they are read from files.
 //!
 //! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
 
+mod brief;
 mod condition;
 mod file;
 mod follow;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::{Channel, ReachUnit};
 
+pub use brief::{Brief, Every};
 pub use condition::{
     AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
     SourceAbsenceCondition, ToneCondition, Window,
@@ -41,6 +43,8 @@ pub enum Definition {
     Rule(Rule),
     /// Who hears of it.
     Route(Route),
+    /// What is told by the clock.
+    Brief(Brief),
     /// Where to listen.
     Source(Source),
 }
@@ -53,6 +57,7 @@ impl Definition {
             Self::Search(search) => ("search", &search.id),
             Self::Rule(rule) => ("rule", &rule.id),
             Self::Route(route) => ("route", &route.id),
+            Self::Brief(brief) => ("brief", &brief.id),
             Self::Source(source) => ("source", &source.id),
         };
         format!("{kind}/{id}")
@@ -224,11 +229,11 @@ impl From<AliasForm> for Alias {
     }
 }
 
-/// Who hears of an alert, and how.
+/// Who hears of an alert or reads a brief, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Short and stable; rules name the route by it.
+    /// Short and stable; rules and briefs name the route by it.
     pub id: String,
     /// E-mail addresses.
     #[serde(default)]
@@ -271,6 +276,11 @@ impl Route {
         channels.extend(self.alertmanager.iter().cloned().map(Channel::Alertmanager));
         channels.extend(self.log.then_some(Channel::Log));
         channels
+    }
+
+    /// Everybody whom it brings a brief.
+    pub fn readers(&self) -> Vec<Channel> {
+        self.channels().into_iter().filter(Channel::takes_briefs).collect()
     }
 }
 
