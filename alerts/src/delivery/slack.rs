@@ -18,7 +18,7 @@ pub(crate) fn body(message: &Message) -> Value {
     for note in &message.notes {
         blocks.push(json!({"type": "section", "text": plain_text(note, SECTION_LENGTH)}));
     }
-    let brief = message.is_brief();
+    let brief = message.is_overview();
     for told in &message.told {
         if brief {
             blocks.push(brief_block(told));

@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 26_000;
 
 /// The body of a message: brief where the whole would be too much.
 pub(crate) fn body(message: &Message) -> Value {
-    let whole = envelope(message, message.is_brief());
+    let whole = envelope(message, message.is_overview());
     if whole.to_string().len() <= MOST_BYTES { whole } else { envelope(message, true) }
 }
 

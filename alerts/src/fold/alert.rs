@@ -40,6 +40,8 @@ pub(crate) struct OpenAlert {
     pub(crate) raised: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) arithmetic: Arithmetic,
+    /// The numbers that raised it last, not those of the calm that ends it.
+    pub(crate) raised_by: Arithmetic,
     pub(crate) evidence: Evidence,
     pub(crate) lexicon: String,
     pub(crate) course: Course,
@@ -53,6 +55,8 @@ pub(crate) struct OpenAlert {
     pub(crate) told: Option<Told>,
     /// Until when its message waits.
     pub(crate) held_until: Option<Timestamp>,
+    /// Whether anybody was ever sent it.
+    pub(crate) was_sent: bool,
     /// Whether anybody is to be told of it: it is of now, and no other alert of its situation speaks for it.
     pub(crate) speaks: bool,
     /// The alert of the same situation that speaks for this one.
@@ -152,6 +156,7 @@ impl OpenAlert {
             opened_in_log: Timestamp::default(),
             raised: opening.at,
             until: opening.until,
+            raised_by: opening.arithmetic.clone(),
             arithmetic: opening.arithmetic,
             evidence: opening.evidence,
             lexicon: opening.lexicon,
@@ -162,6 +167,7 @@ impl OpenAlert {
             asked: opening.asked,
             told: None,
             held_until: None,
+            was_sent: false,
             speaks: false,
             parent: None,
             place: 0,
@@ -175,6 +181,7 @@ impl OpenAlert {
         self.opened = over.opened;
         self.opened_in_log = over.opened_in_log;
         self.people = over.people;
+        self.was_sent = over.was_sent;
     }
 
     /// Takes in a count of a window that is worth saying.
@@ -297,6 +304,16 @@ impl OpenAlert {
         cause: &mut Cause,
     ) -> AlertEvent {
         self.sequence += 1;
+        if transition.raises() {
+            self.raised_by = self.arithmetic.clone();
+        }
+        let notify = match &decided_by.tell {
+            Some(routes) => {
+                notifications(&format!("{}/{}", self.key, self.sequence), routes, Route::channels)
+            }
+            None => Vec::new(),
+        };
+        self.was_sent = self.was_sent || !notify.is_empty();
         let caused_by = CausedBy { offset: cause.offset, n: cause.transitions };
         cause.transitions += 1;
         AlertEvent {
@@ -321,7 +338,7 @@ impl OpenAlert {
                 filter: decided_by.rule.filter.clone(),
                 lexicon: self.lexicon.clone(),
             },
-            notify: decided_by.tell.as_ref().map(|routes| notifications(self, routes)).unwrap_or_default(),
+            notify,
             decided: cause.appended,
             word: decided_by.word.clone(),
             acknowledged: self.people.acknowledged.clone(),
@@ -352,15 +369,19 @@ pub(crate) struct Routes<'a> {
     pub(crate) fallback: Option<&'a Route>,
 }
 
-/// A message to each address of the route, with those that take its place where it fails. The key is the same at every
-/// attempt.
-fn notifications(alert: &OpenAlert, routes: &Routes<'_>) -> Vec<Notification> {
+/// A message to each of a route's addresses, with those that take its place where it fails. Its key begins so and is the
+/// same at every attempt.
+pub(super) fn notifications(
+    prefix: &str,
+    routes: &Routes<'_>,
+    addresses: fn(&Route) -> Vec<Channel>,
+) -> Vec<Notification> {
     let mut notifications = Vec::new();
-    for to in routes.route.channels() {
-        let key = key(&format!("{}/{}", alert.key, alert.sequence), &to);
+    for to in addresses(routes.route) {
+        let key = key(prefix, &to);
         let mut fallback = Vec::new();
         if let Some(route) = routes.fallback {
-            for instead in route.channels() {
+            for instead in addresses(route) {
                 let key = self::key(&format!("{key}/instead"), &instead);
                 fallback.push(notification(key, route, instead, Vec::new()));
             }

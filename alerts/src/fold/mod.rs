@@ -8,12 +8,15 @@
 
 mod alert;
 mod baseline;
+mod briefs;
 mod buckets;
 mod calendar;
 mod closing;
 mod command;
 mod detector;
 mod evidence;
+mod facts;
+mod gaps;
 mod imports;
 mod memory;
 mod model;
@@ -42,6 +45,8 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert, Routes};
+use briefs::Schedule;
+use gaps::Gaps;
 use imports::Imports;
 use people::Commands;
 use telling::Call;
@@ -49,8 +54,10 @@ use watch::{Watch, Watched};
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
+pub(crate) use briefs::DueBrief;
 pub(crate) use calendar::{HOUR_MS, bucket_end, window_of};
 pub use detector::{Detector, Judged};
+pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;
@@ -101,6 +108,7 @@ pub struct State {
     newest: Timestamp,
     /// The sources that do not answer, and since when.
     failing: BTreeMap<String, Timestamp>,
+    gaps: Gaps,
     imports: Imports,
     opened: u64,
     /// Alerts that are over and still take words of people, and may go on.
@@ -110,6 +118,8 @@ pub struct State {
     muted: BTreeMap<(String, String), Timestamp>,
     /// What people said of the alerts of each rule.
     feedback: BTreeMap<String, Feedback>,
+    /// The briefs in force.
+    briefs: BTreeMap<String, Schedule>,
     /// When the log's clock next ends or begins something; computed again after whatever may change it.
     next_timer: Option<Timestamp>,
     cause: Cause,
@@ -143,8 +153,11 @@ impl State {
             SignalRecord::Definition(version) => self.define(version),
             SignalRecord::History(history) => self.history(history),
             SignalRecord::Command(command) => self.command(command).into_iter().collect(),
-            // The sender's account of its messages decides nothing.
-            SignalRecord::Delivery(_) => Vec::new(),
+            // The sender's account of its messages decides nothing about alerts.
+            SignalRecord::Delivery(delivery) => {
+                self.note_delivery(delivery);
+                Vec::new()
+            }
         });
         if !events.is_empty() {
             self.set_timer();
@@ -248,6 +261,7 @@ impl State {
 
     /// Progress moves the clock, and the clock closes what more data could undo.
     fn progress(&mut self, partitions: &[PartitionProgress]) -> Vec<AlertEvent> {
+        self.gaps.progress(self.cause.appended);
         for partition in partitions {
             let known = self.progress.entry(partition.partition).or_insert_with(|| partition.clone());
             // Later and yet less far: the topic was made anew.
@@ -291,14 +305,20 @@ impl State {
     fn source_health(&mut self, health: &SourceHealth) -> Vec<AlertEvent> {
         match health.state {
             SourceStatus::Failing => drop(self.failing.entry(health.source.clone()).or_insert(health.at)),
-            SourceStatus::Healthy => drop(self.failing.remove(&health.source)),
+            SourceStatus::Healthy => self.answers_again(health),
             SourceStatus::Finished => {
-                self.failing.remove(&health.source);
+                self.answers_again(health);
                 self.imports.finished(&health.source, &health.raw);
                 self.note_complete_imports();
             }
         }
         Vec::new()
+    }
+
+    fn answers_again(&mut self, health: &SourceHealth) {
+        if let Some(since) = self.failing.remove(&health.source) {
+            self.gaps.end(&health.source, since, health.at);
+        }
     }
 
     fn note_complete_imports(&mut self) {
@@ -338,6 +358,10 @@ impl State {
             Some(("subject", id)) => self.define_subject(id),
             Some(("search", id)) => self.define_subject(&Search::subject_id(id)),
             Some(("rule", id)) => self.define_rule(id),
+            Some(("brief", id)) => {
+                self.define_brief(id);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }

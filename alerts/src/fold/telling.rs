@@ -1,7 +1,7 @@
 //! Whom to tell, and when: what people said, the situation, quiet hours, and the order in which others are called.
 //!
-//! All of it follows the log's clock (append time). What belongs here: which route is told. What is told, and by
-//! which channels, is the route's and [`crate::delivery`]'s.
+//! All of it follows the log's clock (append time). What belongs here: which route is told of an alert. What is told, and by
+//! which channels, is the route's and [`crate::delivery`]'s; briefs have a place of their own, [`super::briefs`].
 
 use earshot_common::events::{AlertEvent, Transition};
 use earshot_common::time::Timestamp;
@@ -80,6 +80,7 @@ impl State {
         if self.next_timer.is_none_or(|due| now < due) {
             return Vec::new();
         }
+        self.let_briefs_fall_due();
         let mut all = Vec::new();
         for (id, watched) in &mut self.subjects {
             for (rule, watch) in watched.rules.iter_mut().enumerate() {
@@ -105,7 +106,8 @@ impl State {
 
     /// Looks up when the clock next has something to do.
     pub(super) fn set_timer(&mut self) {
-        self.next_timer = self.subjects.values().flat_map(Watched::open).filter_map(Watch::next_due).min();
+        let of_alerts = self.subjects.values().flat_map(Watched::open).filter_map(Watch::next_due);
+        self.next_timer = of_alerts.chain(self.briefs.values().map(|schedule| schedule.next)).min();
     }
 }
 

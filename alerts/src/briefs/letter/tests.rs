@@ -1,0 +1,180 @@
+//! Briefs as people read them.
+
+use earshot_common::definitions::{Definition, parse_file};
+use earshot_common::events::Channel;
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::delivery::Message;
+
+const CONSOLE: &str = "https://earshot.harbor.example";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn brief() -> Brief {
+    let text = "[[brief]]\nid = \"daily\"\nto = \"board\"\nsubjects = [\"harbor\", \"vale\"]\nevery = \"day\"\nat = \"07:30\"\n\
+                zone = \"Europe/Berlin\"\n";
+    match parse_file("f", text).unwrap().remove(0) {
+        Definition::Brief(brief) => brief,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn subject(id: &str, name: &str, alerts: Vec<AlertFacts>, expected: Option<f64>) -> SubjectFacts {
+    let listened_from = Some(at("2025-12-01T00:00:00Z"));
+    SubjectFacts { id: id.to_owned(), name: name.to_owned(), alerts, expected, listened_from }
+}
+
+/// An alert of Harbor's volume that opened then.
+fn alert(name: &str, opened: &str, over: Option<&str>, severity: u8) -> AlertFacts {
+    let event = crate::delivery::tests::event();
+    AlertFacts {
+        alert: AlertKey::of(&[name]),
+        opened: at(opened),
+        over: over.map(at),
+        is_new: at(opened) >= at("2026-01-07T06:30:00Z"),
+        severity,
+        arithmetic: event.arithmetic,
+        definition: event.definition,
+        parent: None,
+        was_sent: true,
+        in_hand: None,
+    }
+}
+
+fn digest(counts: [u64; 3], before: [u64; 3]) -> Digest {
+    let of = |[total, negative, positive]: [u64; 3]| json!({"total": total, "negative": negative, "positive": positive});
+    serde_json::from_value(json!({"counts": of(counts), "before": of(before), "risks": [], "stories": []}))
+        .unwrap()
+}
+
+/// A story as the index answers it.
+fn story(id: &str, text: &str, mentions: u64) -> Story {
+    serde_json::from_value(json!({
+        "story": "5701e000000000000000000000000000", "mentions": mentions,
+        "mention": {
+            "id": id, "reach": 50_000, "reach_unit": "circulation", "title": null, "text": text,
+            "author": {"id": "times:ann", "name": "Ann"}, "published": "2026-01-07T09:04:00Z",
+            "source": {"id": "times", "network": "feed", "site": "times.example"},
+            "entities": [{"subject": "harbor", "lane": "sure", "sentiment": {"score": -0.6, "label": "negative"}}],
+            "sentiment": {"score": 0.4, "label": "positive"}
+        }
+    }))
+    .unwrap()
+}
+
+fn letter(facts: &Facts, digests: Option<&[Digest]>) -> Letter {
+    let period = at("2026-01-07T06:30:00Z")..at("2026-01-08T06:30:00Z");
+    let brief = brief();
+    Letter::of(&Told { brief: &brief, period, facts, console: Some(CONSOLE) }, digests)
+}
+
+fn message(letter: Letter) -> Message {
+    Message {
+        key: "brief/daily/now".to_owned(),
+        route: "board".to_owned(),
+        to: Channel::Mail("board@harbor.example".to_owned()),
+        notes: Vec::new(),
+        told: Vec::new(),
+        letter: Some(letter),
+    }
+}
+
+fn reads(letter: Letter, wanted: Expect) -> String {
+    let message = message(letter);
+    wanted.assert_eq(&format!("{}\n\n{}", message.subject_line(), message.text().unwrap()));
+    message.html().unwrap()
+}
+
+#[test]
+fn a_brief_says_what_changed_and_where_to_see_it() {
+    let mut child = alert("tone", "2026-01-07T09:30:00Z", Some("2026-01-07T12:00:00Z"), 5);
+    let first = alert("volume", "2026-01-07T09:41:00Z", Some("2026-01-07T12:00:00Z"), 8);
+    child.parent = Some(first.alert);
+    let mut small = alert("small", "2026-01-06T09:00:00Z", None, 2);
+    (small.was_sent, small.in_hand) = (false, Some("user:ann".to_owned()));
+    let facts = Facts {
+        subjects: vec![
+            subject("harbor", "Harbor Bank", vec![first, child, small], Some(96.2)),
+            subject("vale", "Jordan Vale", Vec::new(), None),
+        ],
+        gaps: vec![GapFacts {
+            source: Some("times".to_owned()),
+            name: Some("The Harbor Times".to_owned()),
+            from: at("2026-01-08T02:12:00Z"),
+            until: None,
+        }],
+    };
+    let mut harbor = digest([1_340, 402, 268], [98, 10, 30]);
+    harbor.risks = serde_json::from_value(
+        json!([{"risk": "legal", "mentions": 4}, {"risk": "data_breach", "mentions": 1}]),
+    )
+    .unwrap();
+    harbor.stories =
+        vec![story("test:a b/c", "the app is <b>down</b> again", 812), story("x:2", "moving my money", 1)];
+    let html = reads(letter(&facts, Some(&[harbor, digest([2, 0, 1], [0, 0, 0])])), expect![[""]]);
+    assert!(html.contains("the app is &#60;b&#62;down"), "{html}");
+    assert!(html.contains("border-top:6px solid #b3261e"), "the colour of the most severe alert: {html}");
+}
+
+#[test]
+fn where_nothing_happened_it_says_that_it_listened_and_what_it_read() {
+    let facts = Facts {
+        subjects: vec![
+            subject("harbor", "Harbor Bank", Vec::new(), Some(30.0)),
+            subject("vale", "Jordan Vale", Vec::new(), Some(0.2)),
+        ],
+        gaps: Vec::new(),
+    };
+    reads(letter(&facts, Some(&[digest([34, 3, 9], [30, 2, 8]), digest([0; 3], [1, 0, 0])])), expect![[""]]);
+}
+
+#[test]
+fn without_an_answer_of_the_index_it_says_what_it_cannot_say() {
+    let facts =
+        Facts { subjects: vec![subject("harbor", "Harbor Bank", Vec::new(), None)], gaps: Vec::new() };
+    reads(letter(&facts, None), expect![[""]]);
+}
+
+#[test]
+fn durations_and_lists_are_said_as_people_say_them() {
+    for (minutes, wanted) in
+        [(16, "16 min"), (60, "1 h"), (258, "4 h 18 min"), (1_440, "1 day"), (3_000, "2 days 2 h")]
+    {
+        assert_eq!(length(minutes * MINUTE_MS), wanted);
+    }
+    let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+    assert_eq!(
+        [listed(&names[..1]), listed(&names[..2]), listed(&names)],
+        ["a", "a and b", "a, b and 2 more"]
+    );
+}
+
+#[test]
+fn every_line_of_a_brief_has_its_page() {
+    let facts = Facts {
+        subjects: vec![subject(
+            "harbor",
+            "Harbor Bank",
+            vec![alert("v", "2026-01-07T09:41:00Z", None, 8)],
+            None,
+        )],
+        gaps: vec![GapFacts {
+            source: None,
+            name: None,
+            from: at("2026-01-07T08:00:00Z"),
+            until: Some(at("2026-01-07T09:00:00Z")),
+        }],
+    };
+    let mut harbor = digest([30, 9, 9], [30, 2, 8]);
+    harbor.stories = vec![story("x:1", "one", 1)];
+    let letter = letter(&facts, Some(&[harbor]));
+    let lines: Vec<&Line> = letter.sections.iter().flat_map(|section| &section.lines).collect();
+    assert_eq!(lines.len(), 5);
+    for line in lines {
+        assert!(line.link.as_ref().unwrap().starts_with(CONSOLE), "{line:?}");
+    }
+}
