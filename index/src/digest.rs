@@ -23,7 +23,7 @@ const MOST_SAMPLED: usize = 1_000;
 const MOST_CANDIDATES: usize = 10;
 
 /// What was said from one time to another.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Digest {
     /// Mentions in the time.
     pub(crate) counts: ToneCounts,
@@ -52,7 +52,7 @@ pub(crate) struct RiskCount {
 }
 
 /// Copies of one text or link; a mention without a story is its own.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Story<M> {
     story: Option<StoryKey>,
     mentions: u64,

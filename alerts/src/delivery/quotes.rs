@@ -58,7 +58,7 @@ struct EvidenceAnswer {
 }
 
 /// A mention, as far as a message shows it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct QuotedMention {
     title: Option<String>,
     text: String,
