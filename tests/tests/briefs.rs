@@ -104,10 +104,7 @@ async fn brief(folder: &tempfile::TempDir, node: &Node, id: &str) -> (bool, Stri
     node::command(Path::new(BINARY), folder.path(), &arguments).await.unwrap()
 }
 
-/// A mail whose parts are quoted-printable, decoded as far as ASCII goes, with its subject in one line.
+/// A mail whose parts are quoted-printable, decoded as far as ASCII goes.
 fn plain(letter: &str) -> String {
-    let letter = letter.replace("\r\n", "\n").replace("=\n", "").replace("=3D", "=");
-    let subject = letter.split("\nSubject: ").nth(1).and_then(|rest| rest.split("\nMIME-Version").next());
-    let subject = subject.unwrap_or_default().to_owned();
-    letter.replace(&subject, &subject.replace("\n ", " ").replace("=?utf-8?b?", ""))
+    letter.replace("\r\n", "\n").replace("=\n", "").replace("=3D", "=")
 }

@@ -141,7 +141,7 @@ impl Letter {
         Self {
             due: told.period.end,
             kind: format!("{often} on {}", listed(&names)),
-            subject_line: format!("{often}: {told_in_short} · {}", listed(&names)),
+            subject_line: format!("{often}: {told_in_short} ({})", listed(&names)),
             period: told.period_in_words(),
             title,
             lead,
@@ -173,12 +173,16 @@ impl Situations {
         let of = all().map(|alert| (alert.alert, (alert.over.is_none(), 0))).collect();
         let mut situations = Self { of, alerts: 0, open: 0 };
         for alert in all() {
-            if situations.is_told_with_another(alert) {
-                let joined = alert.parent.and_then(|parent| situations.of.get_mut(&parent));
-                joined.into_iter().for_each(|(_, joined)| *joined += 1);
-            } else {
-                situations.alerts += 1;
-                situations.open += usize::from(alert.over.is_none());
+            match alert.parent.filter(|_| situations.is_told_with_another(alert)) {
+                Some(parent) => {
+                    if let Some((_, joined)) = situations.of.get_mut(&parent) {
+                        *joined += 1;
+                    }
+                }
+                None => {
+                    situations.alerts += 1;
+                    situations.open += usize::from(alert.over.is_none());
+                }
             }
         }
         situations

@@ -15,7 +15,7 @@ use earshot_common::time::Timestamp;
 
 pub use asked::BriefAnswer;
 pub(crate) use asked::{Asked, Briefs, routes};
-pub(crate) use letter::Letter;
+pub(crate) use letter::{Letter, Line, Section};
 pub(crate) use reading::DigestReader;
 
 use crate::delivery::{Job, Links, Message, Refused};

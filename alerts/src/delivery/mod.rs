@@ -353,6 +353,13 @@ pub(crate) mod tests {
         Message::compose(Job { parts, to, late: false }, &Watchlist::default(), &links())
     }
 
+    /// A brief about so many subjects.
+    pub(super) fn brief(to: Channel, subjects: usize) -> Message {
+        let letter = crate::briefs::Letter::for_test(subjects);
+        let (key, route) = ("brief/daily/now".to_owned(), "board".to_owned());
+        Message { key, route, to, notes: Vec::new(), told: Vec::new(), letter: Some(letter) }
+    }
+
     fn part(event: AlertEvent, to: &Channel) -> ledger::Part {
         let notification = Notification { to: to.clone(), ..event.notify[0].clone() };
         let content = Content::Alert(std::sync::Arc::new(event));

@@ -240,7 +240,7 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
-pub(crate) fn capitalised(text: &str) -> String {
+fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters
         .next()

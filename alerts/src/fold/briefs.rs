@@ -53,8 +53,8 @@ impl DueBrief {
 
     /// Whether one of its messages, or one in the place of these, has this key.
     fn has(&self, key: &str) -> bool {
-        let messages = self.notify.iter().flat_map(|first| std::iter::once(first).chain(&first.fallback));
-        messages.into_iter().any(|message| message.key == key)
+        let mut messages = self.notify.iter().flat_map(|first| std::iter::once(first).chain(&first.fallback));
+        messages.any(|message| message.key == key)
     }
 }
 

@@ -178,3 +178,18 @@ fn every_line_of_a_brief_has_its_page() {
         assert!(line.link.as_ref().unwrap().starts_with(CONSOLE), "{line:?}");
     }
 }
+
+impl Letter {
+    /// A letter about so many subjects.
+    pub(crate) fn for_test(subjects: usize) -> Self {
+        let of = |n: usize| {
+            let link = Some(format!("{CONSOLE}/?n={n}"));
+            let line = Line::new(format!("No <!here> mention of {n}"), link);
+            let detail = Some("Too little is known yet.".to_owned());
+            Section { name: format!("Subject {n}"), lines: vec![line.clone(), Line { detail, ..line }] }
+        };
+        let mut letter = letter(&Facts { subjects: Vec::new(), gaps: Vec::new() }, Some(&[]));
+        letter.sections = (0..subjects).map(of).collect();
+        letter
+    }
+}
