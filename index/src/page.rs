@@ -20,7 +20,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{Arithmetic, CommandKind, Enriched, EntityTag, Lane, Sentiment};
+use earshot_common::events::{Arithmetic, CommandKind, Enriched, EntityTag, Lane, RISKS, Sentiment};
 use earshot_common::http::Refusal;
 use earshot_common::keys::AlertKey;
 use earshot_common::query::{Condition, Field, Query as Search, Value};
@@ -108,6 +108,7 @@ struct Form {
     sort: String,
     subjects: Vec<Choice>,
     sentiments: Vec<Choice>,
+    risks: Vec<Choice>,
     sources: Vec<Choice>,
     langs: Vec<Choice>,
     zones: Vec<String>,
@@ -243,7 +244,7 @@ impl Asked {
 fn doubtful(filter: &Filter) -> Filter {
     let (field, value) = in_doubt(filter.subject.as_deref());
     let query = Search::Field(Condition::Value(field, Value::Is(value.to_owned())));
-    Filter { query, subject: None, sentiment: None, ..filter.clone() }
+    Filter { query, subject: None, sentiment: None, risk: None, ..filter.clone() }
 }
 
 /// What is asked for to find doubtful mentions of a subject, or of any.
@@ -262,7 +263,8 @@ impl Review {
         if doubts == 0 || parameters.get("q") == Some(query.as_str()) {
             return None;
         }
-        let changes = [("q", Some(query.as_str())), ("subject", None), ("sentiment", None), ("cursor", None)];
+        let without = ["subject", "sentiment", "risk", "cursor"].map(|name| (name, None));
+        let changes = [&[("q", Some(query.as_str()))], without.as_slice()].concat();
         let words = words::counted(doubts, "doubtful mention", "doubtful mentions");
         Some(Self { words, href: address(parameters, &changes) })
     }
@@ -329,6 +331,7 @@ impl Form {
             sort: value("sort"),
             subjects: choose("subject", subjects.collect()),
             sentiments: choose("sentiment", plain(sentiments)),
+            risks: choose("risk", RISKS.map(|risk| (risk.to_owned(), risk.replace('_', " "))).to_vec()),
             sources: choose("source", plain(choices.sources)),
             langs: choose("lang", plain(choices.langs)),
             zones,
@@ -418,6 +421,8 @@ struct HitView {
     /// Towards whom the sentiment is.
     towards: Option<String>,
     chips: Vec<Chip>,
+    /// Risks, each with the address of the mentions that have it.
+    risks: Vec<(String, String)>,
     author: String,
     source: String,
     lang: String,
@@ -460,6 +465,7 @@ impl HitView {
             score: words::signed(sentiment.score),
             towards: towards.map(|tag| subject_name(watchlist, &tag.subject)),
             chips: enriched.entities.iter().map(|tag| Chip::new(tag, watchlist)).collect(),
+            risks: enriched.risk.iter().map(|risk| risk_chip(risk)).collect(),
             author: name.unwrap_or_else(|| "unknown author".to_owned()),
             source: enriched
                 .outlet
@@ -474,6 +480,10 @@ impl HitView {
             reach: enriched.audience().map(|(count, unit)| words::audience(count, unit)),
         }
     }
+}
+
+fn risk_chip(label: &str) -> (String, String) {
+    (label.replace('_', " "), address(&Parameters::default(), &[("risk", Some(label))]))
 }
 
 impl Chip {

@@ -1,6 +1,6 @@
 //! The parameters of a request, read once into values that cannot be wrong.
 
-use earshot_common::events::Polarity;
+use earshot_common::events::{Polarity, RISKS};
 use earshot_common::query;
 use earshot_common::time::{Clock, Timestamp};
 use jiff::civil::Date;
@@ -16,7 +16,7 @@ const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 
 /// The parameters that filter.
-const FILTERS: [&str; 8] = ["q", "subject", "source", "lang", "sentiment", "from", "to", "zone"];
+const FILTERS: [&str; 9] = ["q", "subject", "source", "lang", "sentiment", "risk", "from", "to", "zone"];
 
 /// A parameter that cannot be taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +116,7 @@ impl Parameters {
             lang: own("lang"),
             author: None,
             sentiment: self.read("sentiment", polarity, "`negative`, `neutral` or `positive`")?,
+            risk: self.read("risk", risk, &format!("a risk; there are: {}", RISKS.join(", ")))?,
             from: self.read("from", |text| instant(text, zone, false), when)?,
             to: self.read("to", |text| instant(text, zone, true), when)?,
         };
@@ -156,6 +157,10 @@ impl Parameters {
     pub(crate) fn unit(&self) -> Result<Option<Unit>, ParameterError> {
         self.read("by", Unit::parse, "`hour`, `day` or `month`")
     }
+}
+
+fn risk(text: &str) -> Option<&'static str> {
+    RISKS.into_iter().find(|risk| *risk == text)
 }
 
 fn polarity(text: &str) -> Option<Polarity> {
@@ -212,6 +217,7 @@ mod tests {
         );
         assert!(message(&[("q", "a"), ("q", "b")]).contains("`q`: is given twice"));
         assert!(message(&[("sentiment", "angry")]).contains("`sentiment`: `angry` is not `negative`"));
+        assert!(message(&[("risk", "anger")]).contains("`risk`: `anger` is not a risk; there are: legal, "));
         assert!(message(&[("from", "yesterday")]).contains("`from`: `yesterday` is not"));
         assert!(message(&[("zone", "Mars/Base")]).contains("`zone`: `Mars/Base` is not"));
         assert!(

@@ -39,6 +39,8 @@ pub(crate) struct Filter {
     pub(crate) author: Option<AuthorKey>,
     /// Polarity: towards the subject where one is given, else of the whole message.
     pub(crate) sentiment: Option<Polarity>,
+    /// A risk.
+    pub(crate) risk: Option<&'static str>,
     /// Event time: this or later.
     pub(crate) from: Option<Timestamp>,
     /// Event time: before this.
@@ -55,6 +57,7 @@ impl Default for Filter {
             lang: None,
             author: None,
             sentiment: None,
+            risk: None,
             from: None,
             to: None,
         }
@@ -78,6 +81,10 @@ impl Filter {
         }
         if let Some(sentiment) = self.sentiment {
             parts.push(unscored(term(sentiment_term(fields, self.subject.as_deref(), sentiment))));
+        }
+        if let Some(risk) = self.risk {
+            let condition = Condition::Value(query::Field::Risk, Value::Is(risk.to_owned()));
+            parts.push(unscored(condition_query(&condition, fields, self.now)));
         }
         if self.from.is_some() || self.to.is_some() {
             parts.push(unscored(between(fields, self.from, self.to)));

@@ -437,6 +437,23 @@ async fn the_console_leads_to_the_doubtful_mentions_of_a_subject() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_risk_stands_on_its_mention_and_leads_to_the_others_that_have_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::start(folder.path()).await;
+    let mut sued = mention("sued", "they are sued");
+    sued.risk = vec!["legal".to_owned()];
+    bench.index(vec![("sued", upsert(sued)), ("calm", upsert(mention("calm", "all is calm")))]).await;
+    let (_, page) = bench.get("/").await;
+    assert!(page.contains("class=\"chip risk\" href=\"/?risk=legal\""), "{page}");
+    let (_, page) = bench.get("/?risk=legal").await;
+    assert!(page.contains("they are sued") && !page.contains("all is calm"), "{page}");
+    assert!(page.contains("<option value=\"legal\" selected"), "{page}");
+    let found = bench.json("/api/search?risk=legal").await;
+    assert_eq!((&found["total"], &found["hits"][0]["id"]), (&json!(1), &json!("sued")));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_console_says_how_to_begin_and_the_timeline_narrows() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::start(folder.path()).await;

@@ -10,7 +10,7 @@ use earshot_common::broker::{Broker, Connection, EmbeddedSettings};
 use earshot_common::events::{SignalRecord, decode};
 use earshot_common::topics::{self, SIGNALS};
 use earshot_tests::cluster::Cluster;
-use earshot_tests::input::{self, DOOR_SECRET, WATCHLIST, live_mention};
+use earshot_tests::input::{self, DOOR_SECRET, WATCHLIST, WATCHLIST_DEFINITIONS, live_mention};
 use earshot_tests::node::{self, Node};
 use earshot_tests::watch::Watch;
 use serde_json::{Value, json};
