@@ -332,6 +332,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_document_about_briefs_is_read() {
+        let document = include_str!("../../docs/briefs.md");
+        let example = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let definitions = parse_file("briefs.md", example).unwrap();
+        let keys: Vec<String> = definitions.iter().map(Definition::key).collect();
+        assert_eq!(keys, ["route/board", "brief/morning"]);
+    }
+
+    #[test]
     fn a_rule_says_one_thing() {
         let rule = |rest: &str| format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\n{rest}\n");
         refused(
