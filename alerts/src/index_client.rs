@@ -47,6 +47,14 @@ impl IndexClient {
         Ok(Self { client, url, secret: context.secret.clone(), clock: context.clock.clone() })
     }
 
+    /// The index at an address.
+    #[cfg(test)]
+    pub(crate) fn at(url: &str) -> Self {
+        let client = outside::client_for(url, LONGEST_WAIT).unwrap();
+        let secret = Secret::from_bytes([7; 32]);
+        Self { client, url: url.to_owned(), secret, clock: Clock::system() }
+    }
+
     /// The answer to a question, unless it takes longer than somebody is patient.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,

@@ -65,3 +65,49 @@ impl BriefDraft {
         Ok(Message { key, route, to: job.to, notes, told: Vec::new(), letter: Some(letter) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use earshot_common::events::Channel;
+
+    use super::*;
+    use crate::delivery::{Content, Part};
+    use crate::fold::SubjectFacts;
+    use crate::index_client::IndexClient;
+
+    /// Due at half past six, and told at once.
+    fn draft() -> BriefDraft {
+        let json = r#"{"brief":{"id":"daily","to":"board","subjects":["harbor"],"every":"day","at":"06:30"},
+            "from":"2026-01-07T06:30:00Z","until":"2026-01-08T06:30:00Z","decided":"2026-01-08T06:30:02Z",
+            "notify":[{"key":"brief/daily/x","route":"board","to":{"channel":"mail","address":"b@harbor.example"}}]}"#;
+        let due: Arc<DueBrief> = Arc::new(serde_json::from_str(json).unwrap());
+        let content = Content::Brief(Arc::clone(&due));
+        let part = Part { notification: due.notify[0].clone(), content, instead_of: None, over: false };
+        let job = Job { to: Channel::Mail("b@harbor.example".to_owned()), parts: vec![part], late: false };
+        let harbor = SubjectFacts {
+            id: "harbor".to_owned(),
+            name: "Harbor".to_owned(),
+            alerts: Vec::new(),
+            expected: None,
+            listened_from: Some(due.from),
+        };
+        BriefDraft { job, due, facts: Facts { subjects: vec![harbor], gaps: Vec::new() } }
+    }
+
+    #[tokio::test]
+    async fn it_waits_for_an_index_that_does_not_answer_and_then_goes_without_and_says_so() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let reader = DigestReader(IndexClient::at(&format!("http://{free}")));
+        let links = crate::delivery::tests::links();
+        let at = |time: &str| format!("2026-01-08T{time}Z").parse().unwrap();
+        match draft().written(&reader, &links, at("06:40:00")).await {
+            Err(Refused::ForNow { error, .. }) => assert!(error.contains("ask the index"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+        let message = draft().written(&reader, &links, at("06:45:00")).await.unwrap();
+        assert_eq!(message.key, "brief/daily/x");
+        assert_eq!(message.notes, ["This comes late: Earshot could not send it when it was due."]);
+        let text = message.text().unwrap();
+        assert!(text.contains("The index did not answer, so nothing is said here of mentions."), "{text}");
+    }
+}

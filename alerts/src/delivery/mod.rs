@@ -30,7 +30,7 @@ use serde_json::Value;
 
 pub(crate) use alertmanager::{RESEND_MS, Standing, StandingAlert};
 pub use ledger::Undelivered;
-use ledger::{Content, Part};
+pub(crate) use ledger::{Content, Part};
 pub(crate) use ledger::{Job, Ledger, Limits, Outcome};
 use message::Told;
 pub(crate) use message::{Links, Message};
@@ -383,7 +383,7 @@ pub(crate) mod tests {
     }
 
     /// Links that are good for three days.
-    pub(super) fn links() -> Links {
+    pub(crate) fn links() -> Links {
         Links {
             console_url: Some("https://earshot.harbor.example".to_owned()),
             secret: earshot_common::keys::Secret::from_bytes([7; 32]),
