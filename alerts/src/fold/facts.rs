@@ -98,7 +98,8 @@ impl State {
         }
         for over in self.over.values().filter(|over| over.subject == id) {
             if over.since >= period.start && over.alert.opened_in_log < period.end {
-                let until = Some(over.alert.until);
+                // One that ended later was open still: its end is for the next brief to tell.
+                let until = (over.since < period.end).then_some(over.alert.until);
                 alerts.push(AlertFacts::of(&over.alert, &over.rule, over.version, until, period));
             }
         }

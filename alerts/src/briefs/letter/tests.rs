@@ -115,7 +115,59 @@ fn a_brief_says_what_changed_and_where_to_see_it() {
     .unwrap();
     harbor.stories =
         vec![story("test:a b/c", "the app is <b>down</b> again", 812), story("x:2", "moving my money", 1)];
-    let html = reads(letter(&facts, Some(&[harbor, digest([2, 0, 1], [0, 0, 0])])), expect![[""]]);
+    let html = reads(
+        letter(&facts, Some(&[harbor, digest([2, 0, 1], [0, 0, 0])])),
+        expect![[r#"
+        Daily brief: 2 alerts, 1 open (Harbor Bank and Jordan Vale)
+
+        2 alerts, 1 open
+
+        Daily brief on Harbor Bank and Jordan Vale
+        Wed 7 Jan, 07:30 to Thu 8 Jan, 07:30 (Europe/Berlin)
+
+        Harbor Bank
+
+        * Came and went: 1,064 mentions in an hour, about 11 expected.
+          Severity 8 of 10 · from Wed 7 Jan, 10:41 to 13:00 · with 1 more alert of the same situation
+          https://earshot.harbor.example/alerts/3b6298cf4cbeb40a9b1ee0a20d5a7767
+
+        * Still open: 1,064 mentions in an hour, about 11 expected.
+          Severity 2 of 10 · since Tue 6 Jan, 10:00 · ann has it in hand · nobody was sent it
+          https://earshot.harbor.example/alerts/a67ada47a50cec70e5288875b104aeda
+
+        * 1,340 mentions: 98 in the day before, and about 96 to be expected.
+          https://earshot.harbor.example/?subject=harbor&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        * Tone: 30 % negative and 20 % positive; in the day before 10 % and 31 %.
+          https://earshot.harbor.example/?subject=harbor&sentiment=negative&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        * Risks that are spoken of: legal 4, data breach 1.
+          https://earshot.harbor.example/?subject=harbor&q=risk%3A%28legal+OR+data_breach%29&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        * “the app is <b>down</b> again”
+          812 mentions · reach 50,000 printed copies · negative · Ann on times.example · 7 Jan, 10:04
+          https://earshot.harbor.example/?subject=harbor&q=story%3A5701e000000000000000000000000000&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        * “moving my money”
+          reach 50,000 printed copies · negative · Ann on times.example · 7 Jan, 10:04
+          https://earshot.harbor.example/mentions/x%3A2
+
+        Jordan Vale
+
+        * 2 mentions: 0 in the day before.
+          Too little is known yet to say what is usual.
+          https://earshot.harbor.example/?subject=vale&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        * Tone: 0 negative and 1 positive of 2.
+          https://earshot.harbor.example/?subject=vale&sentiment=negative&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        What was not heard
+
+        * The Harbor Times has not answered since Thu 8 Jan, 03:12 (4 h 18 min).
+          https://earshot.harbor.example/?source=times&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        Sent by Earshot"#]],
+    );
     assert!(html.contains("the app is &#60;b&#62;down"), "{html}");
     assert!(html.contains("border-top:6px solid #b3261e"), "the colour of the most severe alert: {html}");
 }
@@ -129,14 +181,55 @@ fn where_nothing_happened_it_says_that_it_listened_and_what_it_read() {
         ],
         gaps: Vec::new(),
     };
-    reads(letter(&facts, Some(&[digest([34, 3, 9], [30, 2, 8]), digest([0; 3], [1, 0, 0])])), expect![[""]]);
+    reads(
+        letter(&facts, Some(&[digest([34, 3, 9], [30, 2, 8]), digest([0; 3], [1, 0, 0])])),
+        expect![[r#"
+        Daily brief: nothing happened (Harbor Bank and Jordan Vale)
+
+        Still listening: nothing happened
+
+        Daily brief on Harbor Bank and Jordan Vale
+        Wed 7 Jan, 07:30 to Thu 8 Jan, 07:30 (Europe/Berlin)
+
+        No alert was open. Read: 34 mentions of Harbor Bank and none of Jordan Vale.
+        https://earshot.harbor.example/?from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        Harbor Bank
+
+        * 34 mentions: 30 in the day before, and about 30 to be expected.
+          https://earshot.harbor.example/?subject=harbor&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        * Tone: 9 % negative and 26 % positive; in the day before 7 % and 27 %.
+          https://earshot.harbor.example/?subject=harbor&sentiment=negative&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        Sent by Earshot"#]],
+    );
 }
 
 #[test]
 fn without_an_answer_of_the_index_it_says_what_it_cannot_say() {
     let facts =
         Facts { subjects: vec![subject("harbor", "Harbor Bank", Vec::new(), None)], gaps: Vec::new() };
-    reads(letter(&facts, None), expect![[""]]);
+    reads(
+        letter(&facts, None),
+        expect![[r#"
+        Daily brief: nothing happened (Harbor Bank)
+
+        Still listening: nothing happened
+
+        Daily brief on Harbor Bank
+        Wed 7 Jan, 07:30 to Thu 8 Jan, 07:30 (Europe/Berlin)
+
+        No alert was open. Not everything was heard: see below.
+        https://earshot.harbor.example/?subject=harbor&from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        What was not heard
+
+        * The index did not answer, so nothing is said here of mentions.
+          https://earshot.harbor.example/?from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
+
+        Sent by Earshot"#]],
+    );
 }
 
 #[test]
