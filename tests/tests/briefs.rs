@@ -77,10 +77,17 @@ async fn a_brief_comes_once_a_day_also_after_a_kill_and_names_what_was_not_heard
     up.kill().await.unwrap();
     let up = clock.up(BINARY, folder.path()).await.unwrap();
     Watch::new(&up.address).until_decided().await.unwrap();
-    clock.set_ahead(seven + 30 * 60 + DAY_S - machine).unwrap();
-    mail.wait_for(2).await.unwrap();
-    clock.set_ahead(seven + 30 * 60 + 2 * DAY_S - machine).unwrap();
-    let letters: Vec<String> = mail.wait_for(3).await.unwrap().iter().map(|letter| plain(letter)).collect();
+    // The alert was open at half past seven, and ended with the first progress after it.
+    let mut letters = Vec::new();
+    for day in 1..4 {
+        clock.set_ahead(seven + 30 * 60 + i64::from(day) * DAY_S - machine).unwrap();
+        letters = mail.wait_for(1 + day as usize).await.unwrap();
+    }
+    let letters: Vec<String> = letters.iter().map(|letter| plain(letter)).collect();
+    for told in ["* New: a negative", "* Still open: a negative", "* Over: a negative"] {
+        let times = letters.iter().filter(|letter| letter.contains(told)).count();
+        assert_eq!(times, 1, "{told} is told once: {letters:#?}");
+    }
     let quiet: Vec<&String> = letters.iter().filter(|letter| letter.contains("Still listening")).collect();
     assert_eq!(quiet.len(), 1, "{letters:#?}");
     for wanted in [
@@ -94,7 +101,7 @@ async fn a_brief_comes_once_a_day_also_after_a_kill_and_names_what_was_not_heard
     let id =
         |letter: &String| letter.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned();
     let ids: std::collections::BTreeSet<String> = letters.iter().map(id).collect();
-    assert_eq!((ids.len(), letters.len()), (3, 3), "one for each day");
+    assert_eq!((ids.len(), letters.len()), (4, 4), "one for each day");
     assert!(up.stop().await.unwrap());
 }
 

@@ -269,9 +269,7 @@ impl Told<'_> {
             return Vec::new();
         }
         let mut lines = vec![Line {
-            detail: subject
-                .expected
-                .is_none()
+            detail: (subject.expected.is_none() && counts.total > 0)
                 .then(|| "Too little is known yet to say what is usual.".to_owned()),
             ..Line::new(self.volume(subject, counts, before), self.search(&[id]))
         }];
@@ -392,7 +390,7 @@ impl Told<'_> {
             };
             lines.push(Line::new(text, self.search(&[("subject", &subject.id)])));
         }
-        let long = |gap: &&GapFacts| self.length_ms(gap) >= SHORTEST_GAP_MS;
+        let long = |gap: &&GapFacts| self.within_ms(gap) >= SHORTEST_GAP_MS;
         let gaps: Vec<&GapFacts> = self.facts.gaps.iter().filter(long).collect();
         lines.extend(gaps.iter().take(MOST_GAPS).map(|gap| self.gap_line(gap)));
         if gaps.len() > MOST_GAPS {
@@ -425,6 +423,12 @@ impl Told<'_> {
 
     fn length_ms(&self, gap: &GapFacts) -> i64 {
         gap.until.unwrap_or(self.period.end).as_millis() - gap.from.as_millis()
+    }
+
+    /// How much of the time was in a gap.
+    fn within_ms(&self, gap: &GapFacts) -> i64 {
+        let until = gap.until.unwrap_or(self.period.end).min(self.period.end);
+        until.as_millis() - gap.from.max(self.period.start).as_millis()
     }
 
     /// The console's search over the time, with these parameters beside.
