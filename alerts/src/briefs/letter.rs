@@ -123,10 +123,8 @@ impl Letter {
         let lead = quiet.then(|| told.lead(digests, !gaps.is_empty()));
         if !quiet && !silent.is_empty() && digests.is_some() {
             let text = format!("Nothing was said of {}.", listed(&silent));
-            sections.push(Section {
-                name: "And else".to_owned(),
-                lines: vec![Line::new(text, told.search(&[]))],
-            });
+            sections
+                .push(Section { name: "Quiet".to_owned(), lines: vec![Line::new(text, told.search(&[]))] });
         }
         if !gaps.is_empty() {
             sections.push(Section { name: "What was not heard".to_owned(), lines: gaps });
@@ -383,7 +381,7 @@ impl Told<'_> {
         for subject in &self.facts.subjects {
             let text = match subject.listened_from {
                 Some(from) if from > self.period.start => {
-                    format!("{} is listened to since {}.", subject.name, self.when(from))
+                    format!("{} has been listened to only since {}.", subject.name, self.when(from))
                 }
                 None => format!("{} is not listened to yet.", subject.name),
                 Some(_) => continue,
