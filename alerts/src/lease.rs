@@ -2,46 +2,67 @@
 //! and has people told, and the others stand by, warm.
 //!
 //! The lease is the one partition of `alerts` in the group of instances: the log gives it to one member at a time,
-//! and to another when that one leaves or is silent for the session's time. What the member reads is of no use
-//! here, and its position is never committed.
+//! and to another when that one leaves or is silent for the session's 15 seconds. That a member still has it only the
+//! log can say: so it is asked each second, by a commit, which a member that was replaced cannot make. What the
+//! member reads is of no use here, and the position that it commits is always the same.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use earshot_common::broker::{Broker, Member, ReadError};
+use earshot_common::broker::{Broker, Member, Position, ReadError};
 use earshot_common::topics::ALERTS;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const GROUP: &str = "alerts-writer";
-/// The member looks this often whether it still has the partition.
+/// The log is asked this often whether the partition is ours.
 const LOOK: Duration = Duration::from_secs(1);
-/// A look that is older says nothing: the process may have stood still for as long as it takes to be replaced, which
-/// is the session's 15 seconds.
+/// An answer is good for this long after the question. With the time that an append under the lease may take it is
+/// less than the session's 15 seconds, so that nothing is written when the lease is another's.
 const GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// The lease, held or not.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// When it was last seen to be ours.
-    held: watch::Receiver<Option<Instant>>,
+    /// When the log was asked last and said that it is ours.
+    held: watch::Receiver<Option<Asked>>,
     release: CancellationToken,
     keeper: JoinHandle<()>,
+}
+
+/// When a question was asked, on two clocks: the first one stands still while the machine does, and the second one may
+/// be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    at: Instant,
+    clock: SystemTime,
+}
+
+impl Asked {
+    fn now() -> Self {
+        Self { at: Instant::now(), clock: SystemTime::now() }
+    }
+
+    /// Whether the answer still counts. A clock that was set back says nothing.
+    fn is_good(self, now: Self) -> bool {
+        let by_clock = now.clock.duration_since(self.clock).unwrap_or_default();
+        now.at.saturating_duration_since(self.at).max(by_clock) < GOOD_FOR
+    }
 }
 
 impl Lease {
     /// Joins the instances. Where nobody else can be, as without Kafka, it is ours at once.
     pub(crate) async fn join(broker: &Broker) -> Result<Self, ReadError> {
-        let member = broker.join(GROUP, &ALERTS).await?;
-        let (shown, held) = watch::channel(seen(&member));
+        let mut member = broker.join(GROUP, &ALERTS).await?;
+        let (shown, held) = watch::channel(ask(&mut member).await.unwrap_or_default());
         let release = CancellationToken::new();
-        let keeper = tokio::spawn(keep(broker.clone(), member, shown, release.clone()));
+        let keeper = tokio::spawn(keep(member, shown, release.clone()));
         Ok(Self { held, release, keeper })
     }
 
     /// Whether this instance may write now.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.borrow().is_some_and(|seen| seen.elapsed() < GOOD_FOR)
+        self.held.borrow().is_some_and(|asked| asked.is_good(Asked::now()))
     }
 
     /// Gives it up, so that another instance need not wait for the session's end.
@@ -52,41 +73,55 @@ impl Lease {
     }
 }
 
-async fn keep(
-    broker: Broker,
-    mut member: Member,
-    shown: watch::Sender<Option<Instant>>,
-    release: CancellationToken,
-) {
-    loop {
-        let next_look = tokio::time::Instant::now() + LOOK;
-        let polled = tokio::select! {
-            () = release.cancelled() => return,
-            polled = tokio::time::timeout_at(next_look, member.next(1)) => polled,
-        };
-        if let Ok(Err(error)) = polled {
-            tracing::warn!(%error, "the lease to write `alerts` cannot be looked after; trying again");
-        }
-        let last = *shown.borrow();
-        if last.is_some_and(|last| last.elapsed() >= GOOD_FOR) {
-            // Somebody else may have it by now: what is ours is only known after joining anew.
-            shown.send_replace(None);
-            match broker.join(GROUP, &ALERTS).await {
-                Ok(joined) => member = joined,
+async fn keep(mut member: Member, shown: watch::Sender<Option<Asked>>, release: CancellationToken) {
+    let looking_after = async {
+        loop {
+            let next_look = tokio::time::Instant::now() + LOOK;
+            // Partitions come and go while it waits in here.
+            let polled = tokio::time::timeout_at(next_look, member.next(1)).await;
+            match ask(&mut member).await {
+                Ok(asked) => drop(shown.send_replace(asked)),
                 Err(error) => {
-                    tracing::warn!(%error, "the lease to write `alerts` cannot be asked for; trying again");
+                    tracing::warn!(%error, "the lease to write `alerts` could not be confirmed; trying again");
                 }
             }
-        } else {
-            shown.send_replace(seen(&member));
+            if let Ok(Err(error)) = polled {
+                tracing::warn!(%error, "the lease to write `alerts` cannot be looked after; trying again");
+            }
+            tokio::time::sleep_until(next_look).await;
         }
-        tokio::select! {
-            () = release.cancelled() => return,
-            () = tokio::time::sleep_until(next_look) => {}
-        }
+    };
+    tokio::select! {
+        () = release.cancelled() => {}
+        () = looking_after => {}
     }
 }
 
-fn seen(member: &Member) -> Option<Instant> {
-    (!member.owned().is_empty()).then(Instant::now)
+/// Asks the log whether the partition is ours.
+async fn ask(member: &mut Member) -> Result<Option<Asked>, ReadError> {
+    let asked = Asked::now();
+    let Some(owned) = member.owned().first().copied() else { return Ok(None) };
+    // `alerts` is kept for ever, so its oldest record is always there.
+    member.still_owns(Position { offset: 0, ..owned }).await?;
+    Ok(Some(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_runs_out_by_either_clock_and_a_clock_that_is_set_back_prolongs_nothing() {
+        let asked = Asked::now();
+        let later = |passed: Duration, clock: SystemTime| Asked { at: asked.at + passed, clock };
+        let second = Duration::from_secs(1);
+        assert!(asked.is_good(later(9 * second, asked.clock + 9 * second)));
+        assert!(!asked.is_good(later(10 * second, asked.clock + 10 * second)));
+        // The machine stood still, and the lease went to another.
+        assert!(!asked.is_good(later(second, asked.clock + 60 * second)));
+        // The clock was set back by an hour.
+        let back = asked.clock - 3_600 * second;
+        assert!(asked.is_good(later(9 * second, back)));
+        assert!(!asked.is_good(later(10 * second, back)));
+    }
 }

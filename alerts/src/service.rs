@@ -27,7 +27,7 @@ use earshot_common::http::Refusal;
 use earshot_common::metrics::Hop;
 use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
-use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
+use earshot_common::topics::{ALERTS, SIGNALS, WATCHLIST};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -310,7 +310,8 @@ impl Worker {
                 records = signals.next(MAX_BATCH) => self.read(records).await?,
             }
             self.look_at_lease().await?;
-            if !self.unreadable {
+            let unwritten = self.lease.is_held() && !self.decided.is_empty();
+            if !self.unreadable && !unwritten {
                 self.context.health.well("alerts", DEADLINE);
             }
             self.act().await?;
@@ -364,7 +365,9 @@ impl Worker {
     }
 
     fn stand_by(&mut self) {
-        tracing::warn!("another instance may be active by now: this one stands by");
+        tracing::warn!(
+            "another instance may be active by now, or what was written is not known: this one stands by"
+        );
         self.active = false;
         self.metrics.active.set(0);
     }
@@ -564,6 +567,7 @@ impl Worker {
             let next = Position { partition: 0, offset: last.offset + 1 };
             self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
             self.at = Some(Mark::of(last));
+            self.ledger.note_time(last.appended);
         }
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
@@ -581,14 +585,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, they
-    /// are kept.
+    /// Stores the transitions that are new, then expects their messages to be sent. Where the lease goes meanwhile, or
+    /// nobody knows what was stored, they are kept, and `alerts` is read again before more is written.
     async fn write_decided(&mut self) -> anyhow::Result<()> {
         let mut events = std::mem::take(&mut self.decided);
         events.retain(|event| self.written.lacks(event));
         let records =
             events.iter().map(|event| NewRecord::keyed(event.alert.to_string(), encode(event))).collect();
-        if !self.append(&ALERTS, records).await? {
+        if !self.append_alerts(records).await? {
             self.decided = events;
             self.stand_by();
             return Ok(());
@@ -779,36 +783,51 @@ impl Worker {
         Ok(())
     }
 
+    /// Stores records of `signals` in order. While the log is unavailable it waits, and says so; a stop ends the wait.
     async fn append_signals(
         &mut self,
         records: impl IntoIterator<Item = SignalRecord>,
     ) -> anyhow::Result<()> {
-        let records = records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
-        self.append(&SIGNALS, records).await.map(drop)
-    }
-
-    /// Stores records in order. While the log is unavailable it waits, and says so; a stop ends the wait. Transitions are
-    /// the active instance's to write: answers whether all was stored.
-    async fn append(&mut self, topic: &Topic, records: Vec<NewRecord>) -> anyhow::Result<bool> {
-        let mut wait = FIRST_RETRY;
+        let records: Vec<NewRecord> =
+            records.into_iter().map(|record| NewRecord::unkeyed(encode(&record))).collect();
         for batch in records.chunks(MAX_BATCH) {
-            if *topic == ALERTS && !self.lease.is_held() {
-                return Ok(false);
-            }
-            while let Err(error) = self.context.broker.append_durably(topic, batch.to_vec()).await {
-                let AppendError::Unavailable { .. } = &error else { return Err(error.into()) };
-                self.context.health.trouble("alerts", error.to_string());
-                tracing::warn!(%error, "the log takes nothing; trying again");
+            let mut wait = FIRST_RETRY;
+            while let Err(error) = self.context.broker.append_durably(&SIGNALS, batch.to_vec()).await {
+                self.note_unavailable(error)?;
                 tokio::select! {
-                    () = self.context.stop.cancelled() => return Err(error).context("stopped while waiting"),
+                    () = self.context.stop.cancelled() => anyhow::bail!("stopped while waiting for `signals`"),
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(LAST_RETRY),
-                }
-                if *topic == ALERTS && !self.lease.is_held() {
-                    return Ok(false);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Stores transitions in order, as long as the lease is ours. Answers whether all are known to be stored. An append
+    /// that fails is not tried again: some of it may be there.
+    async fn append_alerts(&mut self, records: Vec<NewRecord>) -> anyhow::Result<bool> {
+        for batch in records.chunks(MAX_BATCH) {
+            if !self.lease.is_held() {
+                return Ok(false);
+            }
+            if let Err(error) = self.context.broker.append_while_leased(&ALERTS, batch.to_vec()).await {
+                self.note_unavailable(error)?;
+                tokio::select! {
+                    () = self.context.stop.cancelled() => {}
+                    () = tokio::time::sleep(FIRST_RETRY) => {}
+                }
+                return Ok(false);
+            }
+        }
         Ok(true)
+    }
+
+    /// Says that the log takes nothing now; any other error is one.
+    fn note_unavailable(&self, error: AppendError) -> anyhow::Result<()> {
+        let AppendError::Unavailable { .. } = &error else { return Err(error.into()) };
+        self.context.health.trouble("alerts", error.to_string());
+        tracing::warn!(%error, "the log takes nothing; trying again");
+        Ok(())
     }
 }
 

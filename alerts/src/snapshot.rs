@@ -20,7 +20,7 @@ use crate::delivery::Ledger;
 use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";
@@ -42,7 +42,8 @@ pub(crate) struct Folded {
     pub(crate) alerts_end: u64,
 }
 
-/// What senders wrote of each message: all of one that is under way, the result of one that is done.
+/// What senders wrote of each message: all of one that is under way, the result of one that is delivered. A failure may
+/// be that of one whose claim was taken over, so the claims before it are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Told(BTreeMap<String, Vec<(Timestamp, Delivery)>>);
 
@@ -50,7 +51,7 @@ impl Told {
     /// Takes a record in.
     pub(crate) fn take(&mut self, appended: Timestamp, delivery: &Delivery) {
         let told = self.0.entry(delivery.key.clone()).or_default();
-        if delivery.state != DeliveryState::Sending {
+        if delivery.state == DeliveryState::Delivered {
             told.clear();
         }
         told.push((appended, delivery.clone()));
@@ -139,7 +140,9 @@ impl Snapshots {
         file.into_inner().with_context(writing)?.sync_all().with_context(writing)?;
         let path = self.folder.join(format!("{PREFIX}{:020}", at.offset));
         fs::rename(&part, &path).with_context(|| format!("name it {}", path.display()))?;
-        for old in self.paths()?.into_iter().skip(KEPT) {
+        // One that stands further on is of a log that is no more, or was refused: else this one began with it.
+        let (others, ours): (Vec<_>, Vec<_>) = self.paths()?.into_iter().partition(|known| *known > path);
+        for old in others.into_iter().chain(ours.into_iter().skip(KEPT)) {
             fs::remove_file(&old).with_context(|| format!("remove {}", old.display()))?;
         }
         Ok(header.bytes)
@@ -240,6 +243,16 @@ mod tests {
     }
 
     #[test]
+    fn those_of_a_log_that_was_made_anew_do_not_take_the_place_of_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(folder.path().to_path_buf()).unwrap();
+        for offset in [7_000, 8_000, 5, 6] {
+            snapshots.write(&mark(offset), Folded::default()).unwrap();
+        }
+        assert_eq!(offsets(&snapshots), [6, 5]);
+    }
+
+    #[test]
     fn a_damaged_one_and_one_of_another_program_are_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(folder.path().to_path_buf()).unwrap();
@@ -254,7 +267,7 @@ mod tests {
             assert!(read(&path).is_none());
         }
         let text = String::from_utf8_lossy(&whole).into_owned();
-        for (ours, others) in [("\"format\":3", "\"format\":4"), (env!("CARGO_PKG_VERSION"), "99.0.0")] {
+        for (ours, others) in [("\"format\":4", "\"format\":5"), (env!("CARGO_PKG_VERSION"), "99.0.0")] {
             assert!(text.contains(ours));
             fs::write(&path, text.replacen(ours, others, 1)).unwrap();
             assert_eq!(offsets(&snapshots), [0; 0], "{others}");

@@ -9,8 +9,8 @@ use earshot_common::time::Timestamp;
 /// An account of the records of `alerts`.
 ///
 /// Live transitions are written in the order of their causes, so everything up to the last one is there. The
-/// historic fold runs again after each import, with another cause: there an alert that is complete is left as it
-/// is, and one that a crash cut short is continued.
+/// historic fold runs again after each import, with another cause: there an alert that is over is left as it is, and
+/// one that a crash cut short is continued. In the run that ended it an alert may open again.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     last_live: Option<Last>,
@@ -28,14 +28,18 @@ struct Last {
 struct Historic {
     sequence: u32,
     resolved: bool,
+    /// Offset of the record that the run was for.
+    run: u64,
 }
 
 impl Written {
     /// Whether a transition is not written yet.
     pub(crate) fn lacks(&self, event: &AlertEvent) -> bool {
         if event.historic {
-            let known = self.historic.get(&event.alert);
-            return known.is_none_or(|known| !known.resolved && known.sequence < event.sequence);
+            return self.historic.get(&event.alert).is_none_or(|known| {
+                let goes_on = !known.resolved || known.run == event.signals.offset;
+                goes_on && known.sequence < event.sequence
+            });
         }
         // Decided later and yet less far: `signals` was made anew, and its offsets with it.
         self.last_live.is_none_or(|last| last.signals < event.signals || last.decided < event.decided)
@@ -48,7 +52,8 @@ impl Written {
         }
         if event.historic {
             let resolved = event.transition == Transition::Resolved;
-            self.historic.insert(event.alert, Historic { sequence: event.sequence, resolved });
+            let (sequence, run) = (event.sequence, event.signals.offset);
+            self.historic.insert(event.alert, Historic { sequence, resolved, run });
             return;
         }
         // Where the log's clock was set back the latest time stands.
@@ -126,6 +131,20 @@ mod tests {
         assert!(!written.is_new(&event("h", 3, 1_900, "resolved", true)));
         // Causes of the past do not stand in the way of the live ones.
         assert!(written.is_new(&event("a", 1, 950, "opened", false)));
+    }
+
+    #[test]
+    fn a_historic_alert_opens_again_in_the_run_that_ended_it_alone() {
+        let mut written = Written::default();
+        for (sequence, transition) in [(1, "opened"), (2, "resolved")] {
+            assert!(written.is_new(&event("h", sequence, 900, transition, true)));
+        }
+        // A crash came here: the run is repeated.
+        assert!(!written.is_new(&event("h", 1, 900, "opened", true)));
+        assert!(!written.is_new(&event("h", 2, 900, "resolved", true)));
+        assert!(written.is_new(&event("h", 3, 900, "reopened", true)));
+        assert!(written.is_new(&event("h", 4, 900, "resolved", true)));
+        assert!(!written.is_new(&event("h", 5, 1_900, "reopened", true)), "the next import leaves it");
     }
 
     #[test]

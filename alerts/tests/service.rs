@@ -309,6 +309,30 @@ async fn a_start_goes_on_from_a_snapshot_of_its_own_log() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_stands_at_a_record_past_retention_is_not_used_and_decisions_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = log(&folder).await;
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    read_until(&mut alerts, alert, |alerts| alerts.len() == 1).await;
+    running.stop().await;
+    // Nothing ran for longer than `signals` keeps its records.
+    let later = Timestamp::from(jiff::Timestamp::now()).plus_millis(121 * 24 * 60 * 60 * 1_000);
+    context.broker.maintain(later).await.unwrap();
+    signal(&context, 1, Origin::Live).await;
+    let left = all(&context, &SIGNALS, |value| Some(value.to_vec())).await.len();
+
+    let running = Running::start(&context).await;
+    assert_eq!(folded(&running), left, "what is left of the log, from its start");
+    // What the definitions were is in the log again, and what is decided from here on is written.
+    signal(&context, 2, Origin::Live).await;
+    let found = read_until(&mut alerts, alert, |alerts| alerts.len() == 1).await;
+    assert_eq!((found[0].sequence, found[0].transition), (1, Transition::Opened));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_alert_verifies_and_a_forged_transition_of_it_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let context = log(&folder).await;

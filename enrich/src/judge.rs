@@ -174,7 +174,7 @@ fn place(at: &EntityMatch) -> Place {
 }
 
 /// The polarity towards a subject that is named at some places; towards none, where there is no place.
-fn towards(read: &Read, named: &[EntityMatch]) -> Sentiment {
+fn towards(read: &Read<'_>, named: &[EntityMatch]) -> Sentiment {
     let mut sentiment = read.towards(&read.places(named.iter().map(place)));
     if sentiment.words.len() > MAX_COPIED_WORDS {
         sentiment.words.clear();

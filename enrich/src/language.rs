@@ -83,7 +83,7 @@ pub fn of(given: Option<&str>, title: Option<&Tokenized<'_>>, text: &Tokenized<'
     if let Some(code) = given.and_then(primary_language) {
         return Language { code, confidence: 1.0 };
     }
-    let mut words: Vec<&str> = Vec::new();
+    let mut words: Vec<&str> = Vec::with_capacity(text.tokens.len().min(MAX_WORDS));
     for part in title.into_iter().chain([text]) {
         push_words(&mut words, part);
     }
@@ -116,9 +116,21 @@ fn guess(words: &[&str]) -> Option<(&'static str, f32)> {
 /// Whether halves of a text, and every other word of it, are in a language as well.
 fn parts_are_in(words: &[&str], lang: whichlang::Lang) -> bool {
     let (begin, end) = words.split_at(words.len() / 2);
-    let every_other = |from: usize| words.iter().skip(from).step_by(2).copied().collect::<Vec<_>>();
-    let is_in = |part: &[&str]| detect_language(&part.join(" ")) == lang;
-    is_in(begin) && is_in(end) && is_in(&every_other(0)) && is_in(&every_other(1))
+    let every_other = |from: usize| words.iter().skip(from).step_by(2);
+    // Words have some five letters.
+    let mut part = String::with_capacity(words.len() * 6);
+    let mut is_in = |words: &mut dyn Iterator<Item = &&str>| {
+        part.clear();
+        for word in words {
+            part.push_str(if part.is_empty() { "" } else { " " });
+            part.push_str(word);
+        }
+        detect_language(&part) == lang
+    };
+    is_in(&mut begin.iter())
+        && is_in(&mut end.iter())
+        && is_in(&mut every_other(0))
+        && is_in(&mut every_other(1))
 }
 
 /// Whether `whichlang` takes languages that it does not know for this one, as it takes Catalan and Romanian for

@@ -5,7 +5,7 @@
 
 use earshot_common::events::Mention;
 use earshot_common::keys::StoryKey;
-use earshot_common::text::{Token, TokenKind, Tokenized, fold};
+use earshot_common::text::{Token, TokenKind, Tokenized, push_folded};
 use url::Url;
 
 /// The version of the rule that makes the key.
@@ -24,8 +24,11 @@ pub fn of(mention: &Mention) -> Option<StoryKey> {
 
 /// The same, with the mention's title and text taken apart.
 pub fn of_tokens(mention: &Mention, title: Option<&Tokenized<'_>>, text: &Tokenized<'_>) -> Option<StoryKey> {
-    let in_text = words(text);
-    if in_text.len() < LEAST_WORDS
+    let mut key = String::with_capacity(text.text.len() + "text ".len());
+    key.push_str("text");
+    let in_title = title.map_or(0, |title| push_words(&mut key, title));
+    let in_text = push_words(&mut key, text);
+    if in_text < LEAST_WORDS
         && let Some(link) = link(mention, text)
     {
         return Some(StoryKey::of(VERSION, &format!("link {link}")));
@@ -33,13 +36,12 @@ pub fn of_tokens(mention: &Mention, title: Option<&Tokenized<'_>>, text: &Tokeni
     if let Some(repeated) = &mention.repost_of {
         return Some(StoryKey::of(VERSION, &format!("mention {repeated}")));
     }
-    let mut all = title.map(words).unwrap_or_default();
-    all.extend(in_text);
-    (all.len() >= LEAST_WORDS).then(|| StoryKey::of(VERSION, &format!("text {}", all.join(" "))))
+    (in_title + in_text >= LEAST_WORDS).then(|| StoryKey::of(VERSION, &key))
 }
 
-/// Words and tags, folded, without accounts, addresses, emoji and the `RT @name` of a repost by hand.
-fn words(Tokenized { text, tokens }: &Tokenized<'_>) -> Vec<String> {
+/// Adds words and tags, folded, without accounts, addresses, emoji and the `RT @name` of a repost by hand; gives their
+/// number.
+fn push_words(key: &mut String, Tokenized { text, tokens }: &Tokenized<'_>) -> usize {
     let mut rest: &[Token] = tokens;
     while let [mark, account, behind @ ..] = rest
         && mark.of(text).eq_ignore_ascii_case("rt")
@@ -47,10 +49,15 @@ fn words(Tokenized { text, tokens }: &Tokenized<'_>) -> Vec<String> {
     {
         rest = behind;
     }
-    let is_word =
-        |token: &&Token| matches!(token.kind, TokenKind::Word | TokenKind::Hashtag | TokenKind::Cashtag);
-    let word = |token: &Token| fold(token.of(text).trim_start_matches(['#', '＃', '$']));
-    rest.iter().filter(is_word).map(word).collect()
+    let mut words = 0;
+    for token in rest {
+        if matches!(token.kind, TokenKind::Word | TokenKind::Hashtag | TokenKind::Cashtag) {
+            key.push(' ');
+            push_folded(key, token.of(text).trim_start_matches(['#', '＃', '$']));
+            words += 1;
+        }
+    }
+    words
 }
 
 /// The first link, in the text or beside it, in a form that its copies share.

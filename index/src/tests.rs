@@ -342,6 +342,7 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             probability: Some(3.1e-9),
             dispersion: Some(0.2),
             authors: 51,
+            mentions: None,
             baseline: vec![9, 12],
             drawn_to: None,
             drawn_weight: None,

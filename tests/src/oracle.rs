@@ -59,11 +59,28 @@ fn as_written(event: &AlertEvent) -> anyhow::Result<AlertEvent> {
     Ok(decode(&encode(event))?)
 }
 
-/// The transitions in the topic `alerts`.
+/// The transitions in the topic `alerts`, as every reader takes them: one that stands there again, word for word, counts
+/// once. So it is where a write was stored whose answer was lost.
 pub async fn alerts(broker: &Broker) -> anyhow::Result<Vec<AlertEvent>> {
     let mut records = Vec::new();
     broker.replay(&ALERTS, |record| records.push(record)).await.context("replay `alerts`")?;
-    records.iter().map(readable).collect()
+    let (mut known, mut written) = (BTreeMap::new(), Vec::new());
+    for record in &records {
+        let event: AlertEvent = readable(record)?;
+        match known.get(&(event.alert, event.sequence)) {
+            None => {
+                known.insert((event.alert, event.sequence), event.clone());
+                written.push(event);
+            }
+            Some(first) => ensure!(
+                *first == event,
+                "{} transition {} stands twice, and differs",
+                event.alert,
+                event.sequence
+            ),
+        }
+    }
+    Ok(written)
 }
 
 fn readable<T: serde::de::DeserializeOwned>(record: &Record) -> anyhow::Result<T> {
@@ -129,10 +146,11 @@ pub fn numbered_and_single(written: &[AlertEvent]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The running system verifies each of these alerts, and every number could be found again.
-pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> anyhow::Result<()> {
+/// The running system verifies each of these alerts, and every number could be found again. Answers how many alerts
+/// they are.
+pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> anyhow::Result<usize> {
     let ids: BTreeSet<String> = written.iter().map(|event| event.alert.to_string()).collect();
-    for id in ids {
+    for id in &ids {
         let answer = alerts.until(&format!("/api/alerts/{id}/verify"), |_| true).await?;
         let verified: Verification = serde_json::from_value(answer).context("read a verification")?;
         for transition in &verified.transitions {
@@ -141,7 +159,7 @@ pub async fn every_alert_verifies(alerts: &Watch, written: &[AlertEvent]) -> any
             ensure!(fault.is_none(), "{id}, transition {}: {fault:?}", transition.sequence);
         }
     }
-    Ok(())
+    Ok(ids.len())
 }
 
 /// Each message that was decided has arrived, and was repeated at most once for each crash; nothing else came.

@@ -24,6 +24,8 @@ const LAST_WAIT_MS: i64 = 120_000;
 const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
 /// Messages that take the place of others wait so long for each other: a channel seldom fails for one alone.
 const INSTEAD_WAIT_S: u32 = 5;
+/// A claim that came too late is made again after this.
+const NEXT_CLAIM_MS: i64 = 5_000;
 /// Notifications that one message tells, at most.
 const MOST_TOGETHER: usize = 20;
 
@@ -49,6 +51,8 @@ pub(crate) struct Ledger {
     entries: BTreeMap<String, Entry>,
     /// When the newest of each brief was due.
     briefs: BTreeMap<String, Timestamp>,
+    /// The latest time that the log's clock has shown.
+    log_time: Timestamp,
     /// What was given up, with the time of the record that says so.
     given_up: BTreeMap<String, (Timestamp, Undelivered)>,
 }
@@ -215,7 +219,14 @@ pub(crate) enum Outcome {
 impl Ledger {
     /// An empty account of the sender with this name.
     pub(crate) fn new(sender: String, limits: Limits) -> Self {
-        Self { sender, limits, entries: BTreeMap::new(), briefs: BTreeMap::new(), given_up: BTreeMap::new() }
+        let (entries, briefs, given_up) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { sender, limits, entries, briefs, log_time: Timestamp::default(), given_up }
+    }
+
+    /// The log took a record then. How old another's claim is, is told by the log's clock as well as by ours: one of
+    /// them may be wrong.
+    pub(crate) fn note_time(&mut self, appended: Timestamp) {
+        self.log_time = self.log_time.max(appended);
     }
 
     /// A transition was decided: its messages are to be sent.
@@ -251,9 +262,18 @@ impl Ledger {
     }
 
     /// Reads a record of a sender. The first claim in the order of the log owns the message, until its owner
-    /// renews it or it is older than the timeout.
+    /// renews it or it is older than the timeout. Whoever delivers it has delivered it; but one whose claim was taken
+    /// over gives nothing up: its owner may deliver it yet.
     pub(crate) fn take(&mut self, appended: Timestamp, delivery: &Delivery) {
+        self.note_time(appended);
         let Some(entry) = self.entries.get_mut(&delivery.key) else { return };
+        let of_another = entry.claim.as_ref().is_some_and(|claim| claim.sender != delivery.sender);
+        if delivery.state == DeliveryState::Failed && of_another {
+            if entry.stage == Stage::Sending && delivery.sender == self.sender {
+                entry.stage = Stage::due(appended);
+            }
+            return;
+        }
         if delivery.state != DeliveryState::Sending {
             let done = self.entries.remove(&delivery.key);
             if let Some(entry) = done.filter(|_| delivery.state == DeliveryState::Failed) {
@@ -271,8 +291,10 @@ impl Ledger {
         });
         let ours = delivery.sender == self.sender;
         if owned_by_another {
-            if ours {
-                entry.stage = Stage::due(appended);
+            if let Stage::Claiming(written) = entry.stage
+                && ours
+            {
+                entry.stage = Stage::Waiting { since: written, until: written.plus_millis(NEXT_CLAIM_MS) };
             }
             return;
         }
@@ -321,7 +343,8 @@ impl Ledger {
             // A clock that was set back must not make a wait longer.
             let waits = since <= now && now < until;
             let owned_by_another = entry.claim.as_ref().is_some_and(|claim| {
-                claim.sender != self.sender && now < claim.appended.plus_millis(self.limits.claim_timeout_ms)
+                let until = claim.appended.plus_millis(self.limits.claim_timeout_ms);
+                claim.sender != self.sender && now.max(self.log_time) < until
             });
             let first =
                 entry.bundle(now).and_then(|bundle| first_of.get(&bundle)).filter(|_| entry.attempt == 0);
@@ -361,7 +384,8 @@ impl Ledger {
         let mut open: BTreeMap<Bundle, usize> = BTreeMap::new();
         for entry in self.entries.values_mut() {
             let Stage::Owned(written) = entry.stage else { continue };
-            if now >= written.plus_millis(self.limits.claim_timeout_ms) {
+            // Where our clock was set back since, nobody knows how old the claim is.
+            if now < written || now >= written.plus_millis(self.limits.claim_timeout_ms) {
                 entry.stage = Stage::due(now);
                 continue;
             }
@@ -654,6 +678,81 @@ mod tests {
         // Ours is set back: the message does not wait until it shows the time again that it showed.
         let again = ledger.claims(at(HOUR_S));
         assert_eq!(again.iter().map(|claim| claim.attempt).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_claim_is_made_again_where_our_clock_was_set_back_since() {
+        let mut ledger = ledger("a");
+        let claims = ledger.claims(at(9_000));
+        ledger.take(at(9_000), &claims[0]);
+        assert!(ledger.jobs(9, at(5_400)).is_empty(), "it may be a minute old or an hour");
+        assert_eq!(ledger.claims(at(5_400)), [claim("a", 2)]);
+    }
+
+    #[test]
+    fn the_claim_of_a_dead_sender_is_taken_over_though_our_clock_is_an_hour_behind() {
+        let mut ledger = ledger("b");
+        ledger.take(at(7_200), &claim("a", 1));
+        assert!(ledger.claims(at(3_601)).is_empty());
+        // The log goes on: enrichment tells its progress every five seconds.
+        ledger.note_time(at(7_259));
+        assert!(ledger.claims(at(3_659)).is_empty());
+        ledger.note_time(at(7_260));
+        let claims = ledger.claims(at(3_660));
+        ledger.take(at(7_260), &claims[0]);
+        assert_eq!(ledger.jobs(9, at(3_660)).len(), 1);
+    }
+
+    #[test]
+    fn a_claim_that_the_log_refuses_is_not_made_again_at_once() {
+        // Our clock is an hour ahead: what another has claimed just now looks old.
+        let mut ledger = ledger("b");
+        ledger.take(at(0), &claim("a", 1));
+        let claims = ledger.claims(at(3_600));
+        assert_eq!(claims.len(), 1);
+        ledger.take(at(1), &claims[0]);
+        assert!(ledger.jobs(9, at(3_601)).is_empty() && ledger.claims(at(3_601)).is_empty());
+        assert_eq!(ledger.claims(at(3_605)).len(), 1);
+    }
+
+    #[test]
+    fn of_two_who_send_the_one_that_delivers_counts_and_one_whose_claim_was_taken_over_gives_nothing_up() {
+        let (mut a, mut b) = (ledger("a"), ledger("b"));
+        let take = |ledgers: [&mut Ledger; 2], second, delivery: &Delivery| {
+            ledgers.into_iter().for_each(|ledger| ledger.take(at(second), delivery));
+        };
+        let first = a.claims(at(0)).remove(0);
+        take([&mut a, &mut b], 0, &first);
+        assert_eq!(a.jobs(9, at(0)).len(), 1);
+        // It answers late, and meanwhile another takes the message over.
+        let second = b.claims(at(60)).remove(0);
+        take([&mut a, &mut b], 60, &second);
+        assert_eq!(b.jobs(9, at(60)).len(), 1);
+        let refused = Err(Refused::ForGood { error: "no such mailbox".to_owned() });
+        let Outcome::Done(failed) = a.settle(MAIL_KEY, refused, at(61)) else { panic!("it is written") };
+        take([&mut a, &mut b], 61, &failed);
+        assert!(!a.listing(at(62))[0].given_up && !b.listing(at(62))[0].given_up);
+        // The second one's success stands, and nobody sends again.
+        let Outcome::Done(delivered) = b.settle(MAIL_KEY, Ok(()), at(63)) else { panic!("it is written") };
+        take([&mut a, &mut b], 63, &delivered);
+        for ledger in [&mut a, &mut b] {
+            assert!(ledger.claims(at(9_999)).is_empty());
+            assert_eq!(ledger.listing(at(9_999)), []);
+        }
+    }
+
+    #[test]
+    fn a_send_that_succeeds_late_ends_the_message_also_for_whoever_took_it_over() {
+        let (mut a, mut b) = (ledger("a"), ledger("b"));
+        let first = a.claims(at(0)).remove(0);
+        [&mut a, &mut b].into_iter().for_each(|ledger| ledger.take(at(0), &first));
+        a.jobs(9, at(0));
+        let second = b.claims(at(60)).remove(0);
+        [&mut a, &mut b].into_iter().for_each(|ledger| ledger.take(at(60), &second));
+        let Outcome::Done(delivered) = a.settle(MAIL_KEY, Ok(()), at(61)) else { panic!("it is written") };
+        [&mut a, &mut b].into_iter().for_each(|ledger| ledger.take(at(61), &delivered));
+        // It was not sent twice: the log said so before the second one began.
+        assert!(b.jobs(9, at(62)).is_empty() && b.claims(at(9_999)).is_empty());
     }
 
     #[test]

@@ -94,8 +94,10 @@ fn count_headline(count: &CountArithmetic, matching: &str) -> String {
 
 fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
     let of_last_hour = if count.span() == CountSpan::TwoHours { " in the last hour" } else { "" };
+    let mentions = count.mentions.map(|mentions| format!("{} mentions by", grouped(u64::from(mentions))));
     let mut sentences = vec![format!(
-        "From {} different authors{of_last_hour}, {}; the count may still grow.",
+        "{} {} different authors{of_last_hour}, {}; the count may still grow.",
+        mentions.as_deref().unwrap_or("From"),
         grouped(u64::from(count.authors)),
         period(&count.window, until, zone)
     )];

@@ -174,14 +174,26 @@ impl OpenAlert {
         }
     }
 
-    /// Goes on as the alert of the same situation that was over: with its name, its number and what people said.
+    /// Goes on as the alert of the same situation that was over: with its name, its number and what people said. It
+    /// stays a part of what it was a part of, and is none of itself.
     pub(crate) fn go_on_as(&mut self, over: Self) {
         self.key = over.key;
+        self.parent = self.parent.or(over.parent).filter(|parent| *parent != over.key);
         self.sequence = over.sequence;
         self.opened = over.opened;
         self.opened_in_log = over.opened_in_log;
         self.people = over.people;
         self.was_sent = over.was_sent;
+    }
+
+    /// When the window began that opened it, where a window did.
+    pub(crate) fn window_start(&self) -> Option<Timestamp> {
+        match &self.course {
+            Course::Count { opening, .. } | Course::Tone { opening } | Course::Rank { opening } => {
+                Some(opening.start)
+            }
+            Course::Absence | Course::Each { .. } => None,
+        }
     }
 
     /// Takes in a count of a window that is worth saying.
@@ -409,6 +421,7 @@ pub(crate) fn count_arithmetic(
     bucket: &Bucket,
     observed: u32,
     authors: u32,
+    mentions: Option<u32>,
     threshold: &Threshold,
 ) -> CountArithmetic {
     let baseline = threshold.baseline.as_ref();
@@ -420,6 +433,7 @@ pub(crate) fn count_arithmetic(
         probability: threshold.probability(observed),
         dispersion: baseline.map(|baseline| baseline.expectation.dispersion),
         authors,
+        mentions,
         baseline: baseline.map(|baseline| baseline.counts.clone()).unwrap_or_default(),
         seasonality: baseline.map_or(Seasonality::None, |baseline| baseline.seasonality),
         little_data: baseline.is_none(),
@@ -428,7 +442,7 @@ pub(crate) fn count_arithmetic(
         threshold: threshold.counted(threshold.count.unwrap_or_default()),
         variation: baseline.map(|baseline| baseline.variation),
         asked: Some(CountAsked {
-            probability_below: condition.probability_below,
+            probability_below: threshold.probability_below(condition),
             authors_at_least: condition.authors_at_least,
             little_data_at_least: condition.little_data_at_least,
         }),

@@ -5,9 +5,10 @@
 //! two days' worth of observed buckets are too little data for a model.
 //!
 //! Three like hours are few. So the mean of a group is drawn to what the wider group makes likely: that of an
-//! hour of the day to the mean of all hours, that of an hour of the week to its hour of the day times its day of
-//! the week. How far depends on what the group says itself: at two mentions a day eight like hours say next to
-//! nothing, at two thousand a minute one says nearly all.
+//! hour of the day to the three hours around it, that of an hour of the week to its hour of the day times its day
+//! of the week. How far depends on what the group says itself: at two mentions a day eight like hours say next to
+//! nothing, at two thousand a minute one says nearly all. It depends on the subject too: where no day of the week
+//! has a rhythm of its own, all of them say what an hour is like.
 //!
 //! Buckets of a burst are set aside, so that one crisis does not hide the next; but where bursts are most of the
 //! like buckets, they are how things are now. They do count towards the dispersion, as no more than what would
@@ -17,7 +18,7 @@ use earshot_common::definitions::Window;
 use earshot_common::events::{CountArithmetic, Seasonality, Variation};
 use serde::{Deserialize, Serialize};
 
-use super::model::{Drawn, Estimate, Expectation, Prior, Sums, dispersion_of, variation};
+use super::model::{Drawn, Estimate, Expectation, Prior, Sums, dispersion_of, spread_of, variation};
 use super::past::{Slot, Tally};
 
 /// Enough of the same hour of the week.
@@ -29,11 +30,13 @@ const LEAST_DAYS: usize = 2;
 /// Towards the dispersion, a count of a burst is brought down to what is as unlikely as this.
 const BURST_PROBABILITY: f64 = 1e-4;
 
-/// How far the means of hours of the day lie from the mean of all hours, as a share of it.
-const HOURS_OF_DAY_SPREAD: f64 = 0.5;
+/// How far the means of three hours of the day lie from the mean of all hours, as a share of it.
+const THREE_HOURS_SPREAD: f64 = 0.5;
+/// How far the means of hours of the day are believed to lie from those of the three hours around them.
+const HOURS_OF_DAY_SPREAD: f64 = 0.25;
 /// How far the means of days of the week lie from the mean of all days.
 const DAYS_OF_WEEK_SPREAD: f64 = 0.25;
-/// How far the means of hours of the week lie from hour of the day times day of the week.
+/// How far the means of hours of the week are believed to lie from hour of the day times day of the week.
 const HOURS_OF_WEEK_SPREAD: f64 = 0.15;
 
 /// Days of ordinary traffic vary by about an eighth around their mean. Like [`HOUR_DISPERSION`] it weighs as much
@@ -203,14 +206,11 @@ impl Groups {
         let phi = prior.dispersion;
         let of: Vec<Group> = match seasonality {
             Seasonality::HourOfWeek => {
-                let usual = hours_of_the_week(by_slot, all_mean, phi);
-                let groups = by_slot.iter().zip(usual);
-                groups.map(|(sums, usual)| drawn(sums, usual, HOURS_OF_WEEK_SPREAD, phi)).collect()
+                let usual = usual_hours_of_week(by_slot, all_mean, phi);
+                let groups: Vec<_> = by_slot.iter().copied().zip(usual).collect();
+                drawn_together(&groups, HOURS_OF_WEEK_SPREAD, phi)
             }
-            Seasonality::HourOfDay => {
-                let of_day = hours_of_day(by_slot);
-                of_day.iter().map(|sums| drawn(sums, all_mean, HOURS_OF_DAY_SPREAD, phi)).collect()
-            }
+            Seasonality::HourOfDay => hours_of_day(by_slot, all_mean, phi),
             Seasonality::DayOfWeek => {
                 by_slot[..7].iter().map(|sums| drawn(sums, all_mean, DAYS_OF_WEEK_SPREAD, phi)).collect()
             }
@@ -249,10 +249,15 @@ fn drawn(sums: &Sums, usual: Estimate, spread: f64, phi: f64) -> Group {
     Group { sums: *sums, mean: sums.drawn_mean(drawn), drawn: Some(drawn) }
 }
 
+/// Groups that lie about as far from what is usual of each.
+fn drawn_together(groups: &[(Sums, Estimate)], believed: f64, phi: f64) -> Vec<Group> {
+    let spread = spread_of(groups, believed, phi);
+    groups.iter().map(|(sums, usual)| drawn(sums, *usual, spread, phi)).collect()
+}
+
 /// What hours of the week are believed to be like: the hour of the day times the day of the week.
-fn hours_of_the_week(by_slot: &[Sums], all: Estimate, phi: f64) -> Vec<Estimate> {
-    let of_day: Vec<Estimate> =
-        hours_of_day(by_slot).iter().map(|sums| drawn(sums, all, HOURS_OF_DAY_SPREAD, phi).mean).collect();
+fn usual_hours_of_week(by_slot: &[Sums], all: Estimate, phi: f64) -> Vec<Estimate> {
+    let of_day: Vec<Estimate> = hours_of_day(by_slot, all, phi).iter().map(|hour| hour.mean).collect();
     let mut usual = Vec::with_capacity(by_slot.len());
     for day in by_slot.chunks(24) {
         let counted: f64 = day.iter().map(|sums| sums.total as f64).sum();
@@ -266,12 +271,20 @@ fn hours_of_the_week(by_slot: &[Sums], all: Estimate, phi: f64) -> Vec<Estimate>
     usual
 }
 
-fn hours_of_day(by_slot: &[Sums]) -> Vec<Sums> {
-    let mut of_day = vec![Sums::default(); 24];
+/// Hours of the day, each drawn to the three hours around it: a rhythm has few jumps.
+fn hours_of_day(by_slot: &[Sums], all: Estimate, phi: f64) -> Vec<Group> {
+    let mut of_day = [Sums::default(); 24];
     for (slot, sums) in by_slot.iter().enumerate() {
         of_day[slot % 24].add_all(sums);
     }
-    of_day
+    let around = |hour: usize| {
+        let mut three = of_day[hour];
+        three.add_all(&of_day[(hour + 23) % 24]);
+        three.add_all(&of_day[(hour + 1) % 24]);
+        drawn(&three, all, THREE_HOURS_SPREAD, phi).mean
+    };
+    let groups: Vec<_> = of_day.iter().enumerate().map(|(hour, sums)| (*sums, around(hour))).collect();
+    drawn_together(&groups, HOURS_OF_DAY_SPREAD, phi)
 }
 
 fn sums_and_means(groups: &[Group]) -> Vec<(Sums, Estimate)> {
@@ -344,14 +357,14 @@ mod tests {
 
     #[test]
     fn an_hour_of_the_week_is_drawn_to_its_hour_of_the_day_and_its_day_of_the_week() {
-        // Eight ordinary weeks of five an hour, half of it on Sundays; one Monday hour had none so far by chance.
+        // Eight ordinary weeks of about five an hour, half of it on Sundays; one Monday hour had none so far by chance.
         let past = hours(56, |hour| match hour % 168 {
             12 => 0,
             slot if slot >= 144 => 2 + (slot % 2) as u32,
-            _ => 5,
+            _ => ((hour * 7 + hour / 168 * 3) % 11) as u32,
         });
         let monday = baseline(Window::Hour, 12, &past).unwrap();
-        assert!((1.0..4.0).contains(&monday.expectation.mean), "{:?}", monday.expectation);
+        assert!((2.0..5.0).contains(&monday.expectation.mean), "{:?}", monday.expectation);
         let sunday = baseline(Window::Hour, 150, &past).unwrap();
         assert!((1.8..2.8).contains(&sunday.expectation.mean), "{:?}", sunday.expectation);
         // The mean follows from what an alert says of it.
@@ -361,8 +374,16 @@ mod tests {
     }
 
     #[test]
+    fn where_each_day_has_a_rhythm_of_its_own_an_hour_of_the_week_stands_for_itself() {
+        let past = hours(56, |hour| ((hour % 168 / 24 + hour % 24) % 3 * 5) as u32);
+        let monday = baseline(Window::Hour, 12, &past).unwrap();
+        assert_eq!(monday.counts, [0; 8]);
+        assert!(monday.expectation.mean < 1.0, "{:?}", monday.expectation);
+    }
+
+    #[test]
     fn who_has_bursts_often_is_less_surprising_the_next_time() {
-        let mut past = hours(21, |_| 5);
+        let mut past = hours(21, |hour| ((hour * 7 + hour / 168 * 3) % 11) as u32);
         let before = baseline(Window::Hour, 0, &past).unwrap().expectation;
         for burst in [100, 200, 300, 400] {
             past[burst].count = 500;

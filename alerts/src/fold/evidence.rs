@@ -34,6 +34,13 @@ pub(crate) struct Witness {
     reach: u64,
 }
 
+/// What copies have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Identity {
+    Story(StoryKey),
+    Mention(MentionKey),
+}
+
 impl Witness {
     /// The mention as it concerns one of its subjects.
     pub(crate) fn of(signal: &Signal, subject: &SubjectSignal) -> Self {
@@ -69,10 +76,10 @@ impl Witness {
     }
 
     /// Copies of one text are one story; a mention too short to have a story is its own.
-    fn identity(&self) -> String {
+    fn identity(&self) -> Identity {
         match self.story {
-            Some(story) => story.to_string(),
-            None => self.mention.to_string(),
+            Some(story) => Identity::Story(story),
+            None => Identity::Mention(self.mention),
         }
     }
 }
@@ -109,14 +116,16 @@ impl Evidence {
         mentions
     }
 
-    /// Whether at least half of its stories are among the other's.
-    pub(crate) fn mostly_within(&self, other: &Self) -> bool {
-        let (own, others) = (self.stories(), other.stories());
-        !own.is_empty() && own.intersection(&others).count() * 2 >= own.len()
+    /// Whether at least half of its stories are among those of the others.
+    pub(crate) fn mostly_within<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
+        let own: BTreeSet<Identity> = self.stories().collect();
+        let shared: BTreeSet<Identity> =
+            others.flat_map(Self::stories).filter(|story| own.contains(story)).collect();
+        !own.is_empty() && shared.len() * 2 >= own.len()
     }
 
-    fn stories(&self) -> BTreeSet<String> {
-        self.strongest.iter().chain(&self.latest).map(Witness::identity).collect()
+    fn stories(&self) -> impl Iterator<Item = Identity> {
+        self.strongest.iter().chain(&self.latest).map(Witness::identity)
     }
 }
 
@@ -169,9 +178,9 @@ mod tests {
         company.add(witness(1, -0.5, 1), "hn");
         executive.add(witness(1, -0.5, 1), "hn");
         executive.add(witness(2, -0.5, 2), "hn");
-        assert!(executive.mostly_within(&company));
+        assert!(executive.mostly_within([&company].into_iter()));
         executive.add(witness(3, -0.5, 3), "hn");
-        assert!(!executive.mostly_within(&company), "one of three is less than half");
-        assert!(!Evidence::default().mostly_within(&company));
+        assert!(!executive.mostly_within([&company].into_iter()), "one of three is less than half");
+        assert!(!Evidence::default().mostly_within([&company].into_iter()));
     }
 }

@@ -25,6 +25,7 @@ mod past;
 mod people;
 mod rank;
 mod series;
+mod situation;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -50,7 +51,7 @@ use gaps::Gaps;
 use imports::Imports;
 use people::Commands;
 use telling::Call;
-use watch::{Watch, Watched};
+use watch::Watched;
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
@@ -482,23 +483,6 @@ impl State {
         self.record(subject, rule, transition, tell, None)
     }
 
-    /// The alert that was over so short a time before this one opened that it is the same situation. Those of the
-    /// past are left as they were found.
-    fn goes_on(&self, subject: &str, rule: usize) -> Option<AlertKey> {
-        let watch = &self.subjects.get(subject)?.rules[rule];
-        let opened = watch.open.as_ref()?.opened;
-        let within_ms = i64::from(watch.rule.reopen_within_hours) * HOUR_MS;
-        let same = |over: &&Over| {
-            over.subject == subject
-                && over.rule.id == watch.rule.id
-                && over.rule.asks_for_the_same(&watch.rule)
-                && within_ms > 0
-                && opened <= over.alert.until.plus_millis(within_ms)
-        };
-        let over = self.over.values().filter(same).max_by_key(|over| over.alert.place);
-        over.filter(|_| !self.historic).map(|over| over.alert.key)
-    }
-
     /// The record of a transition of the open alert. One that is over is no longer open, but not forgotten.
     fn record(
         &mut self,
@@ -520,39 +504,15 @@ impl State {
             word,
         };
         let event = open.transition(transition, &decided_by, &mut self.cause);
-        if transition == Transition::Resolved {
-            let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
-            self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
-            self.over
-                .insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
-        } else {
+        if transition != Transition::Resolved {
             watch.open = Some(open);
+            return Some(event);
         }
+        let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
+        self.hand_over(&open);
+        self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
+        self.over.insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
         Some(event)
-    }
-
-    /// The situation that an alert belongs to as it opens: that of the subject's alerts that are open already;
-    /// else, for an executive, that of the company, where at least half of the stories are the same.
-    fn situation(&self, subject: &str, rule: usize) -> Option<Situation> {
-        let watched = self.subjects.get(subject)?;
-        let opening = &watched.rules[rule];
-        let alert = opening.open.as_ref()?;
-        let mut others: Vec<&Watch> =
-            watched.open().filter(|watch| watch.rule.id != opening.rule.id).collect();
-        if others.is_empty() {
-            let company = watched.subject.company.as_ref().and_then(|company| self.subjects.get(company));
-            others = company.into_iter().flat_map(Watched::open).collect();
-            let first = first_open(&others);
-            if !first.is_some_and(|first| alert.evidence.mostly_within(&first.evidence)) {
-                others.clear();
-            }
-        }
-        let severe = |other: &Watch| other.open.as_ref().is_some_and(|open| open.severity >= alert.severity);
-        let tells = |other: &&Watch| severe(other) && other.rule.route == opening.rule.route;
-        Some(Situation {
-            parent: first_open(&others).map(|first| first.parent.unwrap_or(first.key)),
-            is_told: others.iter().any(tells),
-        })
     }
 }
 
@@ -561,18 +521,6 @@ fn routes<'a>(watchlist: &'a Watchlist, id: &str) -> Option<Routes<'a>> {
     let route = watchlist.route(id)?;
     let fallback = route.fallback.as_ref().and_then(|fallback| watchlist.route(fallback));
     Some(Routes { route, fallback })
-}
-
-/// What an alert joins as it opens.
-struct Situation {
-    /// The alert that speaks for it.
-    parent: Option<AlertKey>,
-    /// Whether the same people were told already of something as severe.
-    is_told: bool,
-}
-
-fn first_open<'a>(watches: &[&'a Watch]) -> Option<&'a OpenAlert> {
-    watches.iter().filter_map(|watch| watch.open.as_ref()).min_by_key(|open| open.place)
 }
 
 /// The fold over the past. It is the same fold; only its clock follows event time, and where it listened is told

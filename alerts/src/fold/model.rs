@@ -16,6 +16,10 @@ use statrs::function::gamma::ln_gamma;
 
 /// Probabilities are never written as zero, which would claim more than a model can.
 const LEAST_PROBABILITY: f64 = 1e-300;
+/// So many groups of plentiful data weigh as much as what is believed of their spread.
+const SPREAD_GROUPS: f64 = 5.0;
+/// No groups are quite alike.
+const LEAST_SPREAD: f64 = 0.05;
 /// A step that changes the continued fraction by a smaller share is the last.
 const NEGLIGIBLE: f64 = 1e-13;
 /// More steps than the largest count needs.
@@ -114,6 +118,28 @@ impl Sums {
         let buckets = f64::from(self.buckets) + drawn.weight;
         Estimate { mean: (self.total as f64 + drawn.weight * drawn.usual) / buckets, buckets }
     }
+}
+
+/// How far the means of groups lie from what they are drawn to, as a share of it.
+///
+/// What chance adds to a group of so few buckets is taken off (the moment estimate of empirical Bayes methods, for
+/// means of groups that of Bühlmann and Straub): a subject whose Mondays are like its other days needs not learn them
+/// one by one. Groups that say more weigh more, and the belief as much as [`SPREAD_GROUPS`] of plentiful data.
+pub(crate) fn spread_of(groups: &[(Sums, Estimate)], believed: f64, dispersion: f64) -> f64 {
+    let believed = believed * believed;
+    let mut weights = SPREAD_GROUPS / (believed * believed);
+    let mut sum = weights * believed;
+    for (sums, usual) in groups.iter().filter(|(sums, _)| sums.buckets > 0) {
+        let buckets = f64::from(sums.buckets);
+        let chance = dispersion + 1.0 / usual.mean;
+        let deviation = sums.total as f64 / buckets / usual.mean - 1.0;
+        // The group is among those that the usual mean is known from.
+        let by_chance = chance * (1.0 / buckets - 1.0 / usual.buckets).max(0.0);
+        let weight = (chance / buckets + believed).powi(-2);
+        sum += weight * (deviation * deviation - by_chance);
+        weights += weight;
+    }
+    (sum / weights).max(0.0).sqrt().max(LEAST_SPREAD)
 }
 
 /// How counts vary around the means of their groups.
@@ -339,5 +365,22 @@ mod tests {
             drawn(&[8, 8], Estimate { mean: 2.0, buckets: 1.0 }),
             Estimate { mean: 6.0, buckets: 3.0 }
         );
+    }
+
+    #[test]
+    fn groups_that_are_alike_are_told_from_groups_that_are_not() {
+        let usual = Estimate { mean: 1_000.0, buckets: 400.0 };
+        // Chance alone makes means of four buckets differ by a share of sqrt(0.126 * (1/4 - 1/400)), or 0.177.
+        let of = |deviation: u32| {
+            let group = |high: bool| if high { 1_000 + deviation } else { 1_000 - deviation };
+            let groups: Vec<_> = (0..100).map(|place| (sums(&[group(place % 2 == 0); 4]), usual)).collect();
+            spread_of(&groups, 0.15, 0.125)
+        };
+        // What is left of sqrt(0²), sqrt(0.177²) and sqrt(0.4²) is drawn to the belief by about a fifth.
+        assert_eq!(of(0), LEAST_SPREAD);
+        assert!((0.06..0.08).contains(&of(177)), "chance alone: {}", of(177));
+        assert!((0.30..0.36).contains(&of(400)), "sqrt(0.4² - 0.177²) is 0.359: {}", of(400));
+        // With nothing to go by it is what is believed.
+        assert!((spread_of(&[], 0.15, 0.125) - 0.15).abs() < 1e-12);
     }
 }

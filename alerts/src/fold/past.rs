@@ -130,8 +130,8 @@ impl PastCounts {
 
 impl PastBucket {
     /// A counted bucket that belongs to no burst.
-    pub(crate) fn of_no_burst(counted: &Counted) -> Self {
-        let Bucket { start, slot, .. } = counted.bucket();
+    pub(crate) fn of_no_burst(counted: Counted) -> Self {
+        let Bucket { start, slot, .. } = counted.bucket;
         Self { start, slot, count: counted.count, burst: false }
     }
 

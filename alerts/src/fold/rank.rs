@@ -126,7 +126,7 @@ impl Watched {
             return Vec::new();
         }
         let all: Vec<Bucket> =
-            self.series(rule, window).observed(range).map(|counted| counted.bucket()).collect();
+            self.series(rule, window).observed(range).map(|counted| counted.bucket).collect();
         let usual: Vec<Bucket> = all.iter().filter(|bucket| !watch.in_burst(bucket.start)).copied().collect();
         if usual.len() * 2 >= all.len() { usual } else { all }
     }

@@ -42,6 +42,7 @@ pub(crate) struct Series {
 struct Details {
     authors: BTreeSet<AuthorKey>,
     unknown_author: bool,
+    mentions: u32,
     /// The stories or authors that were counted, where the measure counts each once.
     counted: BTreeSet<u64>,
     evidence: Evidence,
@@ -76,9 +77,10 @@ impl Series {
             Measure::Authors => first(signal.author.map_or(0, |author| author.short())),
         };
         if counts {
-            self.buckets.entry(bucket).count += 1;
+            self.buckets.count(bucket);
         }
         let Some(details) = self.details.get_mut(&bucket.start).filter(|_| fresh) else { return };
+        details.mentions += 1;
         details.evidence.add(witness, &signal.source);
         match signal.author {
             Some(author) if details.authors.len() < MOST_AUTHORS => drop(details.authors.insert(author)),
@@ -114,6 +116,12 @@ impl Series {
             .map_or(0, |details| details.authors.len() as u32 + u32::from(details.unknown_author))
     }
 
+    /// Mentions in the bucket that starts there, where the measure counts something else once.
+    pub(crate) fn mentions_at(&self, start: Timestamp) -> Option<u32> {
+        let counts_once = matches!(self.measure, Measure::Stories | Measure::Authors);
+        self.details.get(&start).filter(|_| counts_once).map(|details| details.mentions)
+    }
+
     /// Whether the bucket that starts there was wholly observed.
     pub(crate) fn is_observed(&self, start: Timestamp) -> bool {
         self.buckets.get(start).is_some_and(|counted| counted.observed)
@@ -135,7 +143,7 @@ impl Series {
     }
 
     /// The observed buckets that start in the range, in order.
-    pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = &Counted> {
+    pub(crate) fn observed(&self, range: Range<Timestamp>) -> impl Iterator<Item = Counted> {
         self.buckets.range(range).filter(|counted| counted.observed)
     }
 
@@ -150,7 +158,7 @@ impl Series {
         };
         while bucket.end <= clock {
             if spans.iter().any(|span| span.start <= bucket.start && bucket.end <= span.end) {
-                self.bucket_mut(bucket.start).observed = true;
+                self.buckets.observe(bucket);
             }
             bucket = self.bucket(bucket.end);
             self.open = Some(bucket);
@@ -169,10 +177,5 @@ impl Series {
 
     fn fresh_from(&self, now: Timestamp) -> Timestamp {
         now.plus_millis(-FRESH_WINDOWS * length_ms(self.window))
-    }
-
-    fn bucket_mut(&mut self, at: Timestamp) -> &mut Counted {
-        let bucket = self.bucket(at);
-        self.buckets.entry(bucket)
     }
 }

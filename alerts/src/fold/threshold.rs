@@ -4,7 +4,9 @@
 //! joins and closes an alert is [`super::watch`]'s; how likely a count is, [`super::model`]'s.
 //!
 //! A burst of two hours that is too weak in either hour can be plain in both together. So an hour is judged
-//! alone and together with the hour before it, and the one that asks for less decides.
+//! alone and together with the hour before it, and the one that asks for less decides. The rule's probability is
+//! divided between the two, so that both together are reached by chance no oftener than it says (Bonferroni). Two
+//! hours have the larger share: they tell more of what lasts, and what is large is plain in one.
 
 use earshot_common::definitions::{CountCondition, Window};
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use super::past::{PastBucket, PastCounts};
 
 /// A window whose count is more likely than this is calm.
 pub(super) const CALM_PROBABILITY: f64 = 0.05;
+/// The share of the rule's probability that an hour alone is judged by; the rest is for two hours.
+const ALONE_SHARE: f64 = 0.2;
 /// With too little data for a model, so many times the highest count so far is surprising.
 const LITTLE_DATA_FACTOR: u32 = 4;
 
@@ -47,7 +51,8 @@ impl Threshold {
             let fires = rhythm.window == Window::Hour && !historic;
             return Self { count: fires.then_some(floor), baseline: None, before: None };
         };
-        let count = alone.expectation.critical_count(condition.probability_below);
+        let share = if past.pairs.is_some() { ALONE_SHARE } else { 1.0 };
+        let count = alone.expectation.critical_count(condition.probability_below * share);
         let alone = Self { count: Some(count), baseline: Some(alone), before: None };
         match together(condition, rhythm, bucket, past) {
             Some(together) if together.count < alone.count => together,
@@ -59,6 +64,16 @@ impl Threshold {
     pub(crate) fn probability(&self, observed: u32) -> Option<f64> {
         let baseline = self.baseline.as_ref()?;
         Some(baseline.expectation.probability_of_at_least(self.counted(observed)))
+    }
+
+    /// The share of the rule's probability that decided.
+    pub(crate) fn probability_below(&self, condition: &CountCondition) -> f64 {
+        let share = match condition.window {
+            Window::Hour if self.before.is_some() => 1.0 - ALONE_SHARE,
+            Window::Hour if self.baseline.is_some() => ALONE_SHARE,
+            Window::Hour | Window::Day => 1.0,
+        };
+        condition.probability_below * share
     }
 
     /// What was counted in all that is judged.
@@ -88,7 +103,7 @@ fn together(
         return None;
     }
     let baseline = baseline(rhythm, bucket.slot, pairs)?;
-    let both = baseline.expectation.critical_count(condition.probability_below);
+    let both = baseline.expectation.critical_count(condition.probability_below * (1.0 - ALONE_SHARE));
     let count = both.saturating_sub(before.count).max(1);
     Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before) })
 }

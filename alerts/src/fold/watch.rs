@@ -251,6 +251,7 @@ impl Watched {
         let series = self.series(rule, condition.window);
         let bucket = series.bucket(signal.event_time);
         let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
+        let mentions = series.mentions_at(bucket.start);
         // A late mention must not open again what was opened and closed.
         let may_fire = series.may_fire(&bucket, now)
             && !self.rules[rule].in_burst(bucket.start)
@@ -281,7 +282,7 @@ impl Watched {
         if threshold.count.is_none_or(|count| observed < count) {
             return None;
         }
-        let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
+        let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
         let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
         if let Some(open) = self.rules[rule].open.as_mut() {
             open.announce(bucket, observed, arithmetic, asked.into());
@@ -519,9 +520,10 @@ impl Watched {
             }
             let series = self.series(rule, condition.window);
             let (observed, authors) = (series.count_at(bucket.start), series.authors_at(bucket.start));
+            let mentions = series.mentions_at(bucket.start);
             let threshold = self.threshold(rule, condition, &bucket);
             let calm = threshold.is_calm(condition, observed);
-            let arithmetic = count_arithmetic(condition, &bucket, observed, authors, threshold);
+            let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
             let open = self.rules[rule].open.as_mut()?;
             if !calm || !silent {
                 open.arithmetic = Arithmetic::Count(arithmetic);
@@ -582,7 +584,7 @@ impl Watched {
         let (mut run, mut buckets) = (nothing, Vec::new());
         let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
         for counted in self.series(rule, condition.window).observed(always) {
-            let bucket = counted.bucket();
+            let bucket = counted.bucket;
             if run.end != bucket.start {
                 run.start = bucket.start;
                 buckets.clear();
@@ -675,7 +677,7 @@ impl Watch {
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
         for counted in series.observed(range.clone()) {
-            let Bucket { start, slot, .. } = counted.bucket();
+            let Bucket { start, slot, .. } = counted.bucket;
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }
         past.sort_by_key(|past| past.start);

@@ -111,6 +111,9 @@ impl Counted<'_> {
             // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
             again("distinct authors", count.authors, authors(&mentions), exact && self.opens()),
         ];
+        if let Some(told) = count.mentions {
+            checks.push(again("mentions in the window", told, mentions.len(), exact && self.opens()));
+        }
         if exact && self.opens() {
             let strongest = mentions.values().min_by(|a, b| {
                 let by_polarity = a.polarity.total_cmp(&b.polarity);

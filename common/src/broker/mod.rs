@@ -153,6 +153,23 @@ impl Broker {
         self.append(topic, batch).await?.stored().await
     }
 
+    /// The same for whoever may write only as long as a lease of the log lasts: what is not stored within
+    /// [`LEASED_APPEND`] is given up and not sent any more. After an error some of the batch may be stored all the same.
+    pub async fn append_while_leased(
+        &self,
+        topic: &Topic,
+        batch: Vec<NewRecord>,
+    ) -> Result<Vec<Position>, AppendError> {
+        match self {
+            Self::Kafka(client) => {
+                refuse_unstorable(topic, &batch)?;
+                client.append_while_leased(topic, batch).await?.stored().await
+            }
+            // Without Kafka a lease never ends.
+            Self::Embedded(_) => self.append_durably(topic, batch).await,
+        }
+    }
+
     /// Follows the given positions, without a group.
     pub async fn read(&self, topic: &Topic, from: Vec<Position>) -> Result<Reader, ReadError> {
         match self {
@@ -346,6 +363,16 @@ impl Member {
         }
     }
 
+    /// Asks the log whether a partition that was this member's still is, by a commit of a position in it. An error says
+    /// that it is not, or that nobody answers.
+    pub async fn still_owns(&mut self, committing: Position) -> Result<(), ReadError> {
+        match self {
+            Self::Kafka(member) => member.still_owns(committing).await,
+            // There is no other member.
+            Self::Embedded(_) => Ok(()),
+        }
+    }
+
     /// The offset to read next of each partition that this member owns now.
     pub fn owned(&self) -> Vec<Position> {
         match self {
@@ -491,6 +518,10 @@ pub const MAX_RECORD_BYTES: usize = 1_000_000;
 
 /// Records of one batch, and of one read, at most.
 pub const MAX_BATCH: usize = 1_000;
+
+/// What [`Broker::append_while_leased`] may take. A member that is silent for 15 seconds is replaced: whoever knew less
+/// than ten seconds ago that a partition was its own is done before that.
+pub const LEASED_APPEND: Duration = Duration::from_secs(4);
 
 /// Bytes of one read, at most, but always one record.
 const MAX_READ_BYTES: usize = 8 * 1024 * 1024;

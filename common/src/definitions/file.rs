@@ -263,13 +263,13 @@ mod tests {
             (
                 "volume spike",
                 expect![
-                    "count of mentions in an hour against expectation, probability below 0.0003, authors at least 5"
+                    "count of stories in an hour against expectation, probability below 0.0006, authors at least 5"
                 ],
             ),
             (
-                "volume spike\"\nmeasure = \"stories\"\nwindow = \"1d\"\nfilter = \"lang:en",
+                "volume spike\"\nmeasure = \"mentions\"\nwindow = \"1d\"\nfilter = \"lang:en",
                 expect![
-                    "count of stories in a day against expectation, probability below 0.003, authors at least 5, where lang:en"
+                    "count of mentions in a day against expectation, probability below 0.003, authors at least 5, where lang:en"
                 ],
             ),
             (

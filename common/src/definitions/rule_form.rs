@@ -183,7 +183,11 @@ impl RuleForm {
     /// Sets what the preset stands for and the rule does not say itself.
     fn expand(&mut self, preset: Preset) -> Result<When, String> {
         match preset {
-            Preset::VolumeSpike => return Ok(When::Count),
+            // Many who say something, each in their own words; what is repeated is the momentum of one story.
+            Preset::VolumeSpike => {
+                self.measure.get_or_insert(Measure::Stories);
+                return Ok(When::Count);
+            }
             Preset::SentimentDrop => return Ok(When::ShareOfNegatives),
             Preset::SubjectSilent => return Ok(When::Absence),
             Preset::SourceSilent => return Ok(When::SourceAbsence),
@@ -301,7 +305,7 @@ impl RuleForm {
                 Condition::Count(CountCondition {
                     measure: self.measure.unwrap_or(usual.measure),
                     window,
-                    probability_below,
+                    probability_below: self.probability_below.unwrap_or(usual.probability_below),
                     mentions_at_least: self.mentions_at_least.unwrap_or(usual.mentions_at_least),
                     authors_at_least: self.authors_at_least.unwrap_or(usual.authors_at_least),
                     little_data_at_least: self.little_data_at_least.unwrap_or(usual.little_data_at_least),

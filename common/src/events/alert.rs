@@ -246,6 +246,9 @@ pub struct CountArithmetic {
     pub dispersion: Option<f64>,
     /// Distinct authors in the window, in its last hour where it is two hours; counted up to a limit.
     pub authors: u32,
+    /// Mentions of the same time, where the measure counts each story or author once: repeated texts are among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<u32>,
     /// Counts of the like buckets before, oldest first, without those of bursts, unless bursts are most of them.
     pub baseline: Vec<u32>,
     /// The mean that wider groups of buckets make likely: the expected count is
@@ -288,7 +291,8 @@ pub struct Variation {
 /// What a rule about counts asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CountAsked {
-    /// A count whose probability is below this.
+    /// A count whose probability is below this: of the rule's own, the share for this window. An hour is judged alone and
+    /// with the hour before, which share it.
     pub probability_below: f64,
     /// Distinct authors, at least.
     pub authors_at_least: u32,

@@ -150,6 +150,8 @@ pub(super) struct Sighting {
     /// Kept where raw terms may ask for it.
     written: WrittenTexts,
     found: Vec<u32>,
+    /// A word in one of the forms that it is compared in.
+    form: String,
 }
 
 impl Sighting {
@@ -198,11 +200,13 @@ impl Sighting {
     /// terms may ask for it.
     fn read(&mut self, vocabulary: &Vocabulary, text: &Tokenized<'_>, first: u32) -> Vec<usize> {
         let mut starts = Vec::new();
-        let (seen, found) = (&mut self.seen, &mut self.found);
+        let Self { seen, found, form, .. } = self;
         text.for_each_word(|word: &WordInText<'_>| {
-            vocabulary.words(&word.form(Form::Folded), found);
+            word.write(Form::Folded, form);
+            vocabulary.words(form, found);
             if vocabulary.has_exact() {
-                vocabulary.exact_word(&word.form(Form::Exact), found);
+                word.write(Form::Exact, form);
+                vocabulary.exact_word(form, found);
                 starts.resize(word.position + 1, word.bytes.start);
             }
             seen.extend(found.drain(..).map(|item| (item, first + word.position as u32)));

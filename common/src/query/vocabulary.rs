@@ -1,6 +1,8 @@
 //! The words and values that queries ask for, each with a number, and which of them a word of a text is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
 
 use super::fields::Field;
 use super::pattern::Pattern;

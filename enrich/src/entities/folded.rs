@@ -5,7 +5,7 @@ use std::ops::Range;
 use earshot_common::text::fold;
 
 /// A folded text that knows where each of its bytes comes from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Folded {
     /// The folded text.
     pub(super) text: String,
@@ -17,19 +17,25 @@ pub(super) struct Folded {
 impl Folded {
     /// Folds a text as `earshot_common::text::fold` does, character by character; hyphens are spaces.
     pub(super) fn of(original: &str) -> Self {
-        let mut folded = Self { original_length: original.len(), ..Self::default() };
+        let mut folded = Self {
+            text: String::with_capacity(original.len()),
+            origins: Vec::with_capacity(original.len()),
+            original_length: original.len(),
+        };
         let mut follows_word = false;
         for (at, c) in original.char_indices() {
-            let joins = follows_word && is_hyphen_before_word(&original[at..]);
+            let joins = follows_word
+                && is_hyphen(c)
+                && original[at + c.len_utf8()..].starts_with(char::is_alphanumeric);
             follows_word = c.is_alphanumeric();
             if c.is_whitespace() || joins {
                 if !folded.text.ends_with(' ') {
-                    folded.push(" ", at);
+                    folded.push(' ', at);
                 }
             } else if c.is_ascii() {
-                folded.push(c.to_ascii_lowercase().encode_utf8(&mut [0; 4]), at);
+                folded.push(c.to_ascii_lowercase(), at);
             } else {
-                folded.push(&fold(c.encode_utf8(&mut [0; 4])), at);
+                folded.push_all(&fold(c.encode_utf8(&mut [0; 4])), at);
             }
         }
         folded
@@ -47,17 +53,21 @@ impl Folded {
         Some(start..end)
     }
 
-    fn push(&mut self, piece: &str, origin: usize) {
+    /// A character of ASCII.
+    fn push(&mut self, c: char, origin: usize) {
+        self.text.push(c);
+        self.origins.push(origin);
+    }
+
+    fn push_all(&mut self, piece: &str, origin: usize) {
         self.text.push_str(piece);
         self.origins.resize(self.text.len(), origin);
     }
 }
 
-/// Whether a text begins with a hyphen and goes on with a word: `Coca-Cola` is `Coca Cola`.
-fn is_hyphen_before_word(text: &str) -> bool {
-    let mut characters = text.chars();
-    characters.next().is_some_and(|c| matches!(c, '-' | '‐' | '‑' | '–'))
-        && characters.next().is_some_and(char::is_alphanumeric)
+/// `Coca-Cola` is `Coca Cola`.
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '‐' | '‑' | '–')
 }
 
 #[cfg(test)]

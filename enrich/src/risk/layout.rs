@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use earshot_common::query::places::{BODY, Stretch};
-use earshot_common::text::{CharacterOffsets, TokenKind, Tokenized};
+use earshot_common::text::{CharacterOffsets, Token, TokenKind, Tokenized};
 
 /// The words of both texts.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ struct Spot {
     bytes: Range<usize>,
     sentence: usize,
     clause: usize,
+    is_ticker: bool,
 }
 
 /// What ends between two words.
@@ -52,11 +53,19 @@ impl Layout {
     /// The spots of the next text; it begins a sentence and a clause.
     fn spots(&mut self, Tokenized { text, tokens }: &Tokenized<'_>) -> Vec<Spot> {
         let mut spots = Vec::with_capacity(tokens.len());
+        let symbols = symbols(text, tokens);
         let mut clause = 0;
         let mut sentence = Sentence::default();
         for (at, token) in tokens.iter().enumerate() {
-            spots.push(Spot { bytes: token.bytes.clone(), sentence: self.sentences.len(), clause });
-            sentence.traded |= token.kind == TokenKind::Cashtag;
+            let is_symbol = token.kind == TokenKind::Cashtag;
+            let is_ticker = is_symbol || symbols.contains(&token.of(text));
+            spots.push(Spot {
+                bytes: token.bytes.clone(),
+                sentence: self.sentences.len(),
+                clause,
+                is_ticker,
+            });
+            sentence.traded |= is_symbol;
             let next = tokens.get(at + 1).map_or(text.len(), |next| next.bytes.start);
             let end = end_in(text, token.bytes.end..next);
             if end >= End::Clause || is_contrast(token.of(text)) {
@@ -102,6 +111,11 @@ impl Layout {
         self.sentences[self.spot(first).sentence].traded
     }
 
+    /// Whether it begins or ends with a ticker symbol: that is a name, whatever the word says elsewhere.
+    pub(super) fn is_of_a_ticker(&self, (first, last): Stretch) -> bool {
+        self.spot(first).is_ticker || self.spot(last).is_ticker
+    }
+
     /// Whether a word stands before others in the same clause, with fewer than so many words between them.
     pub(super) fn governs(&self, word: Stretch, others: Stretch, reach: u32) -> bool {
         word.1 < others.0
@@ -135,6 +149,12 @@ impl Sentences {
     pub(super) fn at(&self, character: u32) -> usize {
         self.starts.partition_point(|start| *start <= character)
     }
+}
+
+/// The ticker symbols of a text, without their mark: *HACK* beside *$HACK* is that fund, and no crime.
+fn symbols<'t>(text: &'t str, tokens: &[Token]) -> Vec<&'t str> {
+    let symbols = tokens.iter().filter(|token| token.kind == TokenKind::Cashtag);
+    symbols.map(|token| token.of(text).trim_start_matches('$')).collect()
 }
 
 /// *no delay but a lawsuit*: what is denied before it is not denied after it.

@@ -218,6 +218,7 @@ impl Risks {
             };
             let means_it = match *label {
                 QUESTION => layout.is_asked(*stretch),
+                _ if layout.is_of_a_ticker(*stretch) => false,
                 CHURN | PURCHASE if layout.is_of_shares(*stretch) => false,
                 _ => !denied(),
             };

@@ -86,11 +86,12 @@ fn within<'n>(words: &'n [usize], clause: &Clause) -> &'n [usize] {
     &words[start..end]
 }
 
-/// *X is better than Y*, one of them named in the clause, praises X and blames Y.
+/// *X is better than Y*, one of them named in the clause, praises X and blames Y. Who stands on both sides is spoken
+/// of, and measured against others: *X is the best to own over five years $X*.
 fn compared(reading: &Reading, clause: &Clause, named: &[usize], worth: &mut [f32]) {
     let roles = |at: usize| reading.roles[at];
     let Some(than) = clause.words.clone().find(|at| roles(*at).has(Role::Than)) else { return };
-    let behind = named.last().is_some_and(|word| *word > than);
+    let behind = named.first().is_some_and(|word| *word > than);
     for at in clause.hits.clone() {
         let start = reading.hits[at].words.start;
         let compares = roles(start).has(Role::Better) || roles(start).has(Role::Worse);

@@ -37,8 +37,16 @@ pub(super) struct Meaning {
 /// The words after the first of a phrase, and what the whole means.
 #[derive(Clone, Debug)]
 struct Phrase {
-    rest: Vec<WordId>,
+    /// By it most phrases are told apart.
+    second: WordId,
+    others: Vec<WordId>,
     meaning: Meaning,
+}
+
+impl Phrase {
+    fn is(&self, rest: &[WordId]) -> bool {
+        rest.split_first().is_some_and(|(second, others)| self.second == *second && self.others == others)
+    }
 }
 
 /// A word, and the phrases that begin with it, the longest first.
@@ -227,22 +235,20 @@ impl Lexicon {
         let rest: Option<Vec<WordId>> = words[1..].iter().map(|word| self.id(word)).collect();
         match rest?.as_slice() {
             [] => Some(entry.meaning),
-            rest => entry.phrases.iter().find(|phrase| phrase.rest == rest).map(|phrase| phrase.meaning),
+            rest => entry.phrases.iter().find(|phrase| phrase.is(rest)).map(|phrase| phrase.meaning),
         }
     }
 
     fn meaning_mut(&mut self, words: &[String]) -> &mut Meaning {
         let ids: Vec<WordId> = words.iter().map(|word| self.intern(word)).collect();
         let entry = &mut self.entries[ids[0] as usize];
-        let rest = &ids[1..];
-        if rest.is_empty() {
-            return &mut entry.meaning;
-        }
-        let at = match entry.phrases.iter().position(|phrase| phrase.rest == rest) {
+        let [second, others @ ..] = &ids[1..] else { return &mut entry.meaning };
+        let at = match entry.phrases.iter().position(|phrase| phrase.is(&ids[1..])) {
             Some(at) => at,
             None => {
-                let at = entry.phrases.partition_point(|phrase| phrase.rest.len() >= rest.len());
-                entry.phrases.insert(at, Phrase { rest: rest.to_vec(), meaning: Meaning::default() });
+                let at = entry.phrases.partition_point(|phrase| phrase.others.len() >= others.len());
+                let (second, others) = (*second, others.to_vec());
+                entry.phrases.insert(at, Phrase { second, others, meaning: Meaning::default() });
                 at
             }
         };
@@ -317,19 +323,18 @@ impl Lexicon {
         self.entries[id as usize].meaning
     }
 
-    /// The phrases that the words begin with, the longest first: how many words, and what they mean. None reaches over
-    /// the end of a sentence.
-    pub(super) fn phrases<'l>(&'l self, words: &'l [Word]) -> impl Iterator<Item = (usize, Meaning)> + 'l {
-        let phrases = match words.first().and_then(|word| word.id) {
-            Some(id) => self.entries[id as usize].phrases.as_slice(),
-            None => &[],
-        };
-        phrases.iter().filter_map(move |phrase| {
-            let there = words.get(1..1 + phrase.rest.len())?;
-            let continues = |word: &Word, id: &WordId| word.id == Some(*id) && word.pause < Pause::Full;
-            let same = there.iter().zip(&phrase.rest).all(|(word, id)| continues(word, id));
-            same.then_some((1 + phrase.rest.len(), phrase.meaning))
-        })
+    /// The longest phrase that the words begin with: how many words, and what they mean. None reaches over the end of a
+    /// sentence.
+    pub(super) fn phrase(&self, words: &[Word]) -> Option<(usize, Meaning)> {
+        let [first, second, others @ ..] = words else { return None };
+        let (first, second) = (first.id?, second.id.filter(|_| second.pause < Pause::Full)?);
+        let continues = |(word, id): (&Word, &WordId)| word.id == Some(*id) && word.pause < Pause::Full;
+        let phrase = self.entries[first as usize].phrases.iter().find(|phrase| {
+            phrase.second == second
+                && phrase.others.len() <= others.len()
+                && others.iter().zip(&phrase.others).all(continues)
+        })?;
+        Some((2 + phrase.others.len(), phrase.meaning))
     }
 }
 

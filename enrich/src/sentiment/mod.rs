@@ -13,10 +13,11 @@ mod score;
 pub mod vader;
 mod words;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use earshot_common::events::{Polarity, Sentiment, SentimentWord};
-use earshot_common::text::{CharacterOffsets, Tokenized};
+use earshot_common::text::{CharacterOffsets, Token, Tokenized};
 
 pub use lexicon::{Lexicon, Lexicons};
 pub use rules::Rule;
@@ -59,8 +60,8 @@ pub fn not_judged() -> Sentiment {
 
 /// A text that was read: what it says, and what it says of whom.
 #[derive(Clone, Debug)]
-pub struct Read {
-    text: String,
+pub struct Read<'t> {
+    text: Cow<'t, str>,
     /// Bytes of the title and the line end after it.
     title_bytes: usize,
     reading: Reading,
@@ -81,9 +82,9 @@ pub struct Weighed {
     pub rules: Vec<Rule>,
 }
 
-impl Read {
+impl<'t> Read<'t> {
     /// Reads a title and a text as one, in this order.
-    pub fn new(lexicon: &Lexicon, title: Option<&str>, text: &str) -> Self {
+    pub fn new(lexicon: &Lexicon, title: Option<&str>, text: &'t str) -> Self {
         Self::apart_from(lexicon, title.map(Tokenized::new).as_ref(), &Tokenized::new(text), [])
     }
 
@@ -92,20 +93,11 @@ impl Read {
     pub fn apart_from(
         lexicon: &Lexicon,
         title: Option<&Tokenized<'_>>,
-        text: &Tokenized<'_>,
+        text: &Tokenized<'t>,
         names: impl IntoIterator<Item = Place>,
     ) -> Self {
-        let mut whole =
-            String::with_capacity(text.text.len() + title.map_or(0, |title| title.text.len() + 1));
-        let mut tokens = Vec::new();
-        if let Some(title) = title {
-            whole.push_str(title.text);
-            whole.push('\n');
-            tokens.extend_from_slice(&title.tokens);
-        }
-        let title_bytes = whole.len();
-        whole.push_str(text.text);
-        tokens.extend(text.tokens.iter().map(|token| token.behind(title_bytes)));
+        let (whole, tokens) = as_one(title, text);
+        let title_bytes = whole.len() - text.text.len();
         let names = places(&whole, title_bytes, names);
         let mut reading = Reading::of(lexicon, &whole, &tokens, names);
         rules::apply(&mut reading);
@@ -178,10 +170,9 @@ impl Read {
         let mut names = 0;
         let mut in_name = true;
         for (word, roles) in self.reading.words.iter().zip(&self.reading.roles) {
-            let capitalised = self.text[word.bytes.clone()].starts_with(char::is_uppercase);
-            let is_name = capitalised && !roles.has(Role::Identity);
+            let is_name = word.capitalised && !roles.has(Role::Identity);
             names += usize::from(is_name && !in_name);
-            in_name = capitalised;
+            in_name = word.capitalised;
         }
         names
     }
@@ -215,6 +206,18 @@ impl Read {
             fallback,
         }
     }
+}
+
+/// A title, a line end and a text, with the tokens of both; the text itself, where there is no title.
+fn as_one<'t, 'a>(
+    title: Option<&Tokenized<'_>>,
+    text: &'a Tokenized<'t>,
+) -> (Cow<'t, str>, Cow<'a, [Token]>) {
+    let Some(title) = title else { return (text.text.into(), text.tokens.as_slice().into()) };
+    let whole = format!("{}\n{}", title.text, text.text);
+    let behind = text.tokens.iter().map(|token| token.behind(title.text.len() + 1));
+    let tokens: Vec<Token> = title.tokens.iter().cloned().chain(behind).collect();
+    (whole.into(), tokens.into())
 }
 
 /// Places in characters of the title or the text, as bytes of both as one.

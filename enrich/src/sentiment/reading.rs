@@ -73,9 +73,10 @@ impl Reading {
         let mut reading = Self {
             language: lexicon.language(),
             roles: Vec::with_capacity(words.len()),
-            words,
             hits: Vec::new(),
-            clauses: Vec::new(),
+            // Most clauses have three words or more.
+            clauses: Vec::with_capacity(words.len() / 3 + 1),
+            words,
         };
         reading.find_meanings(lexicon, text);
         reading.find_clauses(end);
@@ -86,10 +87,10 @@ impl Reading {
     /// or changes something is made of means nothing by itself.
     fn find_meanings(&mut self, lexicon: &Lexicon, text: &str) {
         let mostly_capitals =
-            self.words.iter().filter(|word| is_capitalised(text, word)).count() * 2 > self.words.len();
+            self.words.iter().filter(|word| is_capitalised(word)).count() * 2 > self.words.len();
         let mut at = 0;
         while at < self.words.len() {
-            let phrase = lexicon.phrases(&self.words[at..]).next();
+            let phrase = lexicon.phrase(&self.words[at..]);
             let alone = || (1, self.words[at].id.map(|id| lexicon.word(id)).unwrap_or_default());
             let (length, meaning) = phrase.unwrap_or_else(alone);
             self.roles.push(meaning.roles);
@@ -106,8 +107,8 @@ impl Reading {
     /// Whether a word is part of a name, as *Grand* of *Grand Island*: it is capitalised within a sentence, and so is
     /// a word beside it that no lexicon knows.
     fn is_in_name(&self, text: &str, at: usize) -> bool {
-        let unknown = |word: &Word| word.id.is_none() && is_capitalised(text, word);
-        let shows = self.language.capitals_show_names && is_capitalised(text, &self.words[at]);
+        let unknown = |word: &Word| word.id.is_none() && is_capitalised(word);
+        let shows = self.language.capitals_show_names && is_capitalised(&self.words[at]);
         if !shows || begins_a_sentence(text, &self.words, at) {
             return false;
         }
@@ -148,8 +149,8 @@ impl Reading {
     }
 }
 
-fn is_capitalised(text: &str, word: &Word) -> bool {
-    !word.shouted && text[word.bytes.clone()].starts_with(char::is_uppercase)
+fn is_capitalised(word: &Word) -> bool {
+    word.capitalised && !word.shouted
 }
 
 fn opens_a_clause(roles: Roles) -> bool {

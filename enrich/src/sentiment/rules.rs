@@ -72,22 +72,35 @@ const CLEAR: f32 = 0.4;
 /// Words of a clause that denies what was said before it, at most.
 const MAX_ELLIPSIS: usize = 5;
 
+/// The rules in the order in which they apply, each with the role that some word must play for it.
+const RULES: [(Option<Role>, fn(&mut Reading)); 14] = [
+    (None, spent_words),
+    (Some(Role::Negator), negation),
+    (Some(Role::Denial), negation_raising),
+    (None, intensity),
+    (None, question_and_answer),
+    (Some(Role::Negator), ellipsis),
+    (Some(Role::Expectation), expectation),
+    (Some(Role::Past), past_and_present),
+    (Some(Role::Hearsay), hearsay_and_own_view),
+    (Some(Role::Contrast), contrast),
+    (Some(Role::Concession), concession),
+    (Some(Role::Condition), condition),
+    (None, quotation),
+    (Some(Role::Sarcasm), sarcasm),
+];
+
 /// Applies every rule.
 pub(super) fn apply(reading: &mut Reading) {
-    spent_words(reading);
-    negation(reading);
-    negation_raising(reading);
-    intensity(reading);
-    question_and_answer(reading);
-    ellipsis(reading);
-    expectation(reading);
-    past_and_present(reading);
-    hearsay_and_own_view(reading);
-    contrast(reading);
-    concession(reading);
-    condition(reading);
-    quotation(reading);
-    sarcasm(reading);
+    if reading.hits.is_empty() {
+        return;
+    }
+    let roles = reading.clauses.iter().fold(Roles::default(), |all, clause| all.and(clause.roles));
+    for (role, rule) in RULES {
+        if role.is_none_or(|role| roles.has(role)) {
+            rule(reading);
+        }
+    }
 }
 
 /// To deny what is good is to blame; to deny what is bad says little.
@@ -366,9 +379,6 @@ fn quotation(reading: &mut Reading) {
 
 /// Where sarcasm is marked, praise is meant the other way round.
 fn sarcasm(reading: &mut Reading) {
-    if !reading.roles.iter().any(|roles| roles.has(Role::Sarcasm)) {
-        return;
-    }
     for hit in &mut reading.hits {
         if hit.value() > 0.0 {
             hit.scale(-0.8, Rule::Sarcasm);

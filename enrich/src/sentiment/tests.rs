@@ -157,7 +157,7 @@ const LANGUAGES: &[(&str, Sentences)] = &[
     ),
 ];
 
-fn read(text: &str) -> Read {
+fn read(text: &str) -> Read<'_> {
     Read::new(&english(), None, text)
 }
 
@@ -173,10 +173,15 @@ fn english() -> std::sync::Arc<Lexicon> {
 
 /// What a text says of whatever stands between the brackets of `{brackets}`.
 fn towards(text: &str) -> Sentiment {
-    let start = text.find('{').unwrap();
-    let end = text.find('}').unwrap();
-    let plain = text.replace(['{', '}'], "");
-    read(&plain).towards(std::slice::from_ref(&(start..end - 1)))
+    let (mut plain, mut places) = (String::new(), Vec::new());
+    for (number, part) in text.split(['{', '}']).enumerate() {
+        let start = plain.len();
+        plain.push_str(part);
+        if number % 2 == 1 {
+            places.push(start..plain.len());
+        }
+    }
+    read(&plain).towards(&places)
 }
 
 #[test]
@@ -257,6 +262,7 @@ fn praise_and_blame_go_to_whom_they_are_meant_for() {
         ("The pizza was delicious but the {waiter} was rude", Polarity::Negative),
         ("{Harbor} is better than Quay", Polarity::Positive),
         ("Harbor is better than {Quay}", Polarity::Negative),
+        ("{Harbor} is the best bank to own over the next years {$HRB}", Polarity::Positive),
         ("I love {Harbor}. Their competitors are awful.", Polarity::Positive),
     ] {
         let sentiment = towards(text);

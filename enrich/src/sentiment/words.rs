@@ -15,6 +15,8 @@ pub(super) struct Word {
     pub(super) id: Option<WordId>,
     /// Where it stands, in bytes.
     pub(super) bytes: Range<usize>,
+    /// Whether it begins with a capital.
+    pub(super) capitalised: bool,
     /// Whether it is in capitals.
     pub(super) shouted: bool,
     /// Whether letters are drawn out, as in `soooo`.
@@ -100,13 +102,14 @@ pub(super) fn read(lexicon: &Lexicon, text: &str, tokens: &[Token], names: Names
         if token.bytes.start < between.at {
             continue;
         }
-        let word = Word { is_name: names.touch(&token.bytes), ..between.word(token.bytes.clone()) };
+        let mut word = between.word(token.bytes.clone());
+        word.is_name = names.touch(&token.bytes);
         match token.kind {
             TokenKind::Word => push_word(lexicon, text, word, &mut buffer, &mut words),
             TokenKind::Emoji => {
                 words.push(Word { id: emoji(lexicon, token.of(text)), is_sign: true, ..word });
             }
-            TokenKind::Hashtag => push_hashtag(lexicon, text, word, &names, &mut buffer, &mut words),
+            TokenKind::Hashtag => push_hashtag(lexicon, text, &word, &names, &mut buffer, &mut words),
             TokenKind::Handle | TokenKind::Cashtag | TokenKind::Url => words.push(word),
         }
     }
@@ -126,41 +129,50 @@ fn emoji(lexicon: &Lexicon, written: &str) -> Option<WordId> {
 }
 
 /// The word, or the two that an elision joins, as in *n'aime*.
-fn push_word(lexicon: &Lexicon, text: &str, word: Word, buffer: &mut String, words: &mut Vec<Word>) {
-    let word = known(lexicon, text, word, buffer);
-    let written = &text[word.bytes.clone()];
-    let apostrophe = if word.id.is_none() { written.find(text::is_apostrophe) } else { None };
-    let Some(apostrophe) = apostrophe else {
-        words.push(word);
-        return;
-    };
-    buffer.clear();
-    buffer.push_str(&normal(&written[..apostrophe]));
-    buffer.push('\'');
-    let elided = lexicon.id(buffer).filter(|id| lexicon.word(*id).roles.has(Role::Elided));
-    let mark = written[apostrophe..].chars().next().map_or(0, char::len_utf8);
-    let joint = word.bytes.start + apostrophe + mark;
-    if elided.is_none() || joint == word.bytes.end {
-        words.push(word);
+fn push_word(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String, words: &mut Vec<Word>) {
+    look_up(lexicon, text, &mut word, buffer);
+    if word.id.is_none()
+        && let Some((elided, joint)) = elision(lexicon, text, &word.bytes, buffer)
+    {
+        let mut rest = Word { bytes: joint..word.bytes.end, pause: Pause::None, ..word.clone() };
+        let bytes = word.bytes.start..joint;
+        words.push(Word { id: Some(elided), bytes, shouted: false, drawn_out: false, ..word });
+        look_up(lexicon, text, &mut rest, buffer);
+        words.push(rest);
         return;
     }
-    let rest = Word { bytes: joint..word.bytes.end, pause: Pause::None, ..word.clone() };
-    words.push(Word { id: elided, bytes: word.bytes.start..joint, shouted: false, drawn_out: false, ..word });
-    words.push(known(lexicon, text, rest, buffer));
+    words.push(word);
+}
+
+/// The word that an apostrophe joins to another one, and where that begins.
+fn elision(
+    lexicon: &Lexicon,
+    text: &str,
+    bytes: &Range<usize>,
+    buffer: &mut String,
+) -> Option<(WordId, usize)> {
+    let written = &text[bytes.clone()];
+    let (before, mark) = written.char_indices().find(|(_, c)| text::is_apostrophe(*c))?;
+    buffer.clear();
+    buffer.push_str(&normal(&written[..before]));
+    buffer.push('\'');
+    let elided = lexicon.id(buffer).filter(|id| lexicon.word(*id).roles.has(Role::Elided))?;
+    let joint = bytes.start + before + mark.len_utf8();
+    (joint < bytes.end).then_some((elided, joint))
 }
 
 /// The whole tag where it is known, its words otherwise.
 fn push_hashtag(
     lexicon: &Lexicon,
     text: &str,
-    tag: Word,
+    tag: &Word,
     names: &Names,
     buffer: &mut String,
     words: &mut Vec<Word>,
 ) {
     let written = &text[tag.bytes.clone()];
     if let Some(id) = find(lexicon, written, buffer).filter(|_| !tag.is_name) {
-        words.push(Word { id: Some(id), ..tag });
+        words.push(Word { id: Some(id), ..tag.clone() });
         return;
     }
     let mark = written.chars().next().map_or(0, char::len_utf8);
@@ -168,25 +180,26 @@ fn push_hashtag(
     for part in text::split_hashtag(&written[mark..]) {
         let start = part.as_ptr() as usize - text.as_ptr() as usize;
         let bytes = start..start + part.len();
-        let word = Word { is_name: names.touch(&bytes), bytes, pause, ..tag.clone() };
-        words.push(known(lexicon, text, word, buffer));
+        let mut word = Word { is_name: names.touch(&bytes), bytes, pause, ..tag.clone() };
+        look_up(lexicon, text, &mut word, buffer);
+        words.push(word);
         pause = Pause::None;
     }
 }
 
 /// Looks a word up: as it is written, or without drawn-out letters.
-fn known(lexicon: &Lexicon, text: &str, mut word: Word, buffer: &mut String) -> Word {
+fn look_up(lexicon: &Lexicon, text: &str, word: &mut Word, buffer: &mut String) {
     let written = &text[word.bytes.clone()];
+    word.capitalised = written.starts_with(char::is_uppercase);
     word.shouted = written.len() > 2 && is_shouted(written);
     if word.is_name {
-        return word;
+        return;
     }
     word.id = find(lexicon, written, buffer);
     if word.id.is_none() && has_run_of_three(buffer) {
         word.drawn_out = true;
         word.id = [2, 1].into_iter().find_map(|most| lexicon.id(&without_runs(buffer, most)));
     }
-    word
 }
 
 fn is_shouted(written: &str) -> bool {
@@ -219,7 +232,7 @@ fn is_broken(text: &str, word: &Word) -> bool {
 
 /// Whether a word is capitalised within a sentence.
 fn is_likely_a_name(text: &str, words: &[Word], at: usize) -> bool {
-    text[words[at].bytes.clone()].starts_with(char::is_uppercase) && !begins_a_sentence(text, words, at)
+    words[at].capitalised && !begins_a_sentence(text, words, at)
 }
 
 /// Whether a sentence begins with a word: after a full stop, or behind a handle.
@@ -317,11 +330,15 @@ fn without_runs(word: &str, most: usize) -> String {
 /// The emoticons that the lexicon knows, in order: at the start or the end of a piece between white space.
 fn emoticons(lexicon: &Lexicon, text: &str) -> Vec<(Range<usize>, WordId)> {
     let mut found = Vec::new();
-    for piece in text.split([' ', '\n']).filter(|piece| may_hold_an_emoticon(piece.as_bytes())) {
-        let start = piece.as_ptr() as usize - text.as_ptr() as usize;
-        if let Some((range, id)) = emoticon(lexicon, piece) {
+    let mut start = 0;
+    for piece in text.as_bytes().split(|byte| matches!(byte, b' ' | b'\n')) {
+        let end = start + piece.len();
+        if may_hold_an_emoticon(piece)
+            && let Some((range, id)) = emoticon(lexicon, &text[start..end])
+        {
             found.push((start + range.start..start + range.end, id));
         }
+        start = end + 1;
     }
     found
 }
@@ -382,6 +399,7 @@ impl Between<'_> {
         self.at = bytes.end;
         Word {
             id: None,
+            capitalised: self.text[bytes.clone()].starts_with(char::is_uppercase),
             bytes,
             shouted: false,
             drawn_out: false,

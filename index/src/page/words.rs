@@ -143,7 +143,7 @@ fn plain(numbers: &impl fmt::Display) -> String {
 }
 
 fn count_sentence(count: &CountArithmetic, matching: &str, zone: &TimeZone) -> String {
-    let observed = measured(count) + matching;
+    let observed = measured(count) + &in_mentions(count) + matching;
     let when = window(&count.window, zone);
     match count.expected {
         Some(expected) if !count.little_data => {
@@ -162,6 +162,13 @@ fn measured(count: &CountArithmetic) -> String {
         Measure::Negatives => ("negative mention", "negative mentions"),
     };
     counted(count.observed.into(), one, many)
+}
+
+/// In how many mentions what was counted once stands.
+fn in_mentions(count: &CountArithmetic) -> String {
+    let Some(mentions) = count.mentions else { return String::new() };
+    let of_last_hour = if count.span() == CountSpan::TwoHours { " in the last hour" } else { "" };
+    format!(" ({}{of_last_hour})", counted(mentions.into(), "mention", "mentions"))
 }
 
 fn each_sentence(each: &EachArithmetic, matching: &str) -> String {
@@ -359,6 +366,7 @@ mod tests {
             probability: expected.map(|_| 3.1e-9),
             dispersion: expected.map(|_| 0.31),
             authors: 51,
+            mentions: None,
             baseline: vec![9, 12, 10, 14],
             drawn_to: None,
             drawn_weight: None,

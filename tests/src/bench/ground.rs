@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use earshot_common::broker::{Broker, Connection, MAX_BATCH, NewRecord, OpenError};
 use earshot_common::definitions::{Watchlist, difference, parse_file};
-use earshot_common::events::{Mention, MentionEvent, encode};
+use earshot_common::events::{DefinitionVersion, Mention, MentionEvent, encode};
 use earshot_common::settings::Settings;
 use earshot_common::topics::{self, MENTIONS_RAW, WATCHLIST};
 use tempfile::TempDir;
@@ -71,7 +71,17 @@ impl Ground {
 
     /// An empty installation with the benchmark's watchlist in its settings.
     pub(crate) fn installation(&self, name: &str) -> anyhow::Result<Installation> {
-        let mut settings = "secret_file = \"secret\"\n".to_owned();
+        self.installation_with(name, mentions::WATCHLIST, "")
+    }
+
+    /// An empty installation with a watchlist and sections of the settings of its own.
+    pub(crate) fn installation_with(
+        &self,
+        name: &str,
+        watchlist: &str,
+        sections: &str,
+    ) -> anyhow::Result<Installation> {
+        let mut settings = format!("secret_file = \"secret\"\n{sections}");
         let parent = match self {
             Self::Embedded(folder) => folder,
             Self::Kafka { address, folder, .. } => {
@@ -83,8 +93,8 @@ impl Ground {
         };
         let folder = parent.path().join(name);
         std::fs::create_dir(&folder).with_context(|| format!("create the folder {}", folder.display()))?;
-        input::write_settings(&folder, mentions::WATCHLIST, &settings)?;
-        Ok(Installation { folder })
+        input::write_settings(&folder, watchlist, &settings)?;
+        Ok(Installation { folder, watchlist: watchlist.to_owned() })
     }
 }
 
@@ -96,6 +106,7 @@ fn temporary() -> anyhow::Result<TempDir> {
 #[derive(Debug)]
 pub(crate) struct Installation {
     folder: PathBuf,
+    watchlist: String,
 }
 
 impl Installation {
@@ -128,7 +139,7 @@ impl Installation {
     /// Publishes the watchlist and appends so many mentions to `mentions.raw`.
     pub(crate) async fn fill(&self, mentions: &mut Mentions, count: u64) -> anyhow::Result<()> {
         let broker = Broker::open(&self.connection()?, &topics::ALL).await?;
-        publish_watchlist(&broker).await?;
+        self.publish_by(&broker).await?;
         let mut left = count as usize;
         while left > 0 {
             let batch: Vec<NewRecord> = mentions.take(left.min(MAX_BATCH)).map(record).collect();
@@ -140,16 +151,20 @@ impl Installation {
 
     /// Publishes the watchlist, as `earshot up` and `earshot apply` do.
     pub(crate) async fn publish(&self) -> anyhow::Result<()> {
-        publish_watchlist(&Broker::open(&self.connection()?, &topics::ALL).await?).await
+        self.publish_by(&Broker::open(&self.connection()?, &topics::ALL).await?).await.map(drop)
     }
-}
 
-async fn publish_watchlist(broker: &Broker) -> anyhow::Result<()> {
-    let definitions = parse_file("watchlist.toml", mentions::WATCHLIST)?;
-    let changes = difference(&Watchlist::default(), vec![("file:watchlist.toml".to_owned(), definitions)])?;
-    let records = changes.iter().map(|change| NewRecord::keyed(change.id.clone(), encode(change))).collect();
-    broker.append_durably(&WATCHLIST, records).await?;
-    Ok(())
+    /// The same over a connection to the log. Answers how many definitions it holds.
+    pub(crate) async fn publish_by(&self, broker: &Broker) -> anyhow::Result<usize> {
+        let definitions = parse_file("watchlist.toml", &self.watchlist)?;
+        let changes =
+            difference(&Watchlist::default(), vec![("file:watchlist.toml".to_owned(), definitions)])?;
+        for batch in changes.chunks(MAX_BATCH) {
+            let record = |change: &DefinitionVersion| NewRecord::keyed(change.id.clone(), encode(change));
+            broker.append_durably(&WATCHLIST, batch.iter().map(record).collect()).await?;
+        }
+        Ok(changes.len())
+    }
 }
 
 /// A mention as ingest writes it.

@@ -11,17 +11,23 @@
 //! prints a table and writes it, and the same as JSON, to `tests/reports/`. Kafka is started by `deploy/kafka/run`
 //! unless `--address` names another. It measures on Linux.
 //!
+//! `cargo run --release -p earshot-tests --bin bench -- alerts` measures the decision side by itself ([`decisions`]).
+//!
 //! What belongs here: measuring and saying what was measured. What ought to be is in the issue that asked for it;
 //! the goals stand beside the figures.
 
 mod copy;
+mod decisions;
+mod delivery;
 mod flow;
+mod fold;
 mod ground;
 mod mentions;
 mod programs;
 mod report;
 mod stages;
 mod steady;
+mod take_over;
 mod usage;
 
 use std::ffi::OsString;
@@ -44,11 +50,11 @@ pub use usage::{own_cpu_s, own_memory_bytes};
 #[command(name = "bench")]
 struct CommandLine {
     #[command(subcommand)]
-    back_end: BackEnd,
+    what: What,
 }
 
 #[derive(Debug, Subcommand)]
-enum BackEnd {
+enum What {
     /// On the embedded log
     Embedded(Options),
     /// On Apache Kafka
@@ -59,6 +65,10 @@ enum BackEnd {
         #[command(flatten)]
         options: Options,
     },
+    /// The decision side: fold, state, delivery and take-over
+    Alerts(decisions::Options),
+    /// The fold alone, in this process; answers in JSON
+    Fold(fold::Scale),
 }
 
 #[derive(Debug, Args)]
@@ -82,13 +92,19 @@ struct Options {
 
 /// Runs the benchmark with its arguments, the first being its name.
 pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
-    let (ground, options) = match CommandLine::parse_from(arguments).back_end {
-        BackEnd::Embedded(options) => (Ground::embedded()?, options),
-        BackEnd::Kafka { address, options } => (Ground::kafka(address).await?, options),
+    let (report, folder) = match CommandLine::parse_from(arguments).what {
+        What::Embedded(options) => (measure(&Ground::embedded()?, &options).await?, options.report),
+        What::Kafka { address, options } => {
+            (measure(&Ground::kafka(address).await?, &options).await?, options.report)
+        }
+        What::Alerts(options) => (decisions::measure(&options).await?, options.report),
+        What::Fold(scale) => {
+            print(&serde_json::to_string_pretty(&fold::measure(&scale)?)?);
+            return Ok(());
+        }
     };
-    let report = measure(&ground, &options).await?;
     print(&report.table());
-    report.write(&options.report)
+    report.write(&folder)
 }
 
 async fn measure(ground: &Ground, options: &Options) -> anyhow::Result<Report> {
@@ -109,8 +125,10 @@ async fn measure(ground: &Ground, options: &Options) -> anyhow::Result<Report> {
         Some(file) => file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         None => "generated".to_owned(),
     };
-    let input = Input { from, mentions: options.mentions, steady_s: options.seconds };
-    Ok(Report { back_end: ground.name().to_owned(), machine, input, measures })
+    let amount = format!("{} mentions, a steady load of {} s.", options.mentions, options.seconds);
+    let (name, title) =
+        (format!("bench-{}", ground.name()), format!("Benchmark on the {} log", ground.name()));
+    Ok(Report { name, title, machine, input: Input { from, amount }, measures })
 }
 
 async fn copies(ground: &Ground, options: &Options, mentions: &mut Mentions) -> anyhow::Result<Vec<Measure>> {

@@ -88,6 +88,6 @@ pub(crate) fn processes_of(cluster: &Cluster) -> anyhow::Result<Vec<Process>> {
 }
 
 /// The benchmark's own file: it plays the programs too, so that one build is enough.
-fn own_program() -> anyhow::Result<PathBuf> {
+pub(crate) fn own_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("find the benchmark's own file")
 }

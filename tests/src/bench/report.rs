@@ -9,8 +9,10 @@ use serde::Serialize;
 /// What was measured, where and with what.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
-    /// `embedded` or `kafka`.
-    pub(crate) back_end: String,
+    /// The name of its files.
+    pub(crate) name: String,
+    /// What it is about.
+    pub(crate) title: String,
     /// Where it ran.
     pub(crate) machine: Machine,
     /// With what it ran.
@@ -33,10 +35,8 @@ pub(crate) struct Machine {
 pub(crate) struct Input {
     /// `generated`, or the name of a file.
     pub(crate) from: String,
-    /// Mentions of the copy, of each stage and of the whole flow.
-    pub(crate) mentions: u64,
-    /// Seconds of the steady load.
-    pub(crate) steady_s: u64,
+    /// How much of it, in words.
+    pub(crate) amount: String,
 }
 
 /// One line of the table.
@@ -111,13 +111,8 @@ impl Report {
     /// As Markdown.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
-            "# Benchmark on the {} log\n\n{}, {} cores. {} mentions ({}), a steady load of {} s.\n\n",
-            self.back_end,
-            self.machine.processor,
-            self.machine.cores,
-            self.input.mentions,
-            self.input.from,
-            self.input.steady_s
+            "# {}\n\n{}, {} cores. Input: {}; {}\n\n",
+            self.title, self.machine.processor, self.machine.cores, self.input.from, self.input.amount
         );
         text.push_str("| measure | figure | all runs | ratio | wanted | met |\n|---|---:|---|---|---|---|\n");
         for measure in &self.measures {
@@ -138,9 +133,9 @@ impl Report {
         text
     }
 
-    /// Writes `bench-BACKEND.json` and `.md` into a folder.
+    /// Writes `NAME.json` and `NAME.md` into a folder.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let path = |extension: &str| folder.join(format!("bench-{}.{extension}", self.back_end));
+        let path = |extension: &str| folder.join(format!("{}.{extension}", self.name));
         let json = serde_json::to_string_pretty(self)? + "\n";
         for (path, text) in [(path("json"), json), (path("md"), self.table())] {
             std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
@@ -167,9 +162,10 @@ mod tests {
         let copy = Measure::largest("copy", vec![900.0, 1_000.0, 950.0], "records/s").of("bare", 2_000.0);
         let slow = copy.ratio() >= 0.9;
         let report = Report {
-            back_end: "kafka".to_owned(),
+            name: "bench-kafka".to_owned(),
+            title: "Benchmark on Kafka".to_owned(),
             machine: Machine { processor: "Some CPU".to_owned(), cores: 2 },
-            input: Input { from: "generated".to_owned(), mentions: 10, steady_s: 1 },
+            input: Input { from: "generated".to_owned(), amount: "10 mentions.".to_owned() },
             measures: vec![copy.wanted("0.9 of bare", slow), Measure::new("memory", 12.34, "MB")],
         };
         let table = report.table();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use earshot_common::events::Mention;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -40,8 +41,7 @@ pub(crate) struct Steady {
 impl Steady {
     /// The delay that this share of the mentions does not exceed.
     pub(crate) fn delay_s(&self, share: f64) -> f64 {
-        let last = self.delays_s.len() - 1;
-        self.delays_s[(share * last as f64).ceil() as usize]
+        share_of(&self.delays_s, share)
     }
 }
 
@@ -94,13 +94,8 @@ impl Batch {
         let word = format!("steady{number:06}");
         let mut sent = Vec::new();
         for mention in mentions.take(BATCH as usize) {
-            sent.push(json!({
-                "id": mention.id,
-                "text": format!("{} {word}", mention.text),
-                "url": mention.url,
-                "author": mention.author,
-                "published": mention.published,
-            }));
+            let text = format!("{} {word}", mention.text);
+            sent.push(at_the_door(&mention, &text));
         }
         Self { word, body: json!({ "mentions": sent }) }
     }
@@ -121,6 +116,23 @@ impl Batch {
         };
         tokio::time::timeout(PATIENCE, found).await.with_context(|| format!("wait for `{}`", self.word))?
     }
+}
+
+/// A mention as it is posted, with this text.
+pub(crate) fn at_the_door(mention: &Mention, text: &str) -> Value {
+    json!({
+        "id": mention.id,
+        "text": text,
+        "url": mention.url,
+        "author": mention.author,
+        "published": mention.published,
+    })
+}
+
+/// The delay that this share of so many in order does not exceed.
+pub(crate) fn share_of(delays_s: &[f64], share: f64) -> f64 {
+    let last = delays_s.len() - 1;
+    delays_s[(share * last as f64).ceil() as usize]
 }
 
 type Sent = (Batch, Instant);

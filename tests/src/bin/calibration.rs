@@ -1,6 +1,6 @@
 //! How well the count rules are calibrated: `cargo run --release -p earshot-tests --bin calibration`, perhaps with
 //! the number of subjects for each volume (default 70, each with three months) and the seed of the streams (default
-//! 3: the defaults of the rules were chosen on seeds 1 and 2). Its answer is the tables of
+//! 3: the defaults of the rules were chosen on others). Its answer is the tables of
 //! `tests/reports/calibration.md`.
 
 use anyhow::Context as _;

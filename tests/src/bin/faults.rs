@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use earshot_tests::cluster::KafkaNode;
-use earshot_tests::faults::{Moment, Outcome, POINTS, Plan, Ran, carry_out};
+use earshot_tests::faults::{Moment, Outcome, POINTS, Plan, Ran, Victim, carry_out};
 use earshot_tests::node;
 
 #[tokio::main]
@@ -110,29 +110,33 @@ fn summary(
         "`cargo run -p earshot-tests --bin faults -- --runs {} --kills {} --seed {}`: {} of {} runs ended well, {} \
          kills, in {} minutes.\n\n\
          In each run the services are processes of their own on one Kafka node: two or three enrich, two index, one \
-         ingest, one alerts. A burst comes through the signed door and a file is imported, while the plan of the seed \
-         is carried out. *at point:n* is the n-th passing of a fail-point; `+enrich` and `-enrich` are instances that \
+         ingest, two alerts, of which one writes and the other stands by. A burst comes through the signed door and a file is imported, while the plan of the seed \
+         is carried out. *at point:n* is the n-th passing of a fail-point; *alerts* is the instance that writes, when it \
+         is killed, and *stand-by* the other; `+enrich` and `-enrich` are instances that \
          come and go before the kill; *hasty* means that the next fault did not wait. The run ends well when every \
          mention that was taken is found once in both indexes, each is counted once, `alerts` holds exactly what an \
-         undisturbed fold of `signals` decides, and every message has arrived, repeated at most once for each crash \
-         of alerts.\n",
+         undisturbed fold of `signals` decides, every alert verifies (arithmetic and evidence), and every message has \
+         arrived, repeated at most once for each crash of the alerts that writes or of the broker. {} times another \
+         instance of alerts went on, or the same one again after both were gone.\n",
         options.runs,
         options.kills,
         options.seed,
         runs.iter().filter(|(_, ran)| ran.is_ok()).count(),
         runs.len(),
         outcomes.len(),
-        start.elapsed().as_secs().div_ceil(60)
+        start.elapsed().as_secs().div_ceil(60),
+        runs.iter().filter_map(|(_, ran)| ran.as_ref().ok()).map(|ran| ran.settled.take_overs).sum::<usize>()
     )?;
     text.push_str("| victim | kills | recovered after, median | longest |\n|---|---|---|---|\n");
-    for victim in ["enrich", "index", "alerts", "ingest", "broker"] {
-        let kills: Vec<_> = outcomes.iter().filter(|outcome| outcome.fault.victim.name() == victim).collect();
+    for victim in Victim::ALL {
+        let kills: Vec<_> = outcomes.iter().filter(|outcome| outcome.fault.victim == victim).collect();
         let mut times: Vec<f64> =
             kills.iter().filter_map(|outcome| outcome.recovered).map(|time| time.as_secs_f64()).collect();
         times.sort_by(f64::total_cmp);
         let (median, longest) = (times.get(times.len() / 2), times.last());
         let seconds = |time: Option<&f64>| time.map_or("–".to_owned(), |time| format!("{time:.1} s"));
-        writeln!(text, "| {victim} | {} | {} | {} |", kills.len(), seconds(median), seconds(longest))?;
+        let name = victim.name();
+        writeln!(text, "| {name} | {} | {} | {} |", kills.len(), seconds(median), seconds(longest))?;
     }
     text.push_str("\n| fail-point | planned | reached |\n|---|---|---|\n");
     for (victim, point) in POINTS {

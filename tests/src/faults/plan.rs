@@ -38,8 +38,12 @@ pub enum Victim {
     Enrich,
     /// An instance of index.
     Index,
-    /// The one of alerts.
+    /// The instance of alerts that writes.
     Alerts,
+    /// The one that stands by.
+    Standby,
+    /// Both at the same time.
+    BothAlerts,
     /// The one of ingest.
     Ingest,
     /// Apache Kafka.
@@ -47,15 +51,33 @@ pub enum Victim {
 }
 
 impl Victim {
-    /// The service's name.
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Enrich,
+        Self::Index,
+        Self::Alerts,
+        Self::Standby,
+        Self::BothAlerts,
+        Self::Ingest,
+        Self::Broker,
+    ];
+
+    /// What it is called in a plan: but for alerts and the broker the service's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Enrich => "enrich",
             Self::Index => "index",
             Self::Alerts => "alerts",
+            Self::Standby => "stand-by",
+            Self::BothAlerts => "both alerts",
             Self::Ingest => "ingest",
             Self::Broker => "broker",
         }
+    }
+
+    /// Whether a message may have been sent whose result is not in the log then.
+    pub fn may_repeat_a_message(self) -> bool {
+        matches!(self, Self::Alerts | Self::BothAlerts | Self::Broker)
     }
 }
 
@@ -128,9 +150,8 @@ fn fault(random: &mut StdRng) -> Fault {
         let most = if victim == Victim::Alerts { MOST_PASSINGS_OF_ALERTS } else { MOST_PASSINGS };
         (victim, Moment::At { point, passing: random.random_range(1..=most) })
     } else {
-        let anything = [Victim::Enrich, Victim::Index, Victim::Alerts, Victim::Ingest, Victim::Broker];
         let wait = Duration::from_millis(random.random_range(0..MOST_WAIT_MS));
-        (anything[random.random_range(0..anything.len())], Moment::After(wait))
+        (Victim::ALL[random.random_range(0..Victim::ALL.len())], Moment::After(wait))
     };
     Fault { membership, victim, which: random.random_range(0..6), moment, hasty: random.random_bool(0.25) }
 }
@@ -170,17 +191,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_one_plan_and_many_seeds_reach_every_point() {
+    fn a_seed_is_one_plan_and_many_seeds_reach_every_point_and_victim() {
         assert_eq!(Plan::of(7, 5), Plan::of(7, 5));
         assert_ne!(Plan::of(7, 5), Plan::of(8, 5));
-        let mut reached = BTreeSet::new();
+        let (mut reached, mut victims) = (BTreeSet::new(), BTreeSet::new());
         for seed in 0..100 {
             for fault in Plan::of(seed, 5).faults {
+                victims.insert(fault.victim);
                 if let Moment::At { point, .. } = fault.moment {
                     reached.insert((fault.victim, point));
                 }
             }
         }
         assert_eq!(reached, POINTS.into_iter().collect());
+        assert_eq!(victims, Victim::ALL.into_iter().collect());
     }
 }

@@ -24,7 +24,7 @@ pub(super) const STOP: Duration = Duration::from_secs(40);
 /// The last mentions that were taken, enough to be in every partition.
 const PROBES: usize = 24;
 
-/// Two instances of enrich and of index, one of ingest and of alerts, and what comes in.
+/// Two instances of enrich, of index and of alerts, one of ingest, and what comes in.
 #[derive(Debug)]
 pub struct Scene {
     /// The services.
@@ -42,6 +42,10 @@ pub struct Settled {
     pub mentions: usize,
     /// Transitions in `alerts`: the same as an undisturbed fold decides.
     pub transitions: usize,
+    /// Alerts: each verifies.
+    pub alerts: usize,
+    /// How often another instance of alerts went on, or the same one again.
+    pub take_overs: usize,
     /// Messages that arrived, repetitions too.
     pub messages: usize,
     /// How many of these were repetitions.
@@ -50,8 +54,12 @@ pub struct Settled {
 
 impl fmt::Display for Settled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mentions, transitions, messages, repeated } = self;
-        write!(f, "{mentions} mentions, {transitions} transitions, {messages} messages ({repeated} repeated)")
+        let Self { mentions, transitions, alerts, take_overs, messages, repeated } = self;
+        write!(
+            f,
+            "{mentions} mentions, {transitions} transitions of {alerts} alerts, {messages} messages ({repeated} \
+             repeated), {take_overs} take-overs"
+        )
     }
 }
 
@@ -66,7 +74,7 @@ impl Scene {
         );
         let mut cluster = Cluster::with_settings(binary, folder, &input::crises(), &sections)?;
         cluster.start_all(input::CRISES_DEFINITIONS).await?;
-        for service in ["index", "enrich"] {
+        for service in ["index", "enrich", "alerts"] {
             cluster.start(service).await?;
         }
         let ingest = cluster.address("ingest");
@@ -83,13 +91,11 @@ impl Scene {
                 index.until(&format!("/api/mentions/{id}"), |_| true).await?;
             }
         }
-        let alerts = Watch::new(&self.cluster.address("alerts"));
-        let end = alerts.until("/api/decisions", |_| true).await?["end"].as_u64();
-        alerts.until("/api/decisions", |standing| standing["next"].as_u64() >= end).await.map(drop)
+        until_one_decides(&self.cluster).await
     }
 
     /// Ends the burst, waits until all is done that was taken, stops everything, and asks the oracle. Each crash of
-    /// alerts may have repeated a message.
+    /// alerts or of the broker may have repeated a message.
     pub async fn settle(self, crashes: usize) -> anyhow::Result<Settled> {
         let taken = self.load.finish().await?;
         self.import.await?.context("import")?;
@@ -98,11 +104,17 @@ impl Scene {
         for address in self.cluster.addresses("index") {
             all_found(&Watch::new(&address), &wanted).await?;
         }
-        Watch::new(&self.cluster.address("alerts")).until_decided().await?;
+        until_one_decides(&self.cluster).await?;
+        for address in self.cluster.addresses("alerts") {
+            Watch::new(&address).until_decided().await?;
+        }
         let broker = self.cluster.broker().await?;
         let decided = oracle::alerts(&broker).await?;
         until_told(&oracle::webhooks(&decided), &self.people).await?;
-        oracle::every_alert_verifies(&Watch::new(&self.cluster.address("alerts")), &decided).await?;
+        let verified =
+            oracle::every_alert_verifies(&Watch::new(&self.cluster.address("alerts")), &decided).await?;
+        let logs = self.cluster.names("alerts").into_iter().map(|name| self.cluster.log(&name));
+        let starts: usize = logs.map(|log| log.matches("this instance is active from here on").count()).sum();
         self.cluster.stop(STOP).await?;
 
         let folded = Undisturbed::fold(&broker).await?;
@@ -117,9 +129,54 @@ impl Scene {
         Ok(Settled {
             mentions: wanted.len(),
             transitions: alerts.len(),
+            alerts: verified,
+            // The first to write took over from nobody.
+            take_overs: starts.saturating_sub(1),
             messages,
             repeated: messages - arrived.len(),
         })
+    }
+}
+
+/// The names of the two instances of alerts: the one that writes and the one that stands by. Where none writes just
+/// now, as soon after a fault, they are in any order.
+pub(super) async fn alerts(cluster: &Cluster) -> anyhow::Result<(String, String)> {
+    let mut names = cluster.names("alerts");
+    ensure!(names.len() == 2, "there are two instances of alerts, not {names:?}");
+    let second = Watch::new(&cluster.last_address("alerts")).get("/api/decisions").await;
+    if second.is_ok_and(|standing| standing["active"] == true) {
+        names.swap(0, 1);
+    }
+    let standby = names.remove(1);
+    Ok((names.remove(0), standby))
+}
+
+/// Waits until this instance of alerts writes, or has come to its end by doing so.
+pub(super) async fn until_active(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    let place = cluster.names("alerts").iter().position(|known| known == name).context("no such instance")?;
+    let watch = Watch::new(&cluster.addresses("alerts")[place]);
+    let start = Instant::now();
+    while watch.get("/api/decisions").await.is_ok_and(|standing| standing["active"] == false) {
+        ensure!(start.elapsed() < PATIENCE, "{name} does not take over");
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Waits until an instance of alerts writes and has decided what `signals` holds when it is asked first.
+async fn until_one_decides(cluster: &Cluster) -> anyhow::Result<()> {
+    let (start, mut end) = (Instant::now(), None);
+    loop {
+        for address in cluster.addresses("alerts") {
+            // Where the log is not to be reached, this is not to be had.
+            let Ok(standing) = Watch::new(&address).get("/api/decisions").await else { continue };
+            end = end.or(standing["end"].as_u64());
+            if standing["active"] == true && standing["next"].as_u64() >= end {
+                return Ok(());
+            }
+        }
+        ensure!(start.elapsed() < PATIENCE, "no instance of alerts writes, or the one that does is behind");
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -32,9 +32,14 @@ impl Timeline {
     }
 }
 
+/// What begins two hours after the end is another alert.
+fn harbor() -> String {
+    HARBOR.replace("severity = 6", "severity = 6\nreopen_within_hours = 1")
+}
+
 /// Three ordinary days, a burst of forty, a small one of ten.
 fn two_bursts() -> Timeline {
-    let mut timeline = Timeline::new(HARBOR);
+    let mut timeline = Timeline::new(&harbor());
     timeline.ordinary_days("2026-01-05T00:00", 3, 4);
     timeline.push("2026-01-08T00:00", 40, 40);
     timeline.progress("2026-01-08T03:00");
@@ -64,7 +69,7 @@ fn of_the_rule_in_force_it_says_what_was_decided_live() {
 #[test]
 fn of_another_version_it_says_what_it_would_add_and_what_it_would_miss() {
     let timeline = two_bursts();
-    let version = |threshold: &str| HARBOR.replace("probability_below = 0.001", threshold);
+    let version = |threshold: &str| harbor().replace("probability_below = 0.001", threshold);
     let easier = timeline.backtest("2026-01-08T00:00", &version("probability_below = 0.05"));
     let exist: Vec<bool> = easier.fired.iter().map(|fired| fired.alert.is_some()).collect();
     assert_eq!(exist, [true, false], "the small burst too: {:?}", easier.fired);

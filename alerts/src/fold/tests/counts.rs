@@ -23,8 +23,8 @@ fn a_burst_opens_at_once_rises_and_is_over_when_an_hour_is_calm() {
     assert_eq!(timeline.said(), "", "three ordinary days");
     timeline.push("2026-01-08T00:00", 60, 30);
     expect![[r#"
-        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 16 by 16 authors, 4.0 expected, told /1/mail/comms@harbor.example
-        rising volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 32 by 30 authors, 4.0 expected
+        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 17 by 17 authors, 4.0 expected, told /1/mail/comms@harbor.example
+        rising volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 34 by 30 authors, 4.0 expected
     "#]]
     .assert_eq(&timeline.said());
     timeline.progress("2026-01-08T01:00");
@@ -201,8 +201,28 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
     timeline.push("2025-11-02T06:30", 12, 12);
     let said = timeline.said();
     assert!(
-        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 16 by 12 authors"),
+        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 17 by 12 authors"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "both hours that the clock calls one are one window");
+}
+
+#[test]
+fn a_count_of_stories_says_how_many_mentions_they_stand_in() {
+    let mut timeline = Timeline::new(
+        &HARBOR
+            .replace("probability_below = 0.001", "preset = \"volume spike\"")
+            .replace("when = \"count of mentions against expectation\"\n", ""),
+    );
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    for number in 0..30 {
+        let mut copy = Post::new(&format!("copy-{number}"));
+        copy.story = Some("one text");
+        timeline.post_at(at("2026-01-08T00:00").plus_millis(number), &copy);
+    }
+    assert_eq!(timeline.said(), "", "one story, however often it is repeated");
+    timeline.push("2026-01-08T00:30", 20, 20);
+    let opened = timeline.events.first().unwrap();
+    let Arithmetic::Count(count) = &opened.arithmetic else { panic!("a count") };
+    assert_eq!(count.mentions, Some(count.observed + 29));
 }

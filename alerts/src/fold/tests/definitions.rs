@@ -18,7 +18,7 @@ fn a_rule_that_is_retired_or_asks_for_something_else_ends_its_alert() {
         timeline.said();
         timeline.append(at("2026-01-08T00:10"), SignalRecord::Definition(version));
         expect![[r#"
-            resolved volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 16 by 16 authors, 4.0 expected
+            resolved volume/harbor #2: 2026-01-08T00:00:00Z/PT1H with 17 by 17 authors, 4.0 expected
         "#]]
         .assert_eq(&timeline.said());
         timeline.push("2026-01-08T00:20", 25, 25);

@@ -224,3 +224,34 @@ fn a_rule_that_comes_after_the_import_has_its_past_too() {
     let found = hand_over(&mut timeline, &past);
     assert_eq!(found.histories.len(), 1, "what the log holds is not written again");
 }
+
+/// Two bursts of one afternoon, with two calm hours between them.
+#[test]
+fn what_begins_again_in_the_past_is_the_same_alert() {
+    let mut watchlist = Watchlist::default();
+    for (offset, version) in versions(HARBOR).into_iter().enumerate() {
+        watchlist.take(offset as u64, version);
+    }
+    let mut past = Past::default();
+    let start = at("2026-01-05T00:00");
+    for hour in 0..14 * 24 {
+        let count = if [13 * 24 + 12, 13 * 24 + 15].contains(&hour) { 30 } else { 2 };
+        for number in 0..count {
+            let mut post = Post::new(&format!("{hour}-{number}"));
+            post.origin = Origin::History;
+            post.source = "import:tweets";
+            past.take(&post.signal(start.plus_millis(hour * HOUR_MS + number * 1_000), 0));
+        }
+    }
+    let found = past.fold(&watchlist, &due(&watchlist));
+    expect![[r#"
+        opened volume/harbor #1: 2026-01-18T12:00:00Z/PT1H with 10 by 10 authors, 2.0 expected
+        rising volume/harbor #2: 2026-01-18T12:00:00Z/PT1H with 20 by 20 authors, 2.0 expected
+        resolved volume/harbor #3: 2026-01-18T13:00:00Z/PT1H with 2 by 2 authors, 2.0 expected
+        reopened volume/harbor #4: 2026-01-18T15:00:00Z/PT1H with 10 by 10 authors, 2.0 expected
+        rising volume/harbor #5: 2026-01-18T15:00:00Z/PT1H with 20 by 20 authors, 2.0 expected
+        resolved volume/harbor #6: 2026-01-18T16:00:00Z/PT1H with 2 by 2 authors, 2.0 expected
+    "#]]
+    .assert_eq(&describe(&found.events));
+    assert_eq!(found.events.iter().map(|event| event.alert).collect::<BTreeSet<_>>().len(), 1);
+}

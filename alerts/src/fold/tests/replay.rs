@@ -10,13 +10,13 @@ use crate::fold::Folded;
 fn a_second_delivery_and_a_second_collection_count_once() {
     let mut timeline = Timeline::new(HARBOR);
     timeline.ordinary_days("2026-01-05T00:00", 3, 4);
-    timeline.push("2026-01-08T00:00", 15, 15);
+    timeline.push("2026-01-08T00:00", 16, 16);
     assert_eq!(timeline.said(), "", "one below the threshold");
     let signals: Vec<(Timestamp, Signal)> = timeline
         .log
         .iter()
         .rev()
-        .take(15)
+        .take(16)
         .map(|(_, appended, record)| {
             let SignalRecord::Signal(signal) = record else { panic!("the last records are signals") };
             (*appended, Signal::clone(signal))

@@ -442,7 +442,7 @@ fn size_and_reach_make_an_alert_more_severe_and_that_is_told() {
          00:40 strong a reaching 200000
          00:40 want rising at 7 to team
          00:41 push 500 by 30
-         00:59 want rising at 7, rising at 8 to team",
+         00:59 want rising at 7, rising at 7, rising at 8 to team",
     );
 }
 

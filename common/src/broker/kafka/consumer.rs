@@ -93,6 +93,25 @@ impl Member {
         }
     }
 
+    /// One commit, whose answer tells whether the group still knows this member: while it gives out its partitions anew
+    /// it refuses the commit and knows the member all the same. Cooperatively no other member has a partition before
+    /// the one that had it has given it up or is gone.
+    pub(in crate::broker) async fn still_owns(&mut self, committing: Position) -> Result<(), ReadError> {
+        let consumer = Arc::clone(&self.0.consumer);
+        let topic = consumer.context().topic;
+        let positions = list(&consumer.context().name, &[committing])
+            .map_err(|error| ReadError::unavailable(&topic, error))?;
+        let asking =
+            tokio::task::spawn_blocking(move || match consumer.commit(&positions, CommitMode::Sync) {
+                Err(error) if !is_given_out_anew(&error) || consumer.assignment_lost() => Err(error),
+                _ => Ok(()),
+            });
+        match asking.await {
+            Ok(outcome) => outcome.map_err(|error| ReadError::unavailable(&topic, error)),
+            Err(stopped) => Err(ReadError::unavailable(&topic, stopped)),
+        }
+    }
+
     pub(in crate::broker) fn owned(&self) -> Vec<Position> {
         let positions = self.0.consumer.context().positions();
         positions.iter().map(|(&partition, &offset)| Position { partition, offset }).collect()
@@ -142,15 +161,19 @@ fn commit(consumer: &Consumer, positions: &TopicPartitionList) -> KafkaResult<()
     let started = Instant::now();
     loop {
         let Err(error) = consumer.commit(positions, CommitMode::Sync) else { return Ok(()) };
-        let rebalancing = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration)
-        );
-        if !rebalancing || consumer.assignment_lost() || started.elapsed() > COMMIT_PATIENCE {
+        if !is_given_out_anew(&error) || consumer.assignment_lost() || started.elapsed() > COMMIT_PATIENCE {
             return Err(error);
         }
         std::thread::sleep(COMMIT_RETRY_WAIT);
     }
+}
+
+/// Whether a commit was refused because the group's partitions are being given out anew.
+fn is_given_out_anew(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration)
+    )
 }
 
 /// The async side of a reader's or member's thread.

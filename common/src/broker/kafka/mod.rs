@@ -10,7 +10,7 @@ mod security;
 mod topics;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -20,7 +20,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
-use super::{Advice, AppendError, Bounds, NewRecord, OpenError, Position, ReadError, within};
+use super::{Advice, AppendError, Bounds, LEASED_APPEND, NewRecord, OpenError, Position, ReadError, within};
 use crate::time::Timestamp;
 use crate::topics::Topic;
 use producer::Producer;
@@ -30,6 +30,8 @@ pub(super) use consumer::{Member, Reader};
 pub(super) use producer::Pending;
 pub use security::{Mechanism, Password, Sasl, Tls};
 
+/// A broker may be away for minutes before an append fails.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a question to the brokers may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -93,6 +95,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     settings: KafkaSettings,
     producer: Producer,
+    /// Made where it is first needed: few write under a lease.
+    leased: OnceLock<Producer>,
     questions: Questions,
 }
 
@@ -109,14 +113,33 @@ impl Client {
         settings.check_build(cfg!(feature = "kafka-tls")).map_err(unusable)?;
         let settings = settings.clone().with_files_read().map_err(unusable)?;
         let questions = questions::connect(&settings, topics).await?;
-        let producer = Producer::new(&settings).map_err(|error| unusable(error.to_string()))?;
-        let client = Self(Arc::new(Inner { settings, producer, questions }));
+        let producer =
+            Producer::new(&settings, APPEND_TIMEOUT).map_err(|error| unusable(error.to_string()))?;
+        let leased = OnceLock::new();
+        let client = Self(Arc::new(Inner { settings, producer, leased, questions }));
         topics::create_missing_and_verify(&client, topics).await?;
         Ok(client)
     }
 
     pub(super) async fn append(&self, topic: &Topic, batch: Vec<NewRecord>) -> Result<Pending, AppendError> {
         self.0.producer.append(topic, &self.0.settings.topic_name(topic), batch).await
+    }
+
+    pub(super) async fn append_while_leased(
+        &self,
+        topic: &Topic,
+        batch: Vec<NewRecord>,
+    ) -> Result<Pending, AppendError> {
+        let Inner { settings, leased, .. } = &*self.0;
+        let producer = match leased.get() {
+            Some(producer) => producer,
+            None => {
+                let made = Producer::new(settings, LEASED_APPEND);
+                let made = made.map_err(|error| AppendError::unavailable(topic, error))?;
+                leased.get_or_init(|| made)
+            }
+        };
+        producer.append(topic, &settings.topic_name(topic), batch).await
     }
 
     pub(super) async fn read(&self, topic: &Topic, from: Vec<Position>) -> Result<Reader, ReadError> {

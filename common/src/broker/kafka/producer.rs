@@ -27,14 +27,16 @@ type Native = ThreadedProducer<Reports>;
 /// An idempotent producer that is made anew when it cannot go on.
 pub(super) struct Producer {
     settings: KafkaSettings,
+    /// What is not stored within this is given up.
+    timeout: Duration,
     native: Mutex<Arc<Native>>,
     room: Room,
 }
 
 impl Producer {
-    pub(super) fn new(settings: &KafkaSettings) -> KafkaResult<Self> {
-        let native = Mutex::new(Arc::new(create(settings)?));
-        Ok(Self { settings: settings.clone(), native, room: Room::new() })
+    pub(super) fn new(settings: &KafkaSettings, timeout: Duration) -> KafkaResult<Self> {
+        let native = Mutex::new(Arc::new(create(settings, timeout)?));
+        Ok(Self { settings: settings.clone(), timeout, native, room: Room::new() })
     }
 
     pub(super) async fn append(
@@ -66,13 +68,13 @@ impl Producer {
         let mut native = self.native.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((code, reason)) = native.client().fatal_error() {
             tracing::warn!(%code, reason, "kafka producer is made anew after a fatal error");
-            *native = Arc::new(create(&self.settings)?);
+            *native = Arc::new(create(&self.settings, self.timeout)?);
         }
         Ok(Arc::clone(&native))
     }
 }
 
-fn create(settings: &KafkaSettings) -> KafkaResult<Native> {
+fn create(settings: &KafkaSettings, timeout: Duration) -> KafkaResult<Native> {
     settings
         .client_config()
         .set("enable.idempotence", "true")
@@ -83,8 +85,7 @@ fn create(settings: &KafkaSettings) -> KafkaResult<Native> {
         // The room is the limit; this one is only reached by what librdkafka counts otherwise.
         .set("queue.buffering.max.kbytes", "65536")
         .set("queue.buffering.max.messages", "0")
-        // A broker may be away for minutes before an append fails.
-        .set("message.timeout.ms", "300000")
+        .set("message.timeout.ms", timeout.as_millis().to_string())
         .create_with_context(Reports)
 }
 
