@@ -253,7 +253,7 @@ impl Told<'_> {
 
     fn lasted(&self, alert: &AlertFacts) -> String {
         match alert.over {
-            Some(over) if over > alert.opened => format!("from {}", self.from_to(alert.opened, over)),
+            Some(over) if over > alert.opened => format!("from {}", self.span_in_words(alert.opened, over)),
             Some(_) => format!("at {}", self.when(alert.opened)),
             None => format!("since {}", self.when(alert.opened)),
         }
@@ -405,10 +405,10 @@ impl Told<'_> {
                 format!("{name} has not answered since {} ({length}).", self.when(gap.from))
             }
             (Some(name), Some(until)) => {
-                format!("{name} did not answer from {} ({length}).", self.from_to(gap.from, until))
+                format!("{name} did not answer from {} ({length}).", self.span_in_words(gap.from, until))
             }
             (None, until) => {
-                let span = self.from_to(gap.from, until.unwrap_or(self.period.end));
+                let span = self.span_in_words(gap.from, until.unwrap_or(self.period.end));
                 format!("Earshot itself was not at work from {span} ({length}).")
             }
         };
@@ -454,7 +454,7 @@ impl Told<'_> {
     }
 
     /// Two times, of which the second names its day only where it is another.
-    fn from_to(&self, from: Timestamp, to: Timestamp) -> String {
+    fn span_in_words(&self, from: Timestamp, to: Timestamp) -> String {
         let day = |at| local(at, &self.zone(), "%F");
         let end = if day(from) == day(to) { local(to, &self.zone(), "%H:%M") } else { self.when(to) };
         format!("{} to {end}", self.when(from))
