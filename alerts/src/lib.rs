@@ -5,10 +5,12 @@
 //! brought. [`Backtest`] says what a rule would have done. [`Detector`] is the count rule alone, on counts that
 //! somebody else made. [`start`] makes a service of them.
 
+mod briefs;
 mod delivery;
 mod fold;
 mod heartbeat;
 mod history;
+mod index_client;
 mod metrics;
 mod operators;
 mod outside;
@@ -20,6 +22,7 @@ mod snapshot;
 mod why;
 mod written;
 
+pub use briefs::BriefAnswer;
 pub use delivery::Undelivered;
 pub use fold::{Detector, HistoryDue, Judged, State, TakenRebuild};
 pub use history::{Found, Past};

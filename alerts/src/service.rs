@@ -31,9 +31,10 @@ use earshot_common::service::{Context, Service};
 use earshot_common::time::Timestamp;
 use earshot_common::topics::{ALERTS, REBUILDS, SIGNALS, Topic, WATCHLIST};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::briefs::{self, Asked, Briefs};
 use crate::delivery::{
     Ledger, Limits, Outbox, Outcome, RESEND_MS, Refused, Standing as StandingAlerts, Undelivered,
 };
@@ -81,6 +82,8 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
     let broker = context.broker.clone();
     let proof = Proof::new(broker.clone(), watchlist.clone());
     let (standing, stands) = watch::channel(Standing::default());
+    let (asking, asked) = mpsc::channel(1);
+    let briefs = Briefs { asking, outbox: Arc::clone(&outbox), clock: context.clock.clone() };
     let operators = Operators {
         broker: broker.clone(),
         watchlist: watchlist.clone(),
@@ -117,6 +120,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         copies_checked: Timestamp::default(),
         unreadable: false,
         next: 0,
+        asked,
         watchlist,
         standing,
         settings,
@@ -141,6 +145,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
             .with_state((broker, stands))
             .merge(operators::routes(operators))
             .merge(rebuilds::routes(rebuilds))
+            .merge(briefs::routes(briefs))
             .merge(proof.routes()),
         signed_routes: Router::new(),
         work: Box::pin(worker.run(signals)),
@@ -204,6 +209,8 @@ struct Worker {
     metrics: Metrics,
     watchlist: watch::Receiver<Arc<Watchlist>>,
     standing: watch::Sender<Standing>,
+    /// Who asks for a brief as it would read now.
+    asked: mpsc::Receiver<Asked>,
     lease: Lease,
     /// Whether this instance writes and sends.
     active: bool,
@@ -311,6 +318,7 @@ impl Worker {
                     }
                     self.definitions_due = true;
                 }
+                Some(asked) = self.asked.recv() => asked.answer(&self.folded.state),
                 _ = ticks.tick() => {}
                 records = self.alerts.next(MAX_BATCH), if !self.active => self.follow_alerts(records).await?,
                 records = signals.next(MAX_BATCH) => self.read(records).await?,
@@ -453,11 +461,14 @@ impl Worker {
             self.refreshed = Timestamp::default();
         }
         self.ledger.expect(event);
-        for notification in &event.notify {
-            for notification in std::iter::once(notification).chain(&notification.fallback) {
-                for (appended, delivery) in self.folded.told.of(&notification.key) {
-                    self.ledger.take(*appended, delivery);
-                }
+        self.folded.told.tell_of(&event.notify, &mut self.ledger);
+    }
+
+    /// Expects the messages of the briefs that were due last, and knows of each what was written of it already.
+    fn expect_briefs(&mut self) {
+        for due in self.folded.state.due_briefs() {
+            if self.ledger.expect_brief(due) {
+                self.folded.told.tell_of(&due.notify, &mut self.ledger);
             }
         }
     }
@@ -684,6 +695,7 @@ impl Worker {
             self.copy_definitions().await?;
         }
         self.ask_for_rebuilds().await?;
+        self.expect_briefs();
         let claims = self.ledger.claims(now);
         if !claims.is_empty() {
             self.append_signals(claims.into_iter().map(SignalRecord::Delivery)).await?;
@@ -692,11 +704,11 @@ impl Worker {
         let room = MOST_ATTEMPTS.saturating_sub(self.attempts.len());
         for job in self.ledger.jobs(room, now) {
             let (keys, channel) = (job.keys(), job.to.name());
-            let decided = job.parts.iter().map(|part| part.event.decided).min().unwrap_or(now);
-            let mut message = self.outbox.compose(job, self.folded.state.watchlist());
+            let decided = job.decided().unwrap_or(now);
+            let draft = self.outbox.draft(job, &self.folded.state);
             let outbox = Arc::clone(&self.outbox);
             self.attempts.spawn(async move {
-                let result = outbox.send(&mut message).await;
+                let result = outbox.send(draft, now).await;
                 Attempt { keys, channel, decided, result }
             });
         }

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use earshot_common::broker::Record;
-use earshot_common::events::{Delivery, DeliveryState};
+use earshot_common::events::{Delivery, DeliveryState, Notification};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Ledger;
 use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";
@@ -57,8 +58,17 @@ impl Told {
     }
 
     /// What was written of a message, in the order of the log.
-    pub(crate) fn of(&self, key: &str) -> &[(Timestamp, Delivery)] {
+    fn of(&self, key: &str) -> &[(Timestamp, Delivery)] {
         self.0.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Tells a ledger what was written of these messages, and of those in their place.
+    pub(crate) fn tell_of(&self, notify: &[Notification], ledger: &mut Ledger) {
+        for notification in notify.iter().flat_map(|first| std::iter::once(first).chain(&first.fallback)) {
+            for (appended, delivery) in self.of(&notification.key) {
+                ledger.take(*appended, delivery);
+            }
+        }
     }
 
     /// Forgets what the log has long forgotten.

@@ -216,7 +216,7 @@ async fn an_alert_is_written_once_and_told_once_over_restarts() {
     running.stop().await;
     assert_eq!(undelivered.len(), 1, "the log took its message: {undelivered:?}");
     assert_eq!((undelivered[0].route.as_str(), undelivered[0].channel.as_str()), ("desk", "webhook"));
-    assert_eq!((undelivered[0].alert, undelivered[0].since), (opened[0].alert, opened[0].decided));
+    assert_eq!((undelivered[0].alert, undelivered[0].since), (Some(opened[0].alert), opened[0].decided));
     assert!(undelivered[0].error.as_ref().unwrap().contains("alerts.webhooks.missing"), "{undelivered:?}");
 
     let failed = deliveries.iter().find(|delivery| delivery.state == DeliveryState::Failed).unwrap();

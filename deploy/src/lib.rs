@@ -8,6 +8,7 @@
 mod alerts;
 mod backtest;
 mod backup;
+mod brief;
 mod client;
 mod dead_letters;
 mod demo;
@@ -92,6 +93,8 @@ enum Command {
     /// Try out a route, say why somebody was or was not told, send messages again, verify an alert
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
+    /// Print a brief as it would read now
+    Brief(brief::BriefCommand),
     /// Judge labelled texts, to measure how well the judge does
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -151,6 +154,7 @@ async fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
         Command::Rebuild(command) => rebuild::rebuild(command, &line.settings).await,
         Command::Explain(command) => explain::explain(command, &line.settings),
         Command::Backtest(command) => backtest::backtest(command, &line.settings).await,
+        Command::Brief(command) => brief::brief(command, &line.settings).await,
         Command::Evaluate(command) => evaluate::evaluate(command, &line.settings),
         Command::HashPassword => password::hash_password(),
         Command::Status(command) => return status::status(command, &line.settings).await,

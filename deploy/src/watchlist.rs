@@ -71,11 +71,12 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         say(&doubt);
     }
     print(&format!(
-        "ok: {} watchlist files with {} subjects, {} searches, {} rules and {} sources",
+        "ok: {} watchlist files with {} subjects, {} searches, {} rules, {} briefs and {} sources",
         files.len(),
         watchlist.subjects().count(),
         watchlist.searches().count(),
         watchlist.rules().count(),
+        watchlist.briefs().count(),
         watchlist.sources().count()
     ));
     Ok(())

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alerts_view::{Alert, AlertFilter, AlertState, AlertsView};
+use crate::digest::{Digest, DigestAnswer};
 use crate::highlight::{Highlight, highlights};
 use crate::histogram::{Bucket, HistogramError, Timeline, Unit};
 use crate::metrics::Metrics;
@@ -65,6 +66,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/status", get(status))
         .route("/api/search", get(search))
         .route("/api/histogram", get(histogram))
+        .route("/api/digest", get(digest))
         .route("/api/mentions/{*id}", get(mention))
         .route("/api/alerts", get(alerts))
         .route("/api/evidence", get(evidence))
@@ -214,6 +216,17 @@ async fn histogram(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<H
     Ok(Json(HistogramAnswer { by, zone, buckets }))
 }
 
+/// What was said from one time to another. Where the request allows it, the answer waits for what the log holds already.
+async fn digest(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<DigestAnswer>, Refusal> {
+    let parameters = Parameters::new(pairs, &Parameters::DIGEST)?;
+    let filter = parameters.filter(&parameters.zone()?.unwrap_or(TimeZone::UTC))?;
+    let (Some(from), Some(to)) = (filter.from, filter.to) else {
+        return Err(Refusal::bad_request("parameters `from` and `to`: a digest needs both"));
+    };
+    app.catch_up(Duration::from_millis(wait_ms(&parameters)?)).await?;
+    app.blocking(move |store| Digest::of(store, &filter, from, to)).await.map(|digest| Json(digest.into()))
+}
+
 async fn mention(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Enriched>, Refusal> {
     app.mention(id).await.map(Json)
 }
@@ -349,12 +362,7 @@ async fn evidence(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<Ev
     let keys = parameters.read("keys", read_keys, "keys of mentions, with commas between them")?;
     let keys = keys.unwrap_or_default();
     let limit = parameters.limit()?;
-    let wait_ms = parameters.read(
-        "wait_ms",
-        |text| text.parse().ok().filter(|wait_ms| *wait_ms <= MAX_WAIT_MS),
-        &format!("a number up to {MAX_WAIT_MS}"),
-    )?;
-    let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or_default());
+    let deadline = Instant::now() + Duration::from_millis(wait_ms(&parameters)?);
     let mut committed = app.committed.clone();
     loop {
         committed.mark_unchanged();
@@ -366,6 +374,12 @@ async fn evidence(State(app): State<App>, Query(pairs): Pairs) -> Result<Json<Ev
             return Ok(Json(EvidenceAnswer { mentions }));
         }
     }
+}
+
+/// Milliseconds that an answer may wait for the index.
+fn wait_ms(parameters: &Parameters) -> Result<u64, ParameterError> {
+    let read = |text: &str| text.parse().ok().filter(|wait_ms| *wait_ms <= MAX_WAIT_MS);
+    Ok(parameters.read("wait_ms", read, &format!("a number up to {MAX_WAIT_MS}"))?.unwrap_or_default())
 }
 
 fn read_keys(text: &str) -> Option<Vec<MentionKey>> {
@@ -422,6 +436,16 @@ impl App {
             .context("a read of the index panicked")
             .and_then(|read| read)
             .map_err(|error| Refusal::internal(&error))
+    }
+
+    /// Waits until all that the log holds now can be found, though not longer than this.
+    async fn catch_up(&self, patience: Duration) -> Result<(), Refusal> {
+        let deadline = Instant::now() + patience;
+        let ends = self.broker.bounds(&MENTIONS_ENRICHED, None).await.map_err(Refusal::unavailable)?;
+        let mut committed = self.committed.clone();
+        let caught_up = committed.wait_for(|now| ends.iter().all(|end| now.next(end) >= end.next));
+        drop(timeout_at(deadline, caught_up).await);
+        Ok(())
     }
 
     /// The mention of an id.

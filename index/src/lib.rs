@@ -8,6 +8,7 @@ mod alerts_view;
 mod api;
 mod commands;
 mod dead_letters;
+mod digest;
 mod erasures;
 mod export;
 #[cfg(test)]

@@ -58,6 +58,8 @@ impl Parameters {
     pub(crate) const HISTOGRAM: [&[&str]; 2] = [&FILTERS, &["by"]];
     /// Of the mentions behind an alert.
     pub(crate) const EVIDENCE: [&[&str]; 1] = [&["keys", "limit", "wait_ms"]];
+    /// The filters, and how long to wait.
+    pub(crate) const DIGEST: [&[&str]; 2] = [&FILTERS, &["wait_ms"]];
     /// Of the list of alerts.
     pub(crate) const ALERTS: [&[&str]; 1] = [&["state", "historic", "subject"]];
     /// Of an export.

@@ -176,6 +176,18 @@ pub(crate) fn by_authors(
     found.into_iter().map(|(_, at)| read(store, &searcher, at)).collect()
 }
 
+/// So many of the mentions that match at most, drawn evenly over all of them: the same at every call.
+pub(crate) fn sample(store: &Store, filter: &Filter, most: usize) -> anyhow::Result<Vec<Enriched>> {
+    let searcher = store.searcher();
+    // The tie-breaker is a part of the mention's key, which is a hash: it has no order that means anything.
+    let drawn = TopDocs::with_limit(most).order_by(|segment: &SegmentReader| {
+        let place = place(segment);
+        move |document: DocId| place(document).1
+    });
+    let found = searcher.search(&filter.to_tantivy(&store.fields), &drawn)?;
+    found.into_iter().map(|(_, at)| read(store, &searcher, at)).collect()
+}
+
 /// How many mentions match.
 pub(crate) fn count(store: &Store, filter: &Filter) -> anyhow::Result<u64> {
     let count = store.searcher().search(&filter.to_tantivy(&store.fields), &Count)?;

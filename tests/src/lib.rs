@@ -7,6 +7,7 @@ pub mod admin;
 pub mod aliases;
 pub mod bench;
 pub mod calibration;
+pub mod clock;
 pub mod cluster;
 pub mod core_time;
 pub mod disk;

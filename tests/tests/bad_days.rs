@@ -4,12 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use earshot_tests::clock::FakeClock;
 use earshot_tests::disk::SmallDisk;
 use earshot_tests::input::{self, DOOR_SECRET, WATCHLIST, live_mention};
-use earshot_tests::mail::skipped;
 use earshot_tests::node::Node;
 use earshot_tests::receiver::Receiver;
 use earshot_tests::watch::Watch;
@@ -100,43 +100,16 @@ async fn a_full_disk_under_the_embedded_log_refuses_mentions_and_keeps_those_tha
     assert!(node.stop().await.unwrap());
 }
 
-/// The library that gives a program another clock; `EARSHOT_TEST_FAKETIME` names it where it is elsewhere than
-/// Debian's package `libfaketime` has it.
-fn faketime() -> Option<PathBuf> {
-    let named = std::env::var_os("EARSHOT_TEST_FAKETIME").map(PathBuf::from);
-    let architecture = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let library =
-        named.unwrap_or_else(|| Path::new("/usr/lib").join(architecture).join("faketime/libfaketimeMT.so.1"));
-    if library.exists() {
-        return Some(library);
-    }
-    skipped(&format!(
-        "there is no {}: install libfaketime, or name it in EARSHOT_TEST_FAKETIME",
-        library.display()
-    ));
-    None
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_set_back_by_an_hour_loses_nothing_doubles_no_alert_and_stops_no_timer() {
     const BACK_S: i64 = 3_600;
-    let Some(library) = faketime() else { return };
     let folder = tempfile::tempdir().unwrap();
+    let Some(clock) = FakeClock::find(folder.path()).unwrap() else { return };
     let people = Receiver::start(Duration::ZERO, 1).await.unwrap();
     let watchlist = WATCHLIST.replace("log = true", "webhook = [\"people\"]");
     let settings = format!("[alerts.webhooks.people]\nurl = \"{}\"\n", people.url);
     input::write_settings(folder.path(), &watchlist, &settings).unwrap();
-    let clock = folder.path().join("clock");
-    std::fs::write(&clock, "+0").unwrap();
-    let environment = [
-        format!("LD_PRELOAD={}", library.display()),
-        format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()),
-        "FAKETIME_NO_CACHE=1".to_owned(),
-        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
-    ];
-    let mut arguments: Vec<&str> = environment.iter().map(String::as_str).collect();
-    arguments.extend([BINARY, "up", "--listen", "127.0.0.1:0"]);
-    let node = Node::start(Path::new("env"), folder.path(), &arguments).await.unwrap();
+    let node = clock.up(BINARY, folder.path()).await.unwrap();
     let watch = Watch::new(&node.address);
     let text = "Harbor Bank app is down, terrible";
     let mut wanted = post(&watch, 1..40, text).await;
@@ -146,7 +119,7 @@ async fn a_clock_set_back_by_an_hour_loses_nothing_doubles_no_alert_and_stops_no
         assert!(start.elapsed() < Duration::from_secs(60), "nobody was told");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    std::fs::write(&clock, format!("-{BACK_S}")).unwrap();
+    clock.set_ahead(-BACK_S).unwrap();
     for n in 40..80 {
         let now = jiff::Timestamp::now().as_second() - BACK_S;
         let mention = live_mention(n, text, None);

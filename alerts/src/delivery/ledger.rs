@@ -12,6 +12,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
+use crate::fold::DueBrief;
 use crate::settings::in_words;
 
 /// The first wait before another attempt; it doubles each time.
@@ -48,6 +49,8 @@ pub(crate) struct Ledger {
     sender: String,
     limits: Limits,
     entries: BTreeMap<String, Entry>,
+    /// When the newest of each brief was due.
+    briefs: BTreeMap<String, Timestamp>,
     /// The latest time that the log's clock has shown.
     log_time: Timestamp,
     /// What was given up, with the time of the record that says so.
@@ -57,10 +60,11 @@ pub(crate) struct Ledger {
 /// A message that was decided and that nobody has taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Undelivered {
-    /// The message: alert, transition, channel and address.
+    /// The message: alert and transition, or brief and time; channel and address.
     pub key: String,
-    /// The alert that it tells of.
-    pub alert: AlertKey,
+    /// The alert that it tells of; none of a brief.
+    #[serde(default)]
+    pub alert: Option<AlertKey>,
     /// The route that asked for it.
     pub route: String,
     /// The channel, such as `mail`.
@@ -78,7 +82,7 @@ pub struct Undelivered {
 #[derive(Debug)]
 struct Entry {
     notification: Notification,
-    event: Arc<AlertEvent>,
+    content: Content,
     /// When it was decided, or the failure that it takes the place of.
     since: Timestamp,
     /// What it takes the place of, for the reader.
@@ -120,11 +124,37 @@ impl Stage {
     }
 }
 
+/// What a message tells.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A transition of an alert.
+    Alert(Arc<AlertEvent>),
+    /// A brief.
+    Brief(Arc<DueBrief>),
+}
+
+impl Content {
+    /// When it was decided.
+    pub(crate) fn decided(&self) -> Timestamp {
+        match self {
+            Self::Alert(event) => event.decided,
+            Self::Brief(due) => due.decided,
+        }
+    }
+
+    fn alert(&self) -> Option<AlertKey> {
+        match self {
+            Self::Alert(event) => Some(event.alert),
+            Self::Brief(_) => None,
+        }
+    }
+}
+
 /// A message to send now.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) to: Channel,
-    /// What it tells: at least one notification, several only on a channel that people read.
+    /// What it tells: a brief, or at least one transition, several only on a channel that people read.
     pub(crate) parts: Vec<Part>,
     /// Whether it is sent long after it was decided.
     pub(crate) late: bool,
@@ -134,7 +164,7 @@ pub(crate) struct Job {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) notification: Notification,
-    pub(crate) event: Arc<AlertEvent>,
+    pub(crate) content: Content,
     /// What it takes the place of, for the reader.
     pub(crate) instead_of: Option<String>,
     /// Whether the alert has ended meanwhile.
@@ -153,6 +183,19 @@ impl Job {
             [only] => only.clone(),
             keys => format!("together/{}", &blake3::hash(keys.join("\n").as_bytes()).to_hex()[..32]),
         }
+    }
+
+    /// When the first of it was decided.
+    pub(crate) fn decided(&self) -> Option<Timestamp> {
+        self.parts.iter().map(|part| part.content.decided()).min()
+    }
+
+    /// The brief that it tells, where it tells one.
+    pub(crate) fn brief(&self) -> Option<Arc<DueBrief>> {
+        self.parts.iter().find_map(|part| match &part.content {
+            Content::Brief(due) => Some(Arc::clone(due)),
+            Content::Alert(_) => None,
+        })
     }
 
     /// The route that asked for it, or for its first part.
@@ -176,8 +219,8 @@ pub(crate) enum Outcome {
 impl Ledger {
     /// An empty account of the sender with this name.
     pub(crate) fn new(sender: String, limits: Limits) -> Self {
-        let (entries, given_up) = (BTreeMap::new(), BTreeMap::new());
-        Self { sender, limits, entries, log_time: Timestamp::default(), given_up }
+        let (entries, briefs, given_up) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { sender, limits, entries, briefs, log_time: Timestamp::default(), given_up }
     }
 
     /// The log took a record then. How old another's claim is, is told by the log's clock as well as by ours: one of
@@ -189,16 +232,31 @@ impl Ledger {
     /// A transition was decided: its messages are to be sent.
     pub(crate) fn expect(&mut self, event: &AlertEvent) {
         if let Some(open) = event.transition.leaves_open() {
-            for entry in self.entries.values_mut().filter(|entry| entry.event.alert == event.alert) {
+            let of_it = |entry: &&mut Entry| entry.content.alert() == Some(event.alert);
+            for entry in self.entries.values_mut().filter(of_it) {
                 entry.over = !open;
             }
         }
         if event.notify.is_empty() {
             return;
         }
-        let shared = Arc::new(event.clone());
-        for notification in &event.notify {
-            let entry = Entry::new(notification.clone(), Arc::clone(&shared), event.decided);
+        self.insert(&event.notify, &Content::Alert(Arc::new(event.clone())));
+    }
+
+    /// The newest of each brief was due: its messages are to be sent. It takes the place of one before that waits, since
+    /// it tells what that would have told. Answers whether it was not known.
+    pub(crate) fn expect_brief(&mut self, due: &DueBrief) -> bool {
+        if self.briefs.insert(due.brief.id.clone(), due.until) == Some(due.until) {
+            return false;
+        }
+        self.entries.retain(|_, entry| entry.stage == Stage::Sending || !entry.is_of_brief(&due.brief.id));
+        self.insert(&due.notify, &Content::Brief(Arc::new(due.clone())));
+        true
+    }
+
+    fn insert(&mut self, notify: &[Notification], content: &Content) {
+        for notification in notify {
+            let entry = Entry::new(notification.clone(), content.clone(), content.decided());
             self.entries.entry(notification.key.clone()).or_insert(entry);
         }
     }
@@ -266,7 +324,7 @@ impl Ledger {
                 notification.group_wait_s = notification.group_wait_s.max(INSTEAD_WAIT_S);
             }
             let key = notification.key.clone();
-            let mut entry = Entry::new(notification, Arc::clone(&failed.event), at);
+            let mut entry = Entry::new(notification, failed.content.clone(), at);
             entry.instead_of = Some(format!(
                 "This comes instead of a message that could not be delivered ({}): {error}",
                 in_words(&failed.notification.to)
@@ -394,10 +452,10 @@ impl Ledger {
 }
 
 impl Entry {
-    fn new(notification: Notification, event: Arc<AlertEvent>, since: Timestamp) -> Self {
+    fn new(notification: Notification, content: Content, since: Timestamp) -> Self {
         Self {
             notification,
-            event,
+            content,
             since,
             instead_of: None,
             over: false,
@@ -413,12 +471,19 @@ impl Entry {
         matches!(self.stage, Stage::Waiting { .. })
     }
 
+    fn is_of_brief(&self, id: &str) -> bool {
+        matches!(&self.content, Content::Brief(due) if due.brief.id == id)
+    }
+
     fn is_late(&self, now: Timestamp) -> bool {
         now >= self.since.plus_millis(LATE_AFTER_MS)
     }
 
-    /// What it may be told together with now.
+    /// What it may be told together with now. A brief is told by itself.
     fn bundle(&self, now: Timestamp) -> Option<Bundle> {
+        if let Content::Brief(_) = self.content {
+            return None;
+        }
         let late = self.notification.to.is_read_by_people() && self.is_late(now);
         if late { Some((self.notification.to.clone(), None)) } else { self.grouped() }
     }
@@ -426,13 +491,14 @@ impl Entry {
     /// What it may be told together with while it is not late.
     fn grouped(&self) -> Option<Bundle> {
         let Notification { to, route, group_wait_s, .. } = &self.notification;
-        (*group_wait_s > 0).then(|| (to.clone(), Some(route.clone())))
+        let waits = *group_wait_s > 0 && matches!(self.content, Content::Alert(_));
+        waits.then(|| (to.clone(), Some(route.clone())))
     }
 
     fn part(&self) -> Part {
         Part {
             notification: self.notification.clone(),
-            event: Arc::clone(&self.event),
+            content: self.content.clone(),
             instead_of: self.instead_of.clone(),
             over: self.over,
         }
@@ -441,10 +507,10 @@ impl Entry {
     fn listed(&self, key: &str, given_up: bool) -> Undelivered {
         Undelivered {
             key: key.to_owned(),
-            alert: self.event.alert,
+            alert: self.content.alert(),
             route: self.notification.route.clone(),
             channel: self.notification.to.name().to_owned(),
-            since: self.event.decided,
+            since: self.content.decided(),
             attempts: self.attempt,
             error: self.error.clone(),
             given_up,
@@ -802,6 +868,42 @@ mod tests {
             }
             assert_eq!(claim_all(&mut ledger, at(9_999)), 0);
         }
+    }
+
+    /// The brief that was due in this hour of 1 January 1970, to one address.
+    fn due(hour: i64) -> (DueBrief, String) {
+        let key = format!("brief/daily/{hour}/mail/board@harbor.example");
+        let json = format!(
+            r#"{{"brief":{{"id":"daily","to":"board","subjects":["harbor"],"every":"day","at":"07:30"}},
+            "from":"1970-01-01T00:00:00Z","until":"1970-01-01T{hour:02}:00:00Z","decided":"1970-01-01T{hour:02}:00:00Z",
+            "notify":[{{"key":"{key}","route":"board","to":{{"channel":"mail","address":"board@harbor.example"}}}}]}}"#
+        );
+        (serde_json::from_str(&json).unwrap(), key)
+    }
+
+    #[test]
+    fn a_brief_is_told_by_itself_and_takes_the_place_of_one_that_nobody_got() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        let ((first, old), (second, new)) = (due(1), due(2));
+        assert!(ledger.expect_brief(&first) && !ledger.expect_brief(&first));
+        assert_eq!(ledger.listing(at(3_600))[0].alert, None);
+        assert!(ledger.expect_brief(&second));
+        // Late as it is, it is not told together with the alert that is late too.
+        ledger.expect(&event());
+        let now = at(i64::from(u32::MAX));
+        let claims = ledger.claims(now);
+        let keys: Vec<&str> = claims.iter().map(|claim| claim.key.as_str()).collect();
+        assert_eq!(keys, [MAIL_KEY, new.as_str()]);
+        for claim in &claims {
+            ledger.take(now, claim);
+        }
+        let jobs = ledger.jobs(9, now);
+        assert_eq!(jobs.iter().map(Job::keys).collect::<Vec<_>>(), [[MAIL_KEY], [new.as_str()]]);
+        assert_eq!(jobs[1].brief().unwrap().until, second.until);
+        // One that is being sent ends as it ends.
+        assert!(ledger.expect_brief(&due(3).0));
+        assert!(matches!(ledger.settle(&new, Ok(()), now), Outcome::Done(_)));
+        assert!(matches!(ledger.settle(&old, Ok(()), now), Outcome::Later), "it is known no longer");
     }
 
     #[test]

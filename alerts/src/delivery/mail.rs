@@ -76,7 +76,8 @@ fn compose(from: &Mailbox, address: &str, message: &Message) -> Result<lettre::M
         address.parse().map_err(|error| Refused::for_good(format!("mail address `{address}`: {error}")))?;
     let text = message.text().map_err(|error| Refused::for_good(format!("write the mail: {error}")))?;
     let html = message.html().map_err(|error| Refused::for_good(format!("write the mail: {error}")))?;
-    let decided = message.told.iter().map(|told| told.event.decided).max();
+    let due = message.letter.as_ref().map(|letter| letter.due);
+    let decided = message.told.iter().map(|told| told.event.decided).max().or(due);
     let date = decided.map(|decided| u64::try_from(decided.as_millis()).unwrap_or_default());
     let date = date.map_or_else(SystemTime::now, |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
     let hash = blake3::hash(message.key.as_bytes()).to_hex();

@@ -9,8 +9,10 @@ use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Job;
+use super::ledger::Content;
 use super::quotes::{Quote, QuoteReader, Quotes};
 use super::words::{advice, headline, sentences, urgency};
+use crate::briefs::Letter;
 
 /// Alerts that a message tells in full, at most: of more it says what happened, and where to read on.
 const MOST_IN_FULL: usize = 3;
@@ -25,8 +27,10 @@ pub(crate) struct Message {
     pub(crate) to: Channel,
     /// What must be said first: that it is late, that it takes the place of another.
     pub(crate) notes: Vec<String>,
-    /// The alerts, each once, the most severe first. None in a test.
+    /// The alerts, each once, the most severe first. None in a test or a brief.
     pub(crate) told: Vec<Told>,
+    /// What a brief says.
+    pub(crate) letter: Option<Letter>,
 }
 
 /// An alert as a message tells it.
@@ -78,6 +82,20 @@ struct TextBody<'a> {
     message: &'a Message,
 }
 
+#[derive(Template)]
+#[template(path = "brief.html")]
+struct BriefHtml<'a> {
+    message: &'a Message,
+    letter: &'a Letter,
+}
+
+#[derive(Template)]
+#[template(path = "brief.txt")]
+struct BriefText<'a> {
+    message: &'a Message,
+    letter: &'a Letter,
+}
+
 impl Message {
     /// The message of a job, without quotes.
     pub(crate) fn compose(job: Job, watchlist: &Watchlist, links: &Links) -> Self {
@@ -88,13 +106,15 @@ impl Message {
                     .to_owned(),
             );
         }
-        if job.parts.iter().any(|part| part.event.transition == Transition::Escalated) {
+        let is_call = |content: &Content| matches!(content, Content::Alert(event) if event.transition == Transition::Escalated);
+        if job.parts.iter().any(|part| is_call(&part.content)) {
             notes.push("Nobody has taken it in hand yet, so you are called.".to_owned());
         }
         let mut told: Vec<Told> = Vec::new();
         for part in &job.parts {
             notes.extend(part.instead_of.clone());
-            let event = AlertEvent::clone(&part.event);
+            let Content::Alert(event) = &part.content else { continue };
+            let event = AlertEvent::clone(event);
             match told.iter_mut().find(|told| told.event.alert == event.alert) {
                 Some(known) if known.event.sequence >= event.sequence => {}
                 Some(known) => *known = Told::of(event, part.over, &job.to, watchlist, links),
@@ -102,7 +122,7 @@ impl Message {
             }
         }
         told.sort_by_key(|told| std::cmp::Reverse(told.event.severity));
-        Self { key: job.key(), route: job.route(), to: job.to, notes, told }
+        Self { key: job.key(), route: job.route(), to: job.to, notes, told, letter: None }
     }
 
     /// A message that says that it is a test.
@@ -111,12 +131,12 @@ impl Message {
             "This is a test of the route `{route}`, sent at {now}. Nothing has happened; nothing is to be done."
         );
         let key = format!("test/{route}/{}/{}", to.name(), now.as_millis());
-        Self { key, route: route.to_owned(), to, notes: vec![note], told: Vec::new() }
+        Self { key, route: route.to_owned(), to, notes: vec![note], told: Vec::new(), letter: None }
     }
 
     /// Asks what people say, where the channel shows it.
     pub(crate) async fn quote(&mut self, reader: &QuoteReader) {
-        if !self.to.is_read_by_people() || self.is_brief() {
+        if !self.to.is_read_by_people() || self.is_overview() {
             return;
         }
         for told in &mut self.told {
@@ -125,12 +145,15 @@ impl Message {
     }
 
     /// Whether it tells too many alerts to tell each in full.
-    pub(crate) fn is_brief(&self) -> bool {
+    pub(crate) fn is_overview(&self) -> bool {
         self.told.len() > MOST_IN_FULL
     }
 
     /// What happened, in a line.
     pub(crate) fn title(&self) -> String {
+        if let Some(letter) = &self.letter {
+            return letter.title.clone();
+        }
         match self.told.as_slice() {
             [] => format!("Earshot: a test of the route `{}`", self.route),
             [one] => one.headline.clone(),
@@ -140,6 +163,9 @@ impl Message {
 
     /// The subject line of a mail.
     pub(crate) fn subject_line(&self) -> String {
+        if let Some(letter) = &self.letter {
+            return letter.subject_line.clone();
+        }
         match self.told.first() {
             Some(worst) => format!("[{}/10] {}", worst.event.severity, self.title()),
             None => self.title(),
@@ -148,7 +174,8 @@ impl Message {
 
     /// The colour that its severity has on every page.
     fn colour(&self) -> &'static str {
-        match self.told.first().map(|told| told.event.severity) {
+        let of_letter = self.letter.as_ref().and_then(Letter::severity);
+        match self.told.first().map(|told| told.event.severity).or(of_letter) {
             Some(7..) => "#b3261e",
             Some(4..=6) => "#8a5300",
             _ => "#59626e",
@@ -157,12 +184,18 @@ impl Message {
 
     /// The body for every reader.
     pub(crate) fn text(&self) -> Result<String, askama::Error> {
-        TextBody { message: self }.render()
+        match &self.letter {
+            Some(letter) => BriefText { message: self, letter }.render(),
+            None => TextBody { message: self }.render(),
+        }
     }
 
     /// The body for readers that show HTML.
     pub(crate) fn html(&self) -> Result<String, askama::Error> {
-        HtmlBody { message: self }.render()
+        match &self.letter {
+            Some(letter) => BriefHtml { message: self, letter }.render(),
+            None => HtmlBody { message: self }.render(),
+        }
     }
 }
 
@@ -221,6 +254,11 @@ impl Told {
 }
 
 impl Links {
+    /// Where people open the console, where it is known.
+    pub(crate) fn console_url(&self) -> Option<&str> {
+        self.console_url.as_deref()
+    }
+
     /// To a person, one that acknowledges without a login; else to the alert in the console.
     fn of(&self, event: &AlertEvent, over: bool, to: &Channel) -> Option<Link> {
         let console = self.console_url.as_ref()?;

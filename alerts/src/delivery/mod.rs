@@ -3,18 +3,18 @@
 //! A message is never lost, and repeated at most once for each crash and channel, always with the same key: it
 //! is claimed in `signals` before it is sent, and what became of it is written there after. [`ledger`] keeps
 //! account of that; [`message`] says what is sent, in [`words`] and with [`quotes`]; [`mail`], [`slack`], [`teams`],
-//! [`webhook`], [`alertmanager`] and the log carry it out.
+//! [`webhook`], [`alertmanager`] and the log carry it out. What a brief says is [`crate::briefs`]'s.
 
 mod alertmanager;
 mod ledger;
 mod mail;
 mod message;
 mod post;
-mod quotes;
+pub(crate) mod quotes;
 mod slack;
 mod teams;
 mod webhook;
-mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,14 +29,17 @@ use earshot_common::time::Timestamp;
 use serde_json::Value;
 
 pub(crate) use alertmanager::{RESEND_MS, Standing, StandingAlert};
-use ledger::Part;
 pub use ledger::Undelivered;
+pub(crate) use ledger::{Content, Part};
 pub(crate) use ledger::{Job, Ledger, Limits, Outcome};
-pub(crate) use message::Message;
-use message::{Links, Told};
+use message::Told;
+pub(crate) use message::{Links, Message};
 use post::Target;
 use quotes::QuoteReader;
 
+use crate::briefs::{BriefDraft, DigestReader};
+use crate::fold::State;
+use crate::index_client::IndexClient;
 use crate::settings::{AddressSettings, AlertsSettings, in_words};
 
 /// One attempt takes no longer. It is less than a claim lasts.
@@ -68,7 +71,7 @@ impl std::fmt::Display for Refused {
 }
 
 impl Refused {
-    fn for_now(error: impl ToString) -> Self {
+    pub(crate) fn for_now(error: impl ToString) -> Self {
         Self::ForNow { error: error.to_string(), after: None }
     }
 
@@ -82,7 +85,17 @@ impl Refused {
 pub(crate) struct Outbox {
     channels: Channels,
     quotes: QuoteReader,
+    digests: DigestReader,
     links: Links,
+}
+
+/// A message that is to be written out as it is sent.
+#[derive(Debug)]
+pub(crate) enum Draft {
+    /// Of alerts; what people say comes to it.
+    Alerts(Box<Message>),
+    /// A brief; what the index counts comes to it.
+    Brief(Box<BriefDraft>),
 }
 
 impl Outbox {
@@ -90,9 +103,11 @@ impl Outbox {
     pub(crate) fn open(settings: &AlertsSettings, context: &Context) -> anyhow::Result<Self> {
         let console_url = settings.console_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let valid_ms = i64::from(settings.link_valid_hours) * 60 * 60 * 1_000;
+        let index = IndexClient::open(settings, context)?;
         Ok(Self {
             channels: Channels::open(settings, &context.settings.base)?,
-            quotes: QuoteReader::open(settings, context)?,
+            quotes: QuoteReader(index.clone()),
+            digests: DigestReader(index),
             links: Links { console_url, secret: context.secret.clone(), valid_ms },
         })
     }
@@ -102,10 +117,39 @@ impl Outbox {
         Message::compose(job, watchlist, &self.links)
     }
 
+    /// The message of a job, as the decisions stand.
+    pub(crate) fn draft(&self, job: Job, state: &State) -> Draft {
+        match job.brief() {
+            Some(due) => {
+                let facts = state.facts(&due.brief, &due.period());
+                Draft::Brief(Box::new(BriefDraft { job, due, facts }))
+            }
+            None => Draft::Alerts(Box::new(self.compose(job, state.watchlist()))),
+        }
+    }
+
     /// One attempt to send a message, with what people say where the channel shows it.
-    pub(crate) async fn send(&self, message: &mut Message) -> Result<(), Refused> {
-        message.quote(&self.quotes).await;
-        self.channels.send(message).await
+    pub(crate) async fn send(&self, draft: Draft, now: Timestamp) -> Result<(), Refused> {
+        match draft {
+            Draft::Alerts(mut message) => {
+                message.quote(&self.quotes).await;
+                self.channels.send(&message).await
+            }
+            Draft::Brief(draft) => {
+                let message = draft.written(&self.digests, &self.links, now).await?;
+                self.channels.send(&message).await
+            }
+        }
+    }
+
+    /// Reads what briefs say of mentions.
+    pub(crate) fn digests(&self) -> &DigestReader {
+        &self.digests
+    }
+
+    /// What links are made with.
+    pub(crate) fn links(&self) -> &Links {
+        &self.links
     }
 
     /// One attempt to send a message that says that it is a test.
@@ -121,7 +165,8 @@ impl Outbox {
         watchlist: &Watchlist,
     ) -> Result<(), Refused> {
         let to = notification.to.clone();
-        let part = Part { notification, event: Arc::new(event), instead_of: None, over: false };
+        let content = Content::Alert(Arc::new(event));
+        let part = Part { notification, content, instead_of: None, over: false };
         self.channels.send(&self.compose(Job { to, parts: vec![part], late: false }, watchlist)).await
     }
 
@@ -237,6 +282,9 @@ impl Channels {
 }
 
 fn log(message: &Message) {
+    if let Some(letter) = &message.letter {
+        tracing::info!(route = message.route, "{}", letter.subject_line);
+    }
     for note in &message.notes {
         tracing::warn!(route = message.route, "{note}");
     }
@@ -249,7 +297,7 @@ fn log(message: &Message) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use earshot_common::definitions::Watchlist;
 
     use super::*;
@@ -258,7 +306,7 @@ mod tests {
     pub(super) const MAIL_KEY: &str = "a7000000000000000000000000000001/1/mail/comms@harbor.example";
 
     /// An alert as the topic holds it, asking for one mail.
-    pub(super) fn event() -> AlertEvent {
+    pub(crate) fn event() -> AlertEvent {
         let json = format!(
             r#"{{"v":1,"alert":"a7000000000000000000000000000001","sequence":1,"signals":{{"offset":120033,"n":0}},
             "transition":"opened","rule":"harbor-volume","subject":"harbor","severity":7,"historic":false,"parent":null,
@@ -305,9 +353,17 @@ mod tests {
         Message::compose(Job { parts, to, late: false }, &Watchlist::default(), &links())
     }
 
+    /// A brief about so many subjects.
+    pub(super) fn brief(to: Channel, subjects: usize) -> Message {
+        let letter = crate::briefs::Letter::for_test(subjects);
+        let (key, route) = ("brief/daily/now".to_owned(), "board".to_owned());
+        Message { key, route, to, notes: Vec::new(), told: Vec::new(), letter: Some(letter) }
+    }
+
     fn part(event: AlertEvent, to: &Channel) -> ledger::Part {
         let notification = Notification { to: to.clone(), ..event.notify[0].clone() };
-        ledger::Part { notification, event: std::sync::Arc::new(event), instead_of: None, over: false }
+        let content = Content::Alert(std::sync::Arc::new(event));
+        ledger::Part { notification, content, instead_of: None, over: false }
     }
 
     /// The message with three times this quote, where it quotes at all.
@@ -318,7 +374,7 @@ mod tests {
             at: "5 Jan, 04:31".to_owned(),
             tone: "negative",
         };
-        if !message.is_brief() {
+        if !message.is_overview() {
             for told in &mut message.told {
                 told.quotes = quotes::Quotes::Read(vec![quote.clone(); 3]);
             }
@@ -327,7 +383,7 @@ mod tests {
     }
 
     /// Links that are good for three days.
-    pub(super) fn links() -> Links {
+    pub(crate) fn links() -> Links {
         Links {
             console_url: Some("https://earshot.harbor.example".to_owned()),
             secret: earshot_common::keys::Secret::from_bytes([7; 32]),

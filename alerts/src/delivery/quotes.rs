@@ -3,21 +3,14 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use earshot_common::events::{AlertEvent, Author, EntityTag, Polarity, Sentiment, SourceRef};
-use earshot_common::http::reached_at;
-use earshot_common::keys::{MentionKey, Secret};
-use earshot_common::service::Context;
-use earshot_common::signed::service_authorization;
-use earshot_common::time::{Clock, Timestamp};
+use earshot_common::keys::MentionKey;
+use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
-use reqwest::Client;
-use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::words::local;
-use crate::outside;
-use crate::settings::AlertsSettings;
+use crate::index_client::IndexClient;
 
 /// Without an answer within this the message goes without the texts.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -54,20 +47,9 @@ pub(crate) struct Quote {
     pub(crate) tone: &'static str,
 }
 
-/// Asks the index.
+/// Asks the index what was said.
 #[derive(Clone, Debug)]
-pub(crate) struct QuoteReader {
-    client: Client,
-    url: String,
-    secret: Secret,
-    clock: Clock,
-}
-
-/// The index's own section, as far as it says where the index is.
-#[derive(Debug, Default, Deserialize)]
-struct IndexSection {
-    listen: Option<std::net::SocketAddr>,
-}
+pub(crate) struct QuoteReader(pub(crate) IndexClient);
 
 /// The answer of the index.
 #[derive(Debug, Deserialize)]
@@ -76,8 +58,8 @@ struct EvidenceAnswer {
 }
 
 /// A mention, as far as a message shows it.
-#[derive(Debug, Deserialize)]
-struct QuotedMention {
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct QuotedMention {
     title: Option<String>,
     text: String,
     author: Option<Author>,
@@ -88,18 +70,6 @@ struct QuotedMention {
 }
 
 impl QuoteReader {
-    /// Finds out where the index is: where the settings say, else where its own section lets it listen.
-    pub(crate) fn open(settings: &AlertsSettings, context: &Context) -> anyhow::Result<Self> {
-        let section: IndexSection = context.settings.section("index")?;
-        let url = match (&settings.index_url, section.listen) {
-            (Some(url), _) => url.trim_end_matches('/').to_owned(),
-            (None, Some(listen)) => format!("http://{}", reached_at(listen)),
-            (None, None) => "http://127.0.0.1:7700".to_owned(),
-        };
-        let client = outside::client_for(&url, PATIENCE).context("settings key `alerts.index_url`")?;
-        Ok(Self { client, url, secret: context.secret.clone(), clock: context.clock.clone() })
-    }
-
     /// The texts behind a transition; their times are told in the zone.
     pub(crate) async fn read(&self, event: &AlertEvent, zone: &TimeZone) -> Quotes {
         // Of a silence there is nothing to quote.
@@ -120,21 +90,18 @@ impl QuoteReader {
 
     async fn ask(&self, evidence: &[MentionKey]) -> Result<EvidenceAnswer, String> {
         let keys: Vec<String> = evidence.iter().map(MentionKey::to_string).collect();
-        let request = self.client.get(format!("{}/api/evidence", self.url)).query(&[
+        let query = [
             ("keys", keys.join(",")),
             ("limit", MOST_QUOTES.to_string()),
             ("wait_ms", INDEX_WAITS_MS.to_string()),
-        ]);
-        let request = request.header(AUTHORIZATION, service_authorization(&self.secret, &self.clock));
-        let answer = request.send().await.and_then(reqwest::Response::error_for_status);
-        let answer =
-            answer.map_err(|error| format!("ask the index at {}: {}", self.url, outside::reason(error)))?;
-        answer.json().await.map_err(|error| format!("read the answer of {}: {error}", self.url))
+        ];
+        self.0.get("/api/evidence", &query, PATIENCE).await
     }
 }
 
 impl QuotedMention {
-    fn quote(&self, subject: &str, zone: &TimeZone) -> Quote {
+    /// The quote, by the tone towards a subject; its time is told in the zone.
+    pub(crate) fn quote(&self, subject: &str, zone: &TimeZone) -> Quote {
         let text = match &self.title {
             Some(title) => format!("{title}: {}", self.text),
             None => self.text.clone(),

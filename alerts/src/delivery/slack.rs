@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 
 use super::Message;
 use super::message::Told;
+use crate::briefs::{Letter, Line};
 
 /// Characters of a header, at most.
 const HEADER_LENGTH: usize = 150;
 /// Characters of a section, at most.
 const SECTION_LENGTH: usize = 3_000;
+/// Slack takes so many blocks in a message.
+const MOST_BLOCKS: usize = 50;
 
 /// The body of a message.
 pub(crate) fn body(message: &Message) -> Value {
@@ -18,12 +21,19 @@ pub(crate) fn body(message: &Message) -> Value {
     for note in &message.notes {
         blocks.push(json!({"type": "section", "text": plain_text(note, SECTION_LENGTH)}));
     }
-    let brief = message.is_brief();
+    let overview = message.is_overview();
     for told in &message.told {
-        if brief {
-            blocks.push(brief_block(told));
+        if overview {
+            blocks.push(overview_block(told));
         } else {
             blocks.extend(full_blocks(told, message.told.len() > 1));
+        }
+    }
+    if let Some(letter) = &message.letter {
+        blocks.extend(letter_blocks(letter));
+        if blocks.len() > MOST_BLOCKS {
+            blocks.truncate(MOST_BLOCKS - 1);
+            blocks.push(context(vec![plain_text("It goes on in the console.", SECTION_LENGTH)]));
         }
     }
     // What notifications and screen readers say.
@@ -55,7 +65,36 @@ fn full_blocks(told: &Told, one_of_many: bool) -> Vec<Value> {
     blocks
 }
 
-fn brief_block(told: &Told) -> Value {
+/// A brief: each sentence plain, since some quote what people wrote, with its page below.
+fn letter_blocks(letter: &Letter) -> Vec<Value> {
+    let kind = format!("{} · {}", letter.kind, letter.period);
+    let mut blocks = vec![context(vec![plain_text(&kind, SECTION_LENGTH)])];
+    blocks.extend(letter.lead.iter().flat_map(line_blocks));
+    for part in &letter.sections {
+        blocks.push(section(&format!("*{}*", escaped(&part.name))));
+        blocks.extend(part.lines.iter().flat_map(line_blocks));
+    }
+    blocks
+}
+
+fn line_blocks(line: &Line) -> Vec<Value> {
+    let mut blocks = vec![json!({"type": "section", "text": plain_text(&line.text, SECTION_LENGTH)})];
+    let mut below: Vec<Value> = line.detail.iter().map(|detail| plain_text(detail, SECTION_LENGTH)).collect();
+    if let Some(link) = &line.link {
+        below
+            .push(json!({"type": "mrkdwn", "text": format!("<{}|See it>", escaped(link)), "verbatim": true}));
+    }
+    if !below.is_empty() {
+        blocks.push(context(below));
+    }
+    blocks
+}
+
+fn context(elements: Vec<Value>) -> Value {
+    json!({"type": "context", "elements": elements})
+}
+
+fn overview_block(told: &Told) -> Value {
     section(&format!("*{}*\n{}{}", escaped(&told.headline), severity_line(told), link(told)))
 }
 
@@ -95,7 +134,7 @@ mod tests {
     use earshot_common::events::Channel;
 
     use super::*;
-    use crate::delivery::tests::{many, message, quoting};
+    use crate::delivery::tests::{brief, many, message, quoting};
 
     /// Holds a body to what Slack documents of blocks, and answers its blocks.
     fn checked(body: &Value) -> Vec<Value> {
@@ -140,6 +179,19 @@ mod tests {
         let all = body.to_string();
         assert!(all.contains("<https://earshot.harbor.example/acknowledge/"), "{all}");
         assert!(all.contains("for=slack%3Anewsroom&amp;until="), "{all}");
+    }
+
+    #[test]
+    fn a_brief_keeps_to_what_slack_takes_and_each_sentence_has_its_page() {
+        for subjects in [1, 30] {
+            let body = body(&brief(Channel::Slack("newsroom".to_owned()), subjects));
+            let blocks = checked(&body);
+            assert!(
+                blocks.iter().any(|block| block["text"]["text"] == "No <!here> mention of 0"),
+                "{body:#}"
+            );
+            assert!(body.to_string().contains("<https://earshot.harbor.example/?n=0|See it>"), "{body:#}");
+        }
     }
 
     #[test]

@@ -7,23 +7,33 @@ use serde_json::{Value, json};
 
 use super::Message;
 use super::message::Told;
+use crate::briefs::{Line, Section};
 
 /// Bytes of a message that Teams takes, at most, with a margin for what the workflow adds.
 const MOST_BYTES: usize = 26_000;
+/// Subjects of a brief in an overview, at most.
+const MOST_SECTIONS: usize = 20;
 
 /// The body of a message: brief where the whole would be too much.
 pub(crate) fn body(message: &Message) -> Value {
-    let whole = envelope(message, message.is_brief());
+    let whole = envelope(message, message.is_overview());
     if whole.to_string().len() <= MOST_BYTES { whole } else { envelope(message, true) }
 }
 
-fn envelope(message: &Message, brief: bool) -> Value {
+fn envelope(message: &Message, overview: bool) -> Value {
     let mut items = vec![json!({
         "type": "TextBlock", "size": "Large", "weight": "Bolder", "wrap": true, "text": plain(&message.title()),
     })];
     items.extend(message.notes.iter().map(|note| run(note, false)));
     for told in &message.told {
-        items.push(container(told, brief, message.told.len() > 1));
+        items.push(container(told, overview, message.told.len() > 1));
+    }
+    if let Some(letter) = &message.letter {
+        items.push(quiet(&format!("{} · {}", letter.kind, letter.period)));
+        items.extend(letter.lead.iter().flat_map(line_items));
+        let most = if overview { MOST_SECTIONS } else { letter.sections.len() };
+        let sections = letter.sections.iter().take(most);
+        items.extend(sections.map(|section| letter_container(section, overview)));
     }
     json!({
         "type": "message",
@@ -42,7 +52,7 @@ fn envelope(message: &Message, brief: bool) -> Value {
     })
 }
 
-fn container(told: &Told, brief: bool, one_of_many: bool) -> Value {
+fn container(told: &Told, overview: bool, one_of_many: bool) -> Value {
     let mut items = Vec::new();
     if one_of_many {
         items.push(run(&told.headline, true));
@@ -52,7 +62,7 @@ fn container(told: &Told, brief: bool, one_of_many: bool) -> Value {
         "type": "TextBlock", "wrap": true, "weight": "Bolder", "text": severity,
         "color": match told.event.severity { 7.. => "Attention", 4..=6 => "Warning", _ => "Default" },
     }));
-    if !brief {
+    if !overview {
         items.extend(told.sentences.iter().map(|sentence| run(sentence, false)));
         for quote in told.quoted() {
             let how = format!("{} · {} · {}", quote.tone, quote.by, quote.at);
@@ -70,6 +80,24 @@ fn container(told: &Told, brief: bool, one_of_many: bool) -> Value {
         items.push(json!({"type": "ActionSet", "actions": [open]}));
     }
     json!({"type": "Container", "separator": one_of_many, "items": items})
+}
+
+/// What a brief says of one subject; in an overview the first sentence.
+fn letter_container(section: &Section, overview: bool) -> Value {
+    let most = if overview { 1 } else { section.lines.len() };
+    let mut items = vec![run(&section.name, true)];
+    items.extend(section.lines.iter().take(most).flat_map(line_items));
+    json!({"type": "Container", "separator": true, "items": items})
+}
+
+fn line_items(line: &Line) -> Vec<Value> {
+    let mut sentence = run(&line.text, false);
+    if let Some(link) = &line.link {
+        sentence["inlines"][0]["selectAction"] = json!({"type": "Action.OpenUrl", "url": link});
+    }
+    let mut items = vec![sentence];
+    items.extend(line.detail.iter().map(|detail| quiet(detail)));
+    items
 }
 
 fn run(text: &str, strong: bool) -> Value {
@@ -98,7 +126,7 @@ mod tests {
     use earshot_common::events::Channel;
 
     use super::*;
-    use crate::delivery::tests::{many, message, quoting};
+    use crate::delivery::tests::{brief, many, message, quoting};
 
     /// Holds a body to the envelope that Teams documents and to the schema of cards, and answers the card.
     fn checked(body: &Value) -> Value {
@@ -146,6 +174,15 @@ mod tests {
             json!({"type": "TextRun", "text": "“[click](https://evil.example)”", "weight": "Default"});
         assert!(card.to_string().contains(&quote.to_string()), "{card:#}");
         assert!(card.to_string().contains("for=teams%3Adesk&until="), "{card:#}");
+    }
+
+    #[test]
+    fn a_brief_keeps_to_the_schema_and_each_sentence_opens_its_page() {
+        for subjects in [1, 200] {
+            let card = checked(&body(&brief(Channel::Teams("desk".to_owned()), subjects)));
+            let action = json!({"type": "Action.OpenUrl", "url": "https://earshot.harbor.example/?n=0"});
+            assert!(card.to_string().contains(&action.to_string()), "{card:#}");
+        }
     }
 
     #[test]

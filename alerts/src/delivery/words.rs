@@ -1,8 +1,8 @@
 //! An alert's numbers in words, for somebody who reads them on a phone.
 
 use earshot_common::events::{
-    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, Polarity,
-    RankArithmetic, Seasonality, ToneArithmetic,
+    AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, DecidedWith, EachArithmetic,
+    Polarity, RankArithmetic, Seasonality, ToneArithmetic,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,13 +12,18 @@ const LISTED: usize = 8;
 
 /// What happened to the subject of this name, in a line.
 pub(crate) fn headline(name: &str, event: &AlertEvent) -> String {
-    match &event.arithmetic {
-        Arithmetic::Count(count) => count_headline(name, count, &event.definition.matching("match")),
-        Arithmetic::Each(each) => each_headline(name, each, &event.definition.matching("matches")),
-        Arithmetic::Tone(tone) => format!("{name}: {tone}"),
-        Arithmetic::Absence(absence) => format!("{name}: {absence}"),
-        Arithmetic::Novelty(novelty) => format!("{name}: {novelty}"),
-        Arithmetic::Rank(rank) => format!("{name}: {rank}"),
+    format!("{name}: {}", what_happened(&event.arithmetic, &event.definition))
+}
+
+/// What happened, in a line.
+pub(crate) fn what_happened(arithmetic: &Arithmetic, definition: &DecidedWith) -> String {
+    match arithmetic {
+        Arithmetic::Count(count) => count_headline(count, &definition.matching("match")),
+        Arithmetic::Each(each) => each_headline(each, &definition.matching("matches")),
+        Arithmetic::Tone(tone) => tone.to_string(),
+        Arithmetic::Absence(absence) => absence.to_string(),
+        Arithmetic::Novelty(novelty) => novelty.to_string(),
+        Arithmetic::Rank(rank) => rank.to_string(),
     }
 }
 
@@ -74,7 +79,7 @@ fn headline_has_filter(event: &AlertEvent) -> bool {
     matches!(event.arithmetic, Arithmetic::Count(_) | Arithmetic::Each(_))
 }
 
-fn count_headline(name: &str, count: &CountArithmetic, matching: &str) -> String {
+fn count_headline(count: &CountArithmetic, matching: &str) -> String {
     let observed = format!("{} {}{matching}", grouped(u64::from(count.observed)), count.measure.in_words());
     let window = match count.span() {
         CountSpan::Hour => "an hour",
@@ -82,8 +87,8 @@ fn count_headline(name: &str, count: &CountArithmetic, matching: &str) -> String
         CountSpan::Day => "a day",
     };
     match count.expected {
-        Some(expected) => format!("{name}: {observed} in {window}, {} expected", about(expected)),
-        None => format!("{name}: {observed} in {window}, too little history to say what is usual"),
+        Some(expected) => format!("{observed} in {window}, {} expected", about(expected)),
+        None => format!("{observed} in {window}, too little history to say what is usual"),
     }
 }
 
@@ -159,8 +164,8 @@ fn with_zone(at: Timestamp, zone: &TimeZone) -> String {
     format!("{} ({})", local(at, zone, "%H:%M, %A, %-d %B %Y"), zone.iana_name().unwrap_or("UTC"))
 }
 
-fn each_headline(name: &str, each: &EachArithmetic, matching: &str) -> String {
-    let mention = format!("{name}: a {} mention{matching}", Polarity::of(each.polarity).as_str());
+fn each_headline(each: &EachArithmetic, matching: &str) -> String {
+    let mention = format!("a {} mention{matching}", Polarity::of(each.polarity).as_str());
     match each.audience() {
         Some((reach, unit)) => format!("{mention}, with a reach of {} {unit}", grouped(reach)),
         None => mention,
@@ -207,7 +212,7 @@ fn two_digits(number: f64) -> u64 {
     ((number / unit).round() * unit) as u64
 }
 
-fn about(expected: f64) -> String {
+pub(crate) fn about(expected: f64) -> String {
     if expected < 1.0 {
         "fewer than one".to_owned()
     } else {
@@ -225,7 +230,7 @@ fn such(window: &str) -> &'static str {
 }
 
 /// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {

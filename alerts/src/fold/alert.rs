@@ -41,6 +41,8 @@ pub(crate) struct OpenAlert {
     pub(crate) raised: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) arithmetic: Arithmetic,
+    /// The numbers that raised it last, not those of the calm that ends it.
+    pub(crate) raised_by: Arithmetic,
     pub(crate) evidence: Evidence,
     pub(crate) lexicon: String,
     pub(crate) course: Course,
@@ -54,6 +56,8 @@ pub(crate) struct OpenAlert {
     pub(crate) told: Option<Told>,
     /// Until when its message waits.
     pub(crate) held_until: Option<Timestamp>,
+    /// Whether anybody was ever sent it.
+    pub(crate) was_sent: bool,
     /// The routes that take it once their schedules begin, and when that is.
     pub(crate) waiting: BTreeMap<String, Timestamp>,
     /// The routes that were told of it, or are to be when quiet hours or their schedules allow.
@@ -159,6 +163,7 @@ impl OpenAlert {
             opened_in_log: Timestamp::default(),
             raised: opening.at,
             until: opening.until,
+            raised_by: opening.arithmetic.clone(),
             arithmetic: opening.arithmetic,
             evidence: opening.evidence,
             lexicon: opening.lexicon,
@@ -169,6 +174,7 @@ impl OpenAlert {
             asked: opening.asked,
             told: None,
             held_until: None,
+            was_sent: false,
             waiting: BTreeMap::new(),
             reached: BTreeSet::new(),
             spoken_for: BTreeSet::new(),
@@ -188,6 +194,7 @@ impl OpenAlert {
         self.opened_in_log = over.opened_in_log;
         self.people = over.people;
         self.people.end_with_the_alert();
+        self.was_sent = over.was_sent;
         self.reached = over.reached;
     }
 
@@ -321,6 +328,12 @@ impl OpenAlert {
         cause: &mut Cause,
     ) -> AlertEvent {
         self.sequence += 1;
+        if transition.raises() {
+            self.raised_by = self.arithmetic.clone();
+        }
+        let prefix = format!("{}/{}", self.key, self.sequence);
+        let notify = notifications(&prefix, &decided_by.tell, Route::channels);
+        self.was_sent = self.was_sent || !notify.is_empty();
         let caused_by = CausedBy { offset: cause.offset, n: cause.transitions };
         cause.transitions += 1;
         AlertEvent {
@@ -345,7 +358,7 @@ impl OpenAlert {
                 filter: decided_by.rule.filter.clone(),
                 lexicon: self.lexicon.clone(),
             },
-            notify: notifications(self, &decided_by.tell),
+            notify,
             desks: self.evidence.desks(),
             passed_over: decided_by.passed_over.clone(),
             unrouted: decided_by.unrouted,
@@ -383,14 +396,18 @@ pub(crate) struct Routes<'a> {
     pub(crate) fallback: Option<&'a Route>,
 }
 
-/// A message to each address of the routes, with those that take its place where it fails. The key is the same at every
-/// attempt. Who is on several of the routes is told once; each route's fallback stands in all the same.
-fn notifications(alert: &OpenAlert, routes: &[Routes<'_>]) -> Vec<Notification> {
+/// A message to each address of the routes, with those that take its place where it fails. Its key begins so and is the
+/// same at every attempt. Who is on several of the routes is told once; each route's fallback stands in all the same.
+pub(super) fn notifications(
+    prefix: &str,
+    routes: &[Routes<'_>],
+    addresses: fn(&Route) -> Vec<Channel>,
+) -> Vec<Notification> {
     let mut notifications: Vec<Notification> = Vec::new();
     for routes in routes {
-        for to in routes.route.channels() {
-            let key = key(&format!("{}/{}", alert.key, alert.sequence), &to);
-            let mut fallback = fallback(&key, routes.fallback);
+        for to in addresses(routes.route) {
+            let key = key(prefix, &to);
+            let mut fallback = fallback(&key, routes.fallback, addresses);
             match notifications.iter_mut().find(|known| known.key == key) {
                 Some(known) => {
                     fallback.retain(|instead| known.fallback.iter().all(|other| other.key != instead.key));
@@ -404,13 +421,13 @@ fn notifications(alert: &OpenAlert, routes: &[Routes<'_>]) -> Vec<Notification> 
 }
 
 /// The messages that take the place of one that fails.
-fn fallback(key: &str, route: Option<&Route>) -> Vec<Notification> {
+fn fallback(key: &str, route: Option<&Route>, addresses: fn(&Route) -> Vec<Channel>) -> Vec<Notification> {
     let Some(route) = route else { return Vec::new() };
     let instead = |to: Channel| {
         let key = self::key(&format!("{key}/instead"), &to);
         notification(key, route, to, Vec::new())
     };
-    route.channels().into_iter().map(instead).collect()
+    addresses(route).into_iter().map(instead).collect()
 }
 
 fn key(prefix: &str, to: &Channel) -> String {

@@ -8,12 +8,15 @@
 
 mod alert;
 mod baseline;
+mod briefs;
 mod buckets;
 mod closing;
 mod command;
 mod desks;
 mod detector;
 mod evidence;
+mod facts;
+mod gaps;
 mod imports;
 mod memory;
 mod model;
@@ -45,6 +48,8 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use alert::{DecidedBy, OpenAlert, Routes};
+use briefs::Schedule;
+use gaps::Gaps;
 use imports::Imports;
 use people::Commands;
 use telling::{Call, Called};
@@ -52,10 +57,12 @@ use watch::Watched;
 
 pub(crate) use alert::Cause;
 pub(crate) use baseline::expectation_again;
+pub(crate) use briefs::DueBrief;
 pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
 pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
+pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;
@@ -110,6 +117,7 @@ pub struct State {
     newest: Timestamp,
     /// The sources that do not answer, and since when.
     failing: BTreeMap<String, Timestamp>,
+    gaps: Gaps,
     imports: Imports,
     sources: Sources,
     /// What mentions were judged with so far.
@@ -122,6 +130,8 @@ pub struct State {
     muted: BTreeMap<(String, String), Timestamp>,
     /// What people said of the alerts of each rule.
     feedback: BTreeMap<String, Feedback>,
+    /// The briefs in force.
+    briefs: BTreeMap<String, Schedule>,
     /// When the log's clock next ends or begins something; computed again after whatever may change it.
     next_timer: Option<Timestamp>,
     cause: Cause,
@@ -164,8 +174,11 @@ impl State {
                 self.take_rebuilt(rebuilt);
                 Vec::new()
             }
-            // The sender's account of its messages decides nothing.
-            SignalRecord::Delivery(_) => Vec::new(),
+            // The sender's account of its messages decides nothing about alerts.
+            SignalRecord::Delivery(delivery) => {
+                self.note_delivery(delivery);
+                Vec::new()
+            }
         });
         // A definition may ask for other times, also where nothing follows from it yet.
         if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
@@ -280,6 +293,7 @@ impl State {
         if let Some(version) = &progress.judged_with {
             self.judged_with(version);
         }
+        self.gaps.progress(self.cause.appended);
         self.let_sources_in();
         for partition in &progress.partitions {
             let known = self.progress.entry(partition.partition).or_insert_with(|| partition.clone());
@@ -324,14 +338,21 @@ impl State {
     fn source_health(&mut self, health: &SourceHealth) -> Vec<AlertEvent> {
         match health.state {
             SourceStatus::Failing => drop(self.failing.entry(health.source.clone()).or_insert(health.at)),
-            SourceStatus::Healthy => drop(self.failing.remove(&health.source)),
+            SourceStatus::Healthy => self.answers_again(&health.source, health.at),
             SourceStatus::Finished => {
-                self.failing.remove(&health.source);
+                self.answers_again(&health.source, health.at);
                 self.imports.finished(&health.source, &health.raw);
                 self.note_complete_imports();
             }
         }
         Vec::new()
+    }
+
+    /// From then on a source that failed does so no longer.
+    fn answers_again(&mut self, source: &str, at: Timestamp) {
+        if let Some(since) = self.failing.remove(source) {
+            self.gaps.end(source, since, at);
+        }
     }
 
     fn note_complete_imports(&mut self) {
@@ -379,11 +400,15 @@ impl State {
         match kind {
             "subject" | "search" => self.define_subject(&subject, changes),
             "rule" => self.define_rule(id),
+            "brief" => {
+                self.define_brief(id);
+                Vec::new()
+            }
             "source" => {
                 self.sources.note(id, self.cause.appended);
                 // Nobody asks it any more, so it will never say that it answers again.
                 if version.definition.is_none() {
-                    self.failing.remove(id);
+                    self.answers_again(id, self.cause.appended);
                 }
                 Vec::new()
             }

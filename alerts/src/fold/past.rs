@@ -13,7 +13,8 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::Rhythm;
-use super::calendar::HOUR_MS;
+use super::buckets::Counted;
+use super::calendar::{Bucket, HOUR_MS};
 use super::model::Sums;
 
 /// Hours of a week.
@@ -128,6 +129,12 @@ impl PastCounts {
 }
 
 impl PastBucket {
+    /// A counted bucket that belongs to no burst.
+    pub(crate) fn of_no_burst(counted: Counted) -> Self {
+        let Bucket { start, slot, .. } = counted.bucket;
+        Self { start, slot, count: counted.count, burst: false }
+    }
+
     /// Whether the hour that starts there is the next on the clock.
     pub(crate) fn is_followed_by(&self, start: Timestamp, slot: u8) -> bool {
         (usize::from(self.slot) + 1) % SLOTS == usize::from(slot)

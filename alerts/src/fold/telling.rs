@@ -1,8 +1,9 @@
 //! Whom to tell, and when: what people said, the situation, quiet hours, which routes take the alert, and the order in
 //! which others are called.
 //!
-//! All of it follows the log's clock (append time). What belongs here: which routes are told. Whether a route takes an
-//! alert is said by the route's definition; what is told, and by which channels, by [`crate::delivery`].
+//! All of it follows the log's clock (append time). What belongs here: which routes are told of an alert. Whether a
+//! route takes one is said by the route's definition; what is told, and by which channels, by [`crate::delivery`]; briefs
+//! have a place of their own, [`super::briefs`].
 
 use std::collections::BTreeSet;
 
@@ -137,6 +138,7 @@ impl State {
         if self.next_timer.is_none_or(|due| now < due) {
             return Vec::new();
         }
+        self.let_briefs_fall_due();
         let mut watches = Vec::new();
         for (id, watched) in &self.subjects {
             let is_due = |watch: &Watch| watch.next_due().is_some_and(|due| due <= now);
@@ -173,7 +175,8 @@ impl State {
 
     /// Looks up when the clock next has something to do.
     pub(super) fn set_timer(&mut self) {
-        self.next_timer = self.subjects.values().flat_map(Watched::open).filter_map(Watch::next_due).min();
+        let of_alerts = self.subjects.values().flat_map(Watched::open).filter_map(Watch::next_due);
+        self.next_timer = of_alerts.chain(self.briefs.values().map(|schedule| schedule.next)).min();
     }
 }
 

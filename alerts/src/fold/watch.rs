@@ -17,7 +17,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
-use super::baseline::Rhythm;
+use super::baseline::{Rhythm, baseline};
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
@@ -114,6 +114,31 @@ impl Watched {
     /// Mentions in a window, by the hours that begin in it: each subject's days are those of its own zone.
     pub(super) fn mentions_in(&self, bucket: &Bucket) -> u32 {
         self.hours.count_in(bucket.start..bucket.end)
+    }
+
+    /// Mentions that were to be expected in a time, by the observed hours before it; none where these are too few.
+    pub(crate) fn expected_in(&self, period: &Range<Timestamp>) -> Option<f64> {
+        let first = self.hours.bucket(period.start);
+        let oldest = first.start.plus_millis(-LOOK_BACK_MS);
+        // A rule that counts all mentions by the hour knows of imports and of bursts beside.
+        let rule = self.rules.iter().find(|watch| {
+            matches!(&watch.rule.condition, Condition::Count(count) if count.window == Window::Hour)
+                && watch.own.is_none()
+        });
+        let past = match rule {
+            Some(watch) => watch.past_buckets(&self.hours, &first),
+            None => self.hours.observed(oldest..first.start).map(PastBucket::of_no_burst).collect(),
+        };
+        let rhythm = Rhythm::from(Window::Hour);
+        let past = PastCounts::of(rhythm, &past);
+        let (mut expected, mut bucket) = (0.0, first);
+        while bucket.start < period.end {
+            if bucket.start >= period.start {
+                expected += baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+            }
+            bucket = self.hours.bucket(bucket.end);
+        }
+        Some(expected)
     }
 
     /// Its rules that have an alert open.

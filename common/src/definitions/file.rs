@@ -1,4 +1,4 @@
-//! Watchlist files: TOML with `[[subject]]`, `[[search]]`, `[[rule]]`, `[[route]]` and `[[source]]`.
+//! Watchlist files: TOML with `[[subject]]`, `[[search]]`, `[[rule]]`, `[[route]]`, `[[brief]]` and `[[source]]`.
 //!
 //! What belongs here: everything that is wrong with a definition by itself, said with file, line, field and
 //! value. What is wrong between definitions is [`super::Watchlist`]'s to say.
@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::rule_form::RuleForm;
 use super::search::standing_query;
-use super::{Definition, Route, Rule, Search, Source, Subject};
+use super::{Brief, Definition, Route, Rule, Search, Source, Subject};
 
 /// What is wrong with a watchlist file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,8 @@ struct Tables {
     #[serde(default)]
     route: Vec<Spanned<Route>>,
     #[serde(default)]
+    brief: Vec<Spanned<Brief>>,
+    #[serde(default)]
     source: Vec<Spanned<Source>>,
 }
 
@@ -56,6 +58,9 @@ pub fn parse_file(file: &str, text: &str) -> Result<Vec<Definition>, FileError> 
     }
     for table in tables.route {
         found.push((table.span().start, Ok(Definition::Route(table.into_inner()))));
+    }
+    for table in tables.brief {
+        found.push((table.span().start, Ok(Definition::Brief(table.into_inner()))));
     }
     for table in tables.source {
         found.push((table.span().start, Ok(Definition::Source(table.into_inner()))));
@@ -79,6 +84,7 @@ pub fn check(definition: &Definition) -> Result<(), String> {
         Definition::Search(search) => check_search(search),
         Definition::Rule(rule) => check_rule(rule),
         Definition::Route(route) => check_route(route),
+        Definition::Brief(brief) => check_brief(brief),
         Definition::Source(source) => check_source(source),
     }
 }
@@ -119,6 +125,14 @@ fn check_rule(rule: &Rule) -> Result<(), String> {
 fn check_route(route: &Route) -> Result<(), String> {
     check_id("route", &route.id)?;
     route.check().map_err(|what| format!("route `{}`: {what}", route.id))
+}
+
+fn check_brief(brief: &Brief) -> Result<(), String> {
+    check_id("brief", &brief.id)?;
+    brief
+        .check()
+        .and_then(|()| check_zone(&brief.zone))
+        .map_err(|what| format!("brief `{}`: {what}", brief.id))
 }
 
 fn check_source(source: &Source) -> Result<(), String> {
@@ -313,6 +327,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_document_about_briefs_is_read() {
+        let document = include_str!("../../docs/briefs.md");
+        let example = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let definitions = parse_file("briefs.md", example).unwrap();
+        let keys: Vec<String> = definitions.iter().map(Definition::key).collect();
+        assert_eq!(keys, ["route/board", "brief/morning"]);
+    }
+
+    #[test]
     fn a_rule_says_one_thing() {
         let rule = |rest: &str| format!("[[rule]]\nid = \"r\"\nsubjects = [\"a\"]\n{rest}\n");
         refused(
@@ -454,6 +477,18 @@ mod tests {
         refused(
             "[[route]]\nid = \"r\"\nmail = [\"nobody\"]\n",
             expect!["harbor.toml:1: route `r`: `mail` has `nobody`, which is not an e-mail address"],
+        );
+        refused(
+            "[[brief]]\nid = \"b\"\nto = \"x\"\nsubjects = [\"a\"]\nevery = \"day\"\nweekday = \"mon\"\nat = \"07:30\"\n",
+            expect![[r#"harbor.toml:1: brief `b`: `weekday` belongs to `every = "week"`"#]],
+        );
+        refused(
+            "[[brief]]\nid = \"b\"\nto = \"x\"\nevery = \"day\"\nat = \"07:30\"\n",
+            expect!["harbor.toml:1: brief `b`: `subjects` and `searches` are empty: name at least one"],
+        );
+        refused(
+            "[[brief]]\nid = \"b\"\nto = \"x\"\nsubjects = [\"a\"]\nevery = \"month\"\nat = \"07:30\"\n",
+            expect!["harbor.toml:5: unknown variant `month`, expected `day` or `week`"],
         );
         refused(
             "[[source]]\nid = \"s\"\nkind = \"feed\"\nurl = \"ftp://x\"\n",

@@ -1,7 +1,8 @@
-//! What people define: subjects, searches, rules, routes and sources, and how they are read from files.
+//! What people define: subjects, searches, rules, routes, briefs and sources, and how they are read from files.
 //!
 //! A definition that this module hands out is valid by itself; [`Watchlist`] says what is valid together.
 
+mod brief;
 mod condition;
 mod doubts;
 mod file;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::ReachUnit;
 
+pub use brief::{Brief, Every};
 pub use condition::{
     AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
     SourceAbsenceCondition, ToneCondition, Window,
@@ -45,6 +47,8 @@ pub enum Definition {
     Rule(Rule),
     /// Who hears of it.
     Route(Route),
+    /// What is told by the clock.
+    Brief(Brief),
     /// Where to listen.
     Source(Source),
 }
@@ -57,6 +61,7 @@ impl Definition {
             Self::Search(search) => ("search", &search.id),
             Self::Rule(rule) => ("rule", &rule.id),
             Self::Route(route) => ("route", &route.id),
+            Self::Brief(brief) => ("brief", &brief.id),
             Self::Source(source) => ("source", &source.id),
         };
         format!("{kind}/{id}")

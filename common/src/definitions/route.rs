@@ -16,11 +16,11 @@ use crate::time::Timestamp;
 /// A longer wait would keep an alert from people for longer than a failing channel may.
 const MOST_GROUP_WAIT_S: u32 = 600;
 
-/// Who hears of an alert, how, and of which alerts.
+/// Who hears of an alert or reads a brief, how, and of which alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Short and stable; rules name the route by it.
+    /// Short and stable; rules and briefs name the route by it.
     pub id: String,
     /// E-mail addresses.
     #[serde(default)]
@@ -110,6 +110,11 @@ impl Route {
         channels.extend(self.alertmanager.iter().cloned().map(Channel::Alertmanager));
         channels.extend(self.log.then_some(Channel::Log));
         channels
+    }
+
+    /// Everybody whom it brings a brief.
+    pub fn readers(&self) -> Vec<Channel> {
+        self.channels().into_iter().filter(Channel::takes_briefs).collect()
     }
 
     /// Whether it says which alerts it takes, so that rules need not name it.

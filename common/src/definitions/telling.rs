@@ -86,7 +86,7 @@ pub enum Day {
 
 /// A time of the day, written `HH:MM`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TimeOfDay(Time);
+pub struct TimeOfDay(pub(super) Time);
 
 impl Telling {
     /// The readers' zone.
@@ -179,7 +179,7 @@ fn end(days: &[Day], from: TimeOfDay, to: TimeOfDay, at: Timestamp, zone: &TimeZ
 }
 
 impl Day {
-    fn of(date: Date) -> Self {
+    pub(super) fn of(date: Date) -> Self {
         match date.weekday() {
             Weekday::Monday => Self::Mon,
             Weekday::Tuesday => Self::Tue,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Definition, Route, Rule, Search, Source, Subject};
+use super::{Brief, Condition, Definition, Route, Rule, Search, Source, Subject};
 use crate::events::{DefinitionVersion, SchemaVersion};
 
 /// The newest version of each definition. A fold over the topic `watchlist`.
@@ -77,6 +77,17 @@ pub enum WatchlistError {
         kind: &'static str,
         /// The ids that it could name.
         known: String,
+    },
+    /// Nobody reads a brief.
+    #[error(
+        "{key}: `to` names `{route}`, which brings no brief to anybody: give that route `mail`, `slack`, `teams` or \
+         `log = true`"
+    )]
+    Unread {
+        /// Kind and id of the brief.
+        key: String,
+        /// The route.
+        route: String,
     },
 }
 
@@ -152,6 +163,14 @@ impl Watchlist {
         })
     }
 
+    /// The briefs in force.
+    pub fn briefs(&self) -> impl Iterator<Item = &Brief> {
+        self.definitions().filter_map(|definition| match definition {
+            Definition::Brief(brief) => Some(brief),
+            _ => None,
+        })
+    }
+
     /// The sources in force.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.definitions().filter_map(|definition| match definition {
@@ -202,6 +221,14 @@ impl Watchlist {
         }
     }
 
+    /// A brief by its id.
+    pub fn brief(&self, id: &str) -> Option<&Brief> {
+        match self.definition(&format!("brief/{id}")) {
+            Some(Definition::Brief(brief)) => Some(brief),
+            _ => None,
+        }
+    }
+
     /// Says what does not hold between the definitions.
     pub fn check(&self) -> Result<(), WatchlistError> {
         for definition in self.definitions() {
@@ -245,6 +272,7 @@ impl Watchlist {
                         self.require(definition, "searches", search, "search")?;
                     }
                 }
+                Definition::Brief(brief) => self.check_brief(definition, brief)?,
                 Definition::Source(source) => {
                     for subject in &source.subjects {
                         self.require(definition, "subjects", subject, "subject")?;
@@ -254,6 +282,22 @@ impl Watchlist {
             }
         }
         Ok(())
+    }
+
+    fn check_brief(&self, definition: &Definition, brief: &Brief) -> Result<(), WatchlistError> {
+        for subject in &brief.subjects {
+            self.require(definition, "subjects", subject, "subject")?;
+        }
+        for search in &brief.searches {
+            self.require(definition, "searches", search, "search")?;
+        }
+        self.require(definition, "to", &brief.to, "route")?;
+        match self.route(&brief.to) {
+            Some(route) if route.readers().is_empty() => {
+                Err(WatchlistError::Unread { key: definition.key(), route: brief.to.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn require(
@@ -399,6 +443,37 @@ mod tests {
             error.to_string(),
             "rule/r: `searches` names `ap`, and there is no search of that id; there are: app"
         );
+    }
+
+    #[test]
+    fn a_brief_needs_subjects_that_are_there_and_a_route_that_somebody_reads() {
+        let brief = |to: &str, about: &str| {
+            format!(
+                "{}[[route]]\nid = \"ops\"\nalertmanager = [\"main\"]\n[[route]]\nid = \"board\"\nmail = [\"b@x.example\"]\n\
+                     [[brief]]\nid = \"daily\"\nto = \"{to}\"\nevery = \"day\"\nat = \"07:30\"\nsubjects = [\"{about}\"]\n",
+                subject("harbor", "Harbor")
+            )
+        };
+        let of = |text: &str| Watchlist::of(vec![("file:f".to_owned(), parse_file("f", text).unwrap())]);
+        let watchlist = of(&brief("board", "harbor")).unwrap();
+        assert_eq!((watchlist.briefs().count(), watchlist.brief("daily").unwrap().to.as_str()), (1, "board"));
+        for (text, wanted) in [
+            (
+                brief("bord", "harbor"),
+                "brief/daily: `to` names `bord`, and there is no route of that id; there are: board, ops",
+            ),
+            (
+                brief("board", "port"),
+                "brief/daily: `subjects` names `port`, and there is no subject of that id; there are: harbor",
+            ),
+            (
+                brief("ops", "harbor"),
+                "brief/daily: `to` names `ops`, which brings no brief to anybody: give that route `mail`, `slack`, `teams` \
+                 or `log = true`",
+            ),
+        ] {
+            assert_eq!(of(&text).unwrap_err().to_string(), wanted);
+        }
     }
 
     #[test]

@@ -526,6 +526,11 @@ impl Channel {
         }
     }
 
+    /// Whether briefs go there: people read them, and the log says that one was due.
+    pub fn takes_briefs(&self) -> bool {
+        self.is_read_by_people() || *self == Self::Log
+    }
+
     /// The address on the channel, where it has any.
     pub fn address(&self) -> Option<&str> {
         match self {

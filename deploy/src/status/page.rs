@@ -117,7 +117,8 @@ fn undelivered(page: &mut String, answers: &[&Answer], at: Timestamp) {
             attempts => format!("{attempts} attempts"),
         };
         let age = duration_s(seconds_between(message.since, at));
-        line(page, &format!("  alert {}", message.alert));
+        let what = message.alert.map_or_else(|| "a brief".to_owned(), |alert| format!("alert {alert}"));
+        line(page, &format!("  {what}"));
         wrapped(
             page,
             4,

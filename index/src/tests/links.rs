@@ -132,3 +132,20 @@ impl Bench {
         commands
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_waits_for_what_the_log_holds_already_and_says_what_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::start(folder.path()).await;
+    bench.append(&MENTIONS_ENRICHED, "a", upsert(about(mention("a", "x"), "harbor", -0.9, Lane::Sure))).await;
+    let day = "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z";
+    let digest = bench.json(&format!("/api/digest?subject=harbor&{day}&wait_ms=5000")).await;
+    assert_eq!(digest["counts"], json!({"total": 1, "negative": 1, "neutral": 0, "positive": 0}));
+    assert_eq!(
+        (&digest["before"]["total"], &digest["stories"][0]["mention"]["id"]),
+        (&json!(0), &json!("a"))
+    );
+    let (status, body) = bench.get("/api/digest?subject=harbor&from=2026-01-01").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    bench.stop().await;
+}

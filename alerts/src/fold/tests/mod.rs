@@ -2,6 +2,7 @@
 //! snapshot of the state must hold all of it.
 
 mod backtest;
+mod briefs;
 mod counts;
 mod definitions;
 mod detector;
@@ -19,8 +20,9 @@ use std::fmt::Write;
 
 use earshot_common::definitions::{Watchlist, difference, parse_file};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, DefinitionVersion, Lane, Origin, PartitionProgress, Progress, RawPosition,
-    SchemaVersion, Signal, SignalRecord, SubjectSignal, Transition,
+    AlertEvent, Arithmetic, DefinitionVersion, Delivery, DeliveryState, Lane, Origin, PartitionProgress,
+    Progress, RawPosition, SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal,
+    Transition,
 };
 use earshot_common::keys::{MentionKey, Secret, StoryKey};
 use earshot_common::time::Timestamp;
@@ -148,6 +150,32 @@ impl Timeline {
             timeline.append(at("2025-01-01T00:00"), SignalRecord::Definition(version));
         }
         timeline
+    }
+
+    /// The sender of messages wrote what became of one.
+    fn delivery(&mut self, time: &str, key: &str, state: DeliveryState) {
+        let delivery = Delivery {
+            v: SchemaVersion::default(),
+            key: key.to_owned(),
+            state,
+            attempt: 1,
+            sender: "alerts-1".to_owned(),
+            error: None,
+        };
+        self.append(at(time), SignalRecord::Delivery(delivery));
+    }
+
+    /// Ingest says that a source does not answer, or does again.
+    fn health(&mut self, time: &str, source: &str, state: SourceStatus) {
+        let health = SourceHealth {
+            v: SchemaVersion::default(),
+            source: source.to_owned(),
+            state,
+            reason: None,
+            raw: Vec::new(),
+            at: at(time),
+        };
+        self.append(at(time), SignalRecord::SourceHealth(health));
     }
 
     fn append(&mut self, appended: Timestamp, record: SignalRecord) {

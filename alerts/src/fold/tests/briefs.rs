@@ -1,0 +1,159 @@
+//! Briefs on the time-line of the log: when one is due, for which time, and what the fold has to say in it.
+
+use earshot_common::events::{DeliveryState, SourceStatus};
+
+use super::*;
+use crate::fold::{Facts, GapFacts};
+
+/// [`HARBOR`] with a brief at half past seven in Berlin, which is half past six in UTC in winter.
+fn watchlist() -> String {
+    format!(
+        "{HARBOR}\n[[brief]]\nid = \"daily\"\nto = \"comms\"\nsubjects = [\"harbor\"]\nevery = \"day\"\nat = \"07:30\"\n\
+         zone = \"Europe/Berlin\"\n[[source]]\nid = \"times\"\nkind = \"feed\"\nurl = \"https://times.example\"\n\
+         outlet = \"The Harbor Times\"\n"
+    )
+}
+
+/// What was due last: its time, and the key of its message.
+fn due(timeline: &Timeline) -> Option<String> {
+    let due = timeline.state.due_briefs().next()?;
+    let keys: Vec<&str> = due.notify.iter().map(|notification| notification.key.as_str()).collect();
+    Some(format!("{} to {}, {}", due.from, due.until, keys.join(" ")))
+}
+
+fn facts(timeline: &Timeline) -> Facts {
+    let due = timeline.state.due_briefs().next().unwrap();
+    timeline.state.facts(&due.brief, &due.period())
+}
+
+#[test]
+fn a_brief_is_due_with_the_first_record_at_or_after_its_time_and_once() {
+    let mut timeline = Timeline::new(&watchlist());
+    timeline.progress("2026-01-01T06:29");
+    assert_eq!(due(&timeline), None);
+    timeline.progress("2026-01-01T06:30");
+    let first = "2025-12-31T06:30:00.000Z to 2026-01-01T06:30:00.000Z, \
+                 brief/daily/2026-01-01T06:30:00.000Z/mail/comms@harbor.example";
+    assert_eq!(due(&timeline).unwrap(), first);
+    let decided = timeline.state.due_briefs().next().unwrap().decided;
+    timeline.progress("2026-01-01T18:00");
+    assert_eq!(timeline.state.due_briefs().next().unwrap().decided, decided, "it is decided once");
+    assert_eq!(timeline.said(), "", "no alert comes of it");
+}
+
+#[test]
+fn after_an_outage_the_last_one_missed_is_due_alone_and_reaches_back_to_the_last_one_that_somebody_got() {
+    let mut timeline = Timeline::new(&watchlist());
+    timeline.progress("2026-01-01T06:31");
+    let key = "brief/daily/2026-01-01T06:30:00.000Z/mail/comms@harbor.example";
+    timeline.delivery("2026-01-01T06:32", key, DeliveryState::Sending);
+    timeline.delivery("2026-01-01T06:33", key, DeliveryState::Delivered);
+    timeline.progress("2026-01-05T20:00");
+    let after = due(&timeline).unwrap();
+    assert!(
+        after.starts_with("2026-01-01T06:30:00.000Z to 2026-01-05T06:30:00.000Z, brief/daily/2026-01-05"),
+        "{after}"
+    );
+    // Nobody gets that one: the next tells of its time too.
+    timeline.delivery(
+        "2026-01-05T21:00",
+        "brief/daily/2026-01-05T06:30:00.000Z/mail/comms@harbor.example",
+        DeliveryState::Failed,
+    );
+    timeline.progress("2026-01-06T06:30");
+    let next = due(&timeline).unwrap();
+    assert!(next.starts_with("2026-01-01T06:30:00.000Z to 2026-01-06T06:30:00.000Z"), "{next}");
+    // However long nobody gets one, it reaches back a month.
+    timeline.progress("2026-03-01T06:30");
+    let late = due(&timeline).unwrap();
+    assert!(late.starts_with("2026-01-29T06:30:00.000Z to 2026-03-01T06:30:00.000Z"), "{late}");
+}
+
+#[test]
+fn a_replay_and_a_copy_of_the_definition_make_the_same_briefs_due() {
+    let mut timeline = Timeline::new(&watchlist());
+    for hour in 0..60 {
+        timeline.progress_at(at("2026-01-01T00:00").plus_millis(hour * HOUR_MS));
+        if hour == 40 {
+            let copy = version_of(&watchlist(), "brief/daily");
+            timeline.append(at("2026-01-02T16:00"), SignalRecord::Definition(copy));
+        }
+    }
+    let mut replayed = State::new();
+    for (offset, appended, record) in &timeline.log {
+        replayed.apply(*offset, *appended, record);
+    }
+    let of = |state: &State| state.due_briefs().cloned().collect::<Vec<_>>();
+    assert_eq!(of(&replayed), of(&timeline.state));
+    assert_eq!(of(&replayed)[0].until, at("2026-01-03T06:30"));
+    // One that is no longer defined is not due any more.
+    let mut retired = version_of(&watchlist(), "brief/daily");
+    retired.definition = None;
+    timeline.append(at("2026-01-03T12:00"), SignalRecord::Definition(retired));
+    timeline.progress("2026-01-09T00:00");
+    assert_eq!(due(&timeline), None);
+}
+
+#[test]
+fn a_brief_knows_the_alerts_of_its_time_what_was_to_be_expected_and_who_was_sent_what() {
+    let mut timeline = Timeline::new(&watchlist());
+    timeline.ordinary_days("2026-01-01T00:00", 4, 2);
+    timeline.push("2026-01-05T01:00", 60, 40);
+    let got = "brief/daily/2026-01-04T06:30:00.000Z/mail/comms@harbor.example";
+    timeline.delivery("2026-01-05T01:30", got, DeliveryState::Delivered);
+    let raised = timeline.said();
+    assert!(raised.contains("opened volume/harbor #1"), "{raised}");
+    for hour in 2..7 {
+        timeline.progress_at(at("2026-01-05T00:00").plus_millis(hour * HOUR_MS));
+    }
+    timeline.progress("2026-01-05T06:30");
+    let known = facts(&timeline);
+    let harbor = &known.subjects[0];
+    let expected = harbor.expected.unwrap();
+    assert!((40.0..60.0).contains(&expected), "a day of two an hour: {expected}");
+    let alert = &harbor.alerts[0];
+    assert!(alert.is_new && alert.was_sent && alert.over.is_some(), "{alert:?}");
+    assert!(harbor.alerts.len() == 1 && alert.severity >= 6, "{alert:?}");
+    let Arithmetic::Count(raised_by) = &alert.arithmetic else { panic!("a count") };
+    assert!(raised_by.observed > 5, "the numbers that raised it, not those of the calm: {raised_by:?}");
+    // The next day it is no news any more.
+    timeline.progress("2026-01-06T06:30");
+    timeline.delivery(
+        "2026-01-06T06:31",
+        "brief/daily/2026-01-06T06:30:00.000Z/mail/comms@harbor.example",
+        DeliveryState::Delivered,
+    );
+    timeline.progress("2026-01-07T06:30");
+    assert!(facts(&timeline).subjects[0].alerts.is_empty());
+}
+
+#[test]
+fn a_silent_source_and_an_outage_of_earshot_itself_are_gaps() {
+    let mut timeline = Timeline::new(&watchlist());
+    for hour in 0..14 {
+        timeline.progress_at(at("2026-01-01T00:00").plus_millis(hour * HOUR_MS / 5));
+    }
+    timeline.health("2026-01-01T02:40", "times", SourceStatus::Failing);
+    timeline.health("2026-01-01T03:10", "times", SourceStatus::Healthy);
+    timeline.health("2026-01-01T03:20", "gone", SourceStatus::Failing);
+    timeline.progress("2026-01-01T05:00");
+    timeline.health("2026-01-01T06:00", "times", SourceStatus::Failing);
+    timeline.progress("2026-01-01T06:30");
+    let gap = |gap: &GapFacts| {
+        let until = gap.until.map(|until| until.to_string()[11..16].to_owned());
+        (gap.name.clone(), gap.from.to_string()[11..16].to_owned(), until)
+    };
+    let times = || Some("The Harbor Times".to_owned());
+    let told: Vec<_> = facts(&timeline).gaps.iter().filter(|gap| gap.source.is_some()).map(gap).collect();
+    let wanted =
+        [(times(), "06:00".to_owned(), None), (times(), "02:40".to_owned(), Some("03:10".to_owned()))];
+    assert_eq!(told, wanted, "a source that is not defined is none");
+    let own: Vec<_> = facts(&timeline).gaps.iter().filter(|gap| gap.source.is_none()).map(gap).collect();
+    assert_eq!(
+        own,
+        [
+            (None, "02:36".to_owned(), Some("05:00".to_owned())),
+            (None, "05:00".to_owned(), Some("06:30".to_owned())),
+        ]
+    );
+}
