@@ -267,7 +267,7 @@ mod tests {
             assert!(read(&path).is_none());
         }
         let text = String::from_utf8_lossy(&whole).into_owned();
-        for (ours, others) in [("\"format\":4", "\"format\":5"), (env!("CARGO_PKG_VERSION"), "99.0.0")] {
+        for (ours, others) in [("\"format\":5", "\"format\":6"), (env!("CARGO_PKG_VERSION"), "99.0.0")] {
             assert!(text.contains(ours));
             fs::write(&path, text.replacen(ours, others, 1)).unwrap();
             assert_eq!(offsets(&snapshots), [0; 0], "{others}");

@@ -347,7 +347,7 @@ async fn an_alert_verifies_and_a_forged_transition_of_it_does_not() {
     let verified: Verification = asked(&id).await.unwrap().json().await.unwrap();
     assert!(!verified.differs() && verified.transitions.len() == 1, "{verified:?}");
     let checks = [&verified.transitions[0].arithmetic, &verified.transitions[0].evidence].map(Vec::len);
-    assert_eq!(checks, [5, 3], "{verified:?}");
+    assert_eq!(checks, [5, 4], "{verified:?}");
 
     let mut forged = opened.clone();
     forged.sequence = 2;

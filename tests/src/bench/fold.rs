@@ -304,6 +304,7 @@ impl Maker {
             subjects: vec![subject],
             polarity: Some(0.0),
             risk: Vec::new(),
+            desks: Vec::new(),
             reach: Some(reach),
             reach_unit: None,
             matched: Vec::new(),

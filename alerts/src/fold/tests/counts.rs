@@ -184,7 +184,7 @@ fn a_silent_source_keeps_an_alert_open_and_is_named() {
 fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
     let zoned = HARBOR.replace("name = \"Harbor\"", "name = \"Harbor\"\n    zone = \"America/New_York\"");
     let day = zoned.replace("authors_at_least = 10", "window = \"1d\"");
-    let mut timeline = Timeline::new(&day);
+    let mut timeline = Timeline::begun("2025-10-30T00:00", &day);
     timeline.ordinary_days("2025-10-30T04:00", 3, 4);
     // Sunday, 2 November 2025, the clocks go back: 04:00Z on the 2nd to 05:00Z on the 3rd is one day.
     timeline.push("2025-11-03T04:59", 1, 1);
@@ -194,7 +194,7 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
     assert_eq!(count.window, "2025-11-03T05:00:00Z/P1D");
     assert_eq!(count.baseline, [96, 96, 96, 1]);
 
-    let mut timeline = Timeline::new(&zoned);
+    let mut timeline = Timeline::begun("2025-10-30T00:00", &zoned);
     timeline.ordinary_days("2025-10-30T04:00", 3, 4);
     timeline.progress("2025-11-02T05:00");
     timeline.push("2025-11-02T05:30", 12, 12);

@@ -144,10 +144,15 @@ impl Post {
 
 impl Timeline {
     fn new(watchlist: &str) -> Self {
+        Self::begun("2026-01-01T00:00", watchlist)
+    }
+
+    /// One whose log begins at a time, with the definitions.
+    fn begun(time: &str, watchlist: &str) -> Self {
         let mut timeline =
             Self { state: State::new(), log: Vec::new(), raw_next: 0, named: 0, events: Vec::new(), read: 0 };
         for version in versions(watchlist) {
-            timeline.append(at("2025-01-01T00:00"), SignalRecord::Definition(version));
+            timeline.append(at(time), SignalRecord::Definition(version));
         }
         timeline
     }

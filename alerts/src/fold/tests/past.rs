@@ -245,11 +245,11 @@ fn what_begins_again_in_the_past_is_the_same_alert() {
     }
     let found = past.fold(&watchlist, &due(&watchlist));
     expect![[r#"
-        opened volume/harbor #1: 2026-01-18T12:00:00Z/PT1H with 10 by 10 authors, 2.0 expected
-        rising volume/harbor #2: 2026-01-18T12:00:00Z/PT1H with 20 by 20 authors, 2.0 expected
+        opened volume/harbor #1: 2026-01-18T12:00:00Z/PT1H with 11 by 11 authors, 2.0 expected
+        rising volume/harbor #2: 2026-01-18T12:00:00Z/PT1H with 22 by 22 authors, 2.0 expected
         resolved volume/harbor #3: 2026-01-18T13:00:00Z/PT1H with 2 by 2 authors, 2.0 expected
-        reopened volume/harbor #4: 2026-01-18T15:00:00Z/PT1H with 10 by 10 authors, 2.0 expected
-        rising volume/harbor #5: 2026-01-18T15:00:00Z/PT1H with 20 by 20 authors, 2.0 expected
+        reopened volume/harbor #4: 2026-01-18T15:00:00Z/PT1H with 11 by 11 authors, 2.0 expected
+        rising volume/harbor #5: 2026-01-18T15:00:00Z/PT1H with 22 by 22 authors, 2.0 expected
         resolved volume/harbor #6: 2026-01-18T16:00:00Z/PT1H with 2 by 2 authors, 2.0 expected
     "#]]
     .assert_eq(&describe(&found.events));

@@ -100,9 +100,9 @@ fn an_alias_is_added_and_its_mentions_are_no_burst_and_the_next_burst_is_one() {
     assert_eq!(timeline.state.counted("harbor"), 3 * 24 * 24 + 24 + 28 + 24);
     timeline.push("2026-01-08T01:20", 150, 150);
     let said = timeline.said();
-    assert!(said.starts_with("opened volume/harbor #1: 2026-01-08T01:00:00Z/PT1H with "), "{said}");
+    assert!(said.starts_with("opened volume/harbor #1: 2026-01-08T00:00:00Z/PT2H with "), "{said}");
     let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
-    assert_eq!(count.baseline, [24; 3], "{said}");
+    assert_eq!(count.baseline, [48; 3], "{said}");
 }
 
 #[test]

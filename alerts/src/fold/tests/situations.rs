@@ -74,13 +74,13 @@ fn burst_of_an_hour_in_a_busy_day(day: &str) -> Timeline {
 fn a_day_joins_the_alert_of_its_hour_that_is_over_already() {
     let mut timeline = burst_of_an_hour_in_a_busy_day("severity = 6\nroute = \"comms\"");
     expect![[r#"
-        opened volume/harbor #1: 2026-01-19T10:00:00Z/PT1H with 10 by 10 authors, 2.0 expected, told /1/mail/comms@harbor.example
+        opened volume/harbor #1: 2026-01-19T10:00:00Z/PT1H with 11 by 11 authors, 2.0 expected, told /1/mail/comms@harbor.example
         resolved volume/harbor #2: 2026-01-19T11:00:00Z/PT1H with 4 by 4 authors, 2.0 expected
         opened day/harbor #1: 2026-01-19T00:00:00Z/P1D with 76 by 16 authors, 48.0 expected, child
     "#]].assert_eq(&timeline.said());
     let mut timeline = burst_of_an_hour_in_a_busy_day("severity = 7\nroute = \"comms\"");
     expect![[r#"
-        opened volume/harbor #1: 2026-01-19T10:00:00Z/PT1H with 10 by 10 authors, 2.0 expected, told /1/mail/comms@harbor.example
+        opened volume/harbor #1: 2026-01-19T10:00:00Z/PT1H with 11 by 11 authors, 2.0 expected, told /1/mail/comms@harbor.example
         resolved volume/harbor #2: 2026-01-19T11:00:00Z/PT1H with 4 by 4 authors, 2.0 expected
         opened day/harbor #1: 2026-01-19T00:00:00Z/P1D with 76 by 16 authors, 48.0 expected, child, told /1/mail/comms@harbor.example
     "#]].assert_eq(&timeline.said());
@@ -96,7 +96,7 @@ fn what_opens_again_is_a_part_of_what_it_was_a_part_of_and_not_of_itself() {
     expect![[r#"
         opened strong/harbor #1: polarity -0.9 reach Some(5000) matched 1, child
         resolved volume/harbor #2: 2026-01-08T01:00:00Z/PT1H with 0 by 0 authors, 4.0 expected
-        reopened volume/harbor #3: 2026-01-08T04:00:00Z/PT1H with 16 by 16 authors, 4.0 expected
+        reopened volume/harbor #3: 2026-01-08T04:00:00Z/PT1H with 17 by 17 authors, 4.0 expected
     "#]]
     .assert_eq(&timeline.said());
     let mut timeline = burst_of_an_hour_in_a_busy_day("severity = 6\nroute = \"comms\"");
@@ -213,7 +213,7 @@ fn a_child_speaks_where_quiet_hours_outlast_its_parent() {
         timeline.progress(&format!("2026-01-08T{hour:02}:59"));
     }
     expect![[r#"
-        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 16 by 16 authors, 4.0 expected
+        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 17 by 17 authors, 4.0 expected
         opened strong/harbor #1: polarity -0.9 reach Some(5000) matched 1, child
         resolved volume/harbor #2: 2026-01-08T01:00:00Z/PT1H with 4 by 4 authors, 4.0 expected
         told strong/harbor #2: polarity -0.9 reach Some(5000) matched 1, child, told /2/mail/comms@harbor.example
