@@ -199,12 +199,9 @@ fn an_executives_alert_joins_the_companys_when_the_story_is_the_same() {
     }
 }
 
-#[test]
-fn a_child_speaks_where_quiet_hours_outlast_its_parent() {
-    let text =
-        two_rules("severity = 5\nroute = \"comms\"\nquiet_hours = { from = \"22:00\", to = \"07:00\" }")
-            .replace("severity = 6", "severity = 5\nquiet_hours = { from = \"22:00\", to = \"07:00\" }");
-    let mut timeline = Timeline::new(&text);
+/// A burst at midnight with a strong mention in it, which is over at one; the child tells of it in the morning.
+fn over_before_the_morning(text: &str) {
+    let mut timeline = Timeline::new(text);
     timeline.ordinary_days("2026-01-05T00:00", 3, 4);
     timeline.push("2026-01-08T00:00", 25, 25);
     timeline.post("2026-01-08T00:30", &strong("x", "harbor"));
@@ -217,27 +214,25 @@ fn a_child_speaks_where_quiet_hours_outlast_its_parent() {
         opened strong/harbor #1: polarity -0.9 reach Some(5000) matched 1, child
         resolved volume/harbor #2: 2026-01-08T01:00:00Z/PT1H with 4 by 4 authors, 4.0 expected
         told strong/harbor #2: polarity -0.9 reach Some(5000) matched 1, child, told /2/mail/comms@harbor.example
-    "#]].assert_eq(&timeline.said());
+    "#]]
+    .assert_eq(&timeline.said());
+}
+
+#[test]
+fn a_child_speaks_where_quiet_hours_outlast_its_parent() {
+    let quiet = "quiet_hours = { from = \"22:00\", to = \"07:00\" }";
+    over_before_the_morning(
+        &two_rules(&format!("severity = 5\nroute = \"comms\"\n{quiet}"))
+            .replace("severity = 6", &format!("severity = 5\n{quiet}")),
+    );
 }
 
 #[test]
 fn a_child_speaks_where_its_parent_is_over_before_the_schedule_of_its_people_begins() {
     let days = "[\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]";
     let schedule = format!("schedule = {{ days = {days}, from = \"07:00\", to = \"22:00\" }}");
-    let text = two_rules("severity = 5\nroute = \"comms\"")
-        .replace("id = \"comms\"", &format!("id = \"comms\"\n{schedule}"));
-    let mut timeline = Timeline::new(&text);
-    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
-    timeline.push("2026-01-08T00:00", 25, 25);
-    timeline.post("2026-01-08T00:30", &strong("x", "harbor"));
-    for hour in 1..9 {
-        timeline.push(&format!("2026-01-08T{hour:02}:00"), 4, 4);
-        timeline.progress(&format!("2026-01-08T{hour:02}:59"));
-    }
-    expect![[r#"
-        opened volume/harbor #1: 2026-01-08T00:00:00Z/PT1H with 17 by 17 authors, 4.0 expected
-        opened strong/harbor #1: polarity -0.9 reach Some(5000) matched 1, child
-        resolved volume/harbor #2: 2026-01-08T01:00:00Z/PT1H with 4 by 4 authors, 4.0 expected
-        told strong/harbor #2: polarity -0.9 reach Some(5000) matched 1, child, told /2/mail/comms@harbor.example
-    "#]].assert_eq(&timeline.said());
+    over_before_the_morning(
+        &two_rules("severity = 5\nroute = \"comms\"")
+            .replace("id = \"comms\"", &format!("id = \"comms\"\n{schedule}")),
+    );
 }
