@@ -7,7 +7,7 @@
 //! subjects in one partition.
 //!
 //! What belongs here: reading `rebuilds` and `mentions.enriched`, judging, writing. What is counted how is
-//! [`sums`]'. Never a signal: what is judged again pages nobody.
+//! `sums`'. Never a signal: what is judged again pages nobody.
 
 mod sums;
 

@@ -11,7 +11,7 @@
 //! prints a table and writes it, and the same as JSON, to `tests/reports/`. Kafka is started by `deploy/kafka/run`
 //! unless `--address` names another. It measures on Linux.
 //!
-//! `cargo run --release -p earshot-tests --bin bench -- alerts` measures the decision side by itself ([`decisions`]).
+//! `cargo run --release -p earshot-tests --bin bench -- alerts` measures the decision side by itself (`decisions`).
 //!
 //! What belongs here: measuring and saying what was measured. What ought to be is in the issue that asked for it;
 //! the goals stand beside the figures.
