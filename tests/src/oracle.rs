@@ -62,15 +62,12 @@ fn as_written(event: &AlertEvent) -> anyhow::Result<AlertEvent> {
 /// The transitions in the topic `alerts`, as every reader takes them: one that stands there again, word for word, counts
 /// once. So it is where a write was stored whose answer was lost.
 pub async fn alerts(broker: &Broker) -> anyhow::Result<Vec<AlertEvent>> {
-    let mut records = Vec::new();
-    broker.replay(&ALERTS, |record| records.push(record)).await.context("replay `alerts`")?;
-    let (mut known, mut written) = (BTreeMap::new(), Vec::new());
-    for record in &records {
-        let event: AlertEvent = readable(record)?;
+    let (mut known, mut alerts) = (BTreeMap::new(), Vec::new());
+    for event in written(broker).await? {
         match known.get(&(event.alert, event.sequence)) {
             None => {
                 known.insert((event.alert, event.sequence), event.clone());
-                written.push(event);
+                alerts.push(event);
             }
             Some(first) => ensure!(
                 *first == event,
@@ -80,7 +77,14 @@ pub async fn alerts(broker: &Broker) -> anyhow::Result<Vec<AlertEvent>> {
             ),
         }
     }
-    Ok(written)
+    Ok(alerts)
+}
+
+/// Every transition in the topic `alerts`.
+pub async fn written(broker: &Broker) -> anyhow::Result<Vec<AlertEvent>> {
+    let mut records = Vec::new();
+    broker.replay(&ALERTS, |record| records.push(record)).await.context("replay `alerts`")?;
+    records.iter().map(readable).collect()
 }
 
 fn readable<T: serde::de::DeserializeOwned>(record: &Record) -> anyhow::Result<T> {
