@@ -60,7 +60,7 @@ impl Lease {
         let mut member = broker.join(group, &topic).await?;
         let (shown, held) = watch::channel(ask(&mut member).await.unwrap_or_default());
         let release = CancellationToken::new();
-        let keeper = tokio::spawn(keep(broker.clone(), (group, topic), member, shown, release.clone()));
+        let keeper = tokio::spawn(keep(group, member, shown, release.clone()));
         Ok(Self { held, release, keeper })
     }
 
@@ -78,8 +78,7 @@ impl Lease {
 }
 
 async fn keep(
-    broker: Broker,
-    (group, topic): (&'static str, Topic),
+    group: &'static str,
     mut member: Member,
     shown: watch::Sender<Option<Asked>>,
     release: CancellationToken,
@@ -93,15 +92,6 @@ async fn keep(
                 Ok(asked) => drop(shown.send_replace(asked)),
                 Err(error) => {
                     tracing::warn!(%error, group, "a lease could not be confirmed; trying again");
-                    let last = *shown.borrow();
-                    if last.is_none_or(|asked| !asked.is_good(Asked::now())) {
-                        // It may be another's by now, and the log may have forgotten this member.
-                        shown.send_replace(None);
-                        match broker.join(group, &topic).await {
-                            Ok(joined) => member = joined,
-                            Err(error) => tracing::warn!(%error, group, "a lease cannot be asked for"),
-                        }
-                    }
                 }
             }
             if let Ok(Err(error)) = polled {
