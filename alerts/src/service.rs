@@ -98,7 +98,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         alerts: broker.read_from_start(&ALERTS).await.context("read `alerts`")?,
         alerts_next: 0,
         signals_first: 0,
-        signals_begin: Timestamp::default(),
+        signals_begin: None,
         folded: Folded::default(),
         at: None,
         snapshots: Snapshots::open(context.settings.shared.data.join("alerts"))?,
@@ -222,7 +222,7 @@ struct Worker {
     /// The oldest offset of `signals` at the start.
     signals_first: u64,
     /// When the log took the oldest record of `signals`.
-    signals_begin: Timestamp,
+    signals_begin: Option<Timestamp>,
     folded: Folded,
     /// The record that was folded last.
     at: Option<Mark>,
@@ -435,7 +435,7 @@ impl Worker {
                 Ok(event)
                     if !event.historic
                         && (event.signals.offset < self.signals_first
-                            || event.decided < self.signals_begin) =>
+                            || self.signals_begin.is_none_or(|begin| event.decided < begin)) =>
                 {
                     of_another_log += usize::from(event.signals.offset >= self.signals_first);
                 }
@@ -553,6 +553,9 @@ impl Worker {
     async fn fold(&mut self, records: &[Record]) -> anyhow::Result<()> {
         let mut events = Vec::new();
         let mut counts_may_change = false;
+        if let Some(first) = records.first() {
+            self.signals_begin.get_or_insert(first.appended);
+        }
         for record in records {
             self.next = record.offset + 1;
             match decode::<SignalRecord>(&record.value) {
@@ -896,14 +899,14 @@ impl Worker {
     }
 }
 
-/// When the log took the oldest record of `signals` that it still has: later than anything, where it has none.
-async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Timestamp, ReadError> {
+/// When the log took the oldest record of `signals` that it still has.
+async fn beginning(broker: &Broker, bounds: Bounds) -> Result<Option<Timestamp>, ReadError> {
     if bounds.first == bounds.next {
-        return Ok(Timestamp::from_millis(i64::MAX));
+        return Ok(None);
     }
     let first = Position { partition: bounds.partition, offset: bounds.first };
     let oldest = broker.first_from(&SIGNALS, first).await?;
-    Ok(oldest.map_or_else(Timestamp::default, |record| record.appended))
+    Ok(Some(oldest.map_or_else(Timestamp::default, |record| record.appended)))
 }
 
 /// Waits for the fold over the past; for ever where none is running.
