@@ -221,7 +221,7 @@ struct Worker {
     alerts_next: u64,
     /// The oldest offset of `signals` at the start.
     signals_first: u64,
-    /// When the log took the oldest record of `signals`.
+    /// When the log took the oldest record of `signals`, as soon as it has one.
     signals_begin: Option<Timestamp>,
     folded: Folded,
     /// The record that was folded last.

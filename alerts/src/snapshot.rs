@@ -267,9 +267,13 @@ mod tests {
             assert!(read(&path).is_none());
         }
         let text = String::from_utf8_lossy(&whole).into_owned();
-        for (ours, others) in [("\"format\":5", "\"format\":6"), (env!("CARGO_PKG_VERSION"), "99.0.0")] {
-            assert!(text.contains(ours));
-            fs::write(&path, text.replacen(ours, others, 1)).unwrap();
+        let of_format = |format: u32| format!("\"format\":{format}");
+        for (ours, others) in [
+            (of_format(FORMAT), of_format(FORMAT + 1)),
+            (env!("CARGO_PKG_VERSION").to_owned(), "99.0.0".to_owned()),
+        ] {
+            assert!(text.contains(&ours));
+            fs::write(&path, text.replacen(&ours, &others, 1)).unwrap();
             assert_eq!(offsets(&snapshots), [0; 0], "{others}");
         }
     }

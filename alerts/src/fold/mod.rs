@@ -249,18 +249,18 @@ impl State {
         }
         match signal.origin {
             Origin::Live => {
-                self.sources.note(&signal.source, self.cause.appended);
-                self.mention(signal)
+                let young = self.sources.note(&signal.source, self.cause.appended);
+                self.mention(signal, young)
             }
             Origin::History => Vec::new(),
         }
     }
 
     /// Takes a mention in, for each of its subjects and searches that is watched.
-    fn mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+    /// `young` says since when its source is known, where that one is young.
+    fn mention(&mut self, signal: &Signal, young: Option<Timestamp>) -> Vec<AlertEvent> {
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.unwrap_or_default().max(self.newest);
-        let young = self.sources.young_since(&signal.source, self.cause.appended);
         let mut events = Vec::new();
         for subject in signal.concerned() {
             if let (Some(since), Some(watched)) = (young, self.subjects.get_mut(&subject.id)) {
@@ -612,7 +612,7 @@ impl State {
         }
         let clock = quarter_hour(signal.event_time);
         let mut events = if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() };
-        events.extend(self.mention(signal));
+        events.extend(self.mention(signal, None));
         events
     }
 

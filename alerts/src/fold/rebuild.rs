@@ -82,17 +82,17 @@ impl Sources {
         self.began.get_or_insert(appended);
     }
 
-    /// The log knows the source from here on, at the latest.
-    pub(crate) fn note(&mut self, source: &str, appended: Timestamp) {
-        if !self.first.contains_key(source) && self.first.len() < MOST_SOURCES {
-            self.first.insert(source.to_owned(), appended);
-        }
-    }
-
-    /// Since when a source that is young is known; none of one that is not. At a fresh start all sources are new, and
-    /// none is young.
-    pub(crate) fn young_since(&self, source: &str, now: Timestamp) -> Option<Timestamp> {
-        let first = *self.first.get(source)?;
+    /// The log knows the source from here on, at the latest. Answers since when, where the source is young: at a fresh
+    /// start all are new, and none is young.
+    pub(crate) fn note(&mut self, source: &str, now: Timestamp) -> Option<Timestamp> {
+        let first = match self.first.get(source) {
+            Some(first) => *first,
+            None if self.first.len() < MOST_SOURCES => {
+                self.first.insert(source.to_owned(), now);
+                now
+            }
+            None => return None,
+        };
         let is_young = first >= self.began?.plus_millis(YOUNG_MS) && now < first.plus_millis(YOUNG_MS);
         is_young.then_some(first)
     }

@@ -180,10 +180,8 @@ impl Recount {
         if signal.origin != self.origin {
             return;
         }
-        if signal.origin == Origin::Live {
-            self.sources.note(&signal.source, place.appended);
-        }
-        let is_young = self.sources.young_since(&signal.source, place.appended).is_some();
+        let is_live = signal.origin == Origin::Live;
+        let is_young = is_live && self.sources.note(&signal.source, place.appended).is_some();
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
         let mut concerned = signal.concerned();

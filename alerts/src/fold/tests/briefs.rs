@@ -133,11 +133,11 @@ fn a_silent_source_and_an_outage_of_earshot_itself_are_gaps() {
     for hour in 0..14 {
         timeline.progress_at(at("2026-01-01T00:00").plus_millis(hour * HOUR_MS / 5));
     }
-    timeline.health("2026-01-01T02:40", "times", SourceStatus::Failing);
-    timeline.health("2026-01-01T03:10", "times", SourceStatus::Healthy);
-    timeline.health("2026-01-01T03:20", "gone", SourceStatus::Failing);
+    timeline.health(at("2026-01-01T02:40"), "times", SourceStatus::Failing);
+    timeline.health(at("2026-01-01T03:10"), "times", SourceStatus::Healthy);
+    timeline.health(at("2026-01-01T03:20"), "gone", SourceStatus::Failing);
     timeline.progress("2026-01-01T05:00");
-    timeline.health("2026-01-01T06:00", "times", SourceStatus::Failing);
+    timeline.health(at("2026-01-01T06:00"), "times", SourceStatus::Failing);
     timeline.progress("2026-01-01T06:30");
     let gap = |gap: &GapFacts| {
         let until = gap.until.map(|until| until.to_string()[11..16].to_owned());

@@ -171,16 +171,16 @@ impl Timeline {
     }
 
     /// Ingest says that a source does not answer, or does again.
-    fn health(&mut self, time: &str, source: &str, state: SourceStatus) {
+    fn health(&mut self, time: Timestamp, source: &str, state: SourceStatus) {
         let health = SourceHealth {
             v: SchemaVersion::default(),
             source: source.to_owned(),
             state,
             reason: None,
             raw: Vec::new(),
-            at: at(time),
+            at: time,
         };
-        self.append(at(time), SignalRecord::SourceHealth(health));
+        self.append(time, SignalRecord::SourceHealth(health));
     }
 
     fn append(&mut self, appended: Timestamp, record: SignalRecord) {

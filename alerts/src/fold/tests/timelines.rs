@@ -18,7 +18,7 @@
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
-use earshot_common::events::{Command, CommandKind, SourceHealth, SourceStatus};
+use earshot_common::events::{Command, CommandKind, SourceStatus};
 
 use super::*;
 
@@ -149,15 +149,7 @@ impl Case {
 
     fn health(&mut self, time: Timestamp, state: &str, source: &str) {
         let state = if state == "failing" { SourceStatus::Failing } else { SourceStatus::Healthy };
-        let health = SourceHealth {
-            v: SchemaVersion::default(),
-            source: source.to_owned(),
-            state,
-            reason: None,
-            raw: Vec::new(),
-            at: time,
-        };
-        self.timeline.append(time, SignalRecord::SourceHealth(health));
+        self.timeline.health(time, source, state);
     }
 
     /// `again` is the last command delivered a second time.
@@ -983,8 +975,8 @@ pub(super) fn day_of(timeline: &mut Timeline, day: i64, harbor: u32, oakmere: u3
     }
 }
 
-#[test]
-fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_usual_one_again() {
+/// Twelve days on which harbor is ahead of oakmere, under a rule about their ranks.
+pub(super) fn usually_ahead() -> Timeline {
     let mut timeline = Timeline::new(
         "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
          [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
@@ -994,6 +986,12 @@ fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_us
     for day in 0..12 {
         day_of(&mut timeline, day, 6, 4);
     }
+    timeline
+}
+
+#[test]
+fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_usual_one_again() {
+    let mut timeline = usually_ahead();
     day_of(&mut timeline, 12, 5, 6);
     assert_eq!(timeline.said(), "", "nearly equal for a day: that is chance");
     day_of(&mut timeline, 13, 4, 20);

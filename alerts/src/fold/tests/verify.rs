@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::past::{airlines, crisis_signals, due};
 use super::replay::{log_of, steps};
-use super::timelines::{day_of, played};
+use super::timelines::{day_of, played, usually_ahead};
 use super::*;
 use crate::fold::HistoryDue;
 use crate::history::Past;
@@ -360,15 +360,7 @@ fn a_record_of_an_older_version_differs_in_nothing() {
 }
 
 fn passed() -> Timeline {
-    let mut timeline = Timeline::new(
-        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
-         [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
-         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n",
-    );
-    timeline.progress("2026-01-05T00:00");
-    for day in 0..12 {
-        day_of(&mut timeline, day, 6, 4);
-    }
+    let mut timeline = usually_ahead();
     day_of(&mut timeline, 12, 4, 20);
     timeline
 }
