@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use earshot_common::broker::{Bounds, Broker, NewRecord, Position, ReadError, Record};
+use earshot_common::calendar::DAY_MS;
 use earshot_common::definitions::Watchlist;
 use earshot_common::erasures::Erased;
 use earshot_common::events::{
@@ -54,7 +55,7 @@ const MOST_AT_ONCE: usize = 500;
 /// Records of one append.
 const CHUNK: usize = 50;
 /// How far back baselines look, and a day or two more, so that the first bucket is whole.
-const LOOK_BACK_MS: i64 = 58 * 24 * 60 * 60 * 1_000;
+const LOOK_BACK_MS: i64 = 58 * DAY_MS;
 
 /// What is asked for, by subject.
 #[derive(Clone, Debug, Default)]

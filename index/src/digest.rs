@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use earshot_common::events::{Enriched, Polarity, RISKS, ReachUnit};
 use earshot_common::keys::{MentionKey, StoryKey};
-use earshot_common::query::{Condition, Field, Query, Value};
+use earshot_common::query::{Field, Query};
 use earshot_common::time::Timestamp;
 use serde::Serialize;
 
@@ -167,18 +167,6 @@ fn sort(stories: &mut [Story<Enriched>]) {
 fn loudness(mention: &Enriched) -> (u64, std::cmp::Reverse<Timestamp>) {
     let audience = mention.audience().filter(|(_, unit)| *unit != ReachUnit::MonthlyVisits);
     (audience.map_or(0, |(reach, _)| reach), std::cmp::Reverse(mention.mention.event_time()))
-}
-
-impl Filter {
-    /// The same, and a field has this value.
-    fn with(&self, field: Field, value: &str) -> Self {
-        let condition = Query::Field(Condition::Value(field, Value::Is(value.to_owned())));
-        let query = match &self.query {
-            Query::All => condition,
-            query => Query::And(vec![query.clone(), condition]),
-        };
-        Self { query, ..self.clone() }
-    }
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ impl Asked {
 fn doubtful(filter: &Filter) -> Filter {
     let (field, value) = in_doubt(filter.subject.as_deref());
     let query = Search::Field(Condition::Value(field, Value::Is(value.to_owned())));
-    Filter { query, subject: None, sentiment: None, risk: None, ..filter.clone() }
+    Filter { query, subject: None, sentiment: None, ..filter.clone() }
 }
 
 /// What is asked for to find doubtful mentions of a subject, or of any.

@@ -116,7 +116,6 @@ impl Parameters {
             lang: own("lang"),
             author: None,
             sentiment: self.read("sentiment", polarity, "`negative`, `neutral` or `positive`")?,
-            risk: self.read("risk", risk, &format!("a risk; there are: {}", RISKS.join(", ")))?,
             from: self.read("from", |text| instant(text, zone, false), when)?,
             to: self.read("to", |text| instant(text, zone, true), when)?,
         };
@@ -128,7 +127,12 @@ impl Parameters {
             );
             return Err(ParameterError { name: "to".to_owned(), message });
         }
-        Ok(filter)
+        let expected = format!("a risk; there are: {}", RISKS.join(", "));
+        let risk = self.read("risk", risk, &expected)?;
+        Ok(match risk {
+            Some(risk) => filter.with(query::Field::Risk, risk),
+            None => filter,
+        })
     }
 
     /// The order of results.

@@ -39,8 +39,6 @@ pub(crate) struct Filter {
     pub(crate) author: Option<AuthorKey>,
     /// Polarity: towards the subject where one is given, else of the whole message.
     pub(crate) sentiment: Option<Polarity>,
-    /// A risk.
-    pub(crate) risk: Option<&'static str>,
     /// Event time: this or later.
     pub(crate) from: Option<Timestamp>,
     /// Event time: before this.
@@ -57,7 +55,6 @@ impl Default for Filter {
             lang: None,
             author: None,
             sentiment: None,
-            risk: None,
             from: None,
             to: None,
         }
@@ -65,6 +62,16 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// The same, and a field has this value.
+    pub(crate) fn with(&self, field: query::Field, value: &str) -> Self {
+        let condition = Query::Field(Condition::Value(field, Value::Is(value.to_owned())));
+        let query = match &self.query {
+            Query::All => condition,
+            query => Query::And(vec![query.clone(), condition]),
+        };
+        Self { query, ..self.clone() }
+    }
+
     /// As one query. Only the words of the query count for relevance.
     pub(crate) fn to_tantivy(&self, fields: &Fields) -> Box<dyn TantivyQuery> {
         let mut parts: Vec<Box<dyn TantivyQuery>> =
@@ -81,10 +88,6 @@ impl Filter {
         }
         if let Some(sentiment) = self.sentiment {
             parts.push(unscored(term(sentiment_term(fields, self.subject.as_deref(), sentiment))));
-        }
-        if let Some(risk) = self.risk {
-            let condition = Condition::Value(query::Field::Risk, Value::Is(risk.to_owned()));
-            parts.push(unscored(condition_query(&condition, fields, self.now)));
         }
         if self.from.is_some() || self.to.is_some() {
             parts.push(unscored(between(fields, self.from, self.to)));

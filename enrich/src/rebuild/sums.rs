@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use earshot_common::calendar::{Bucket, TimeZone, bucket_of};
+use earshot_common::calendar::{Bucket, DAY_MS, TimeZone, bucket_of};
 use earshot_common::definitions::{Condition, NoveltyCondition, Rule, Watchlist, Window};
 use earshot_common::events::{
     Counted, Measure, NoveltyOf, Origin, RebuildRequest, Rebuilt, RebuiltBucket, SchemaVersion, Signal,
@@ -10,7 +10,6 @@ use earshot_common::events::{
 };
 use earshot_common::time::Timestamp;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Values and authors of one rule, at most: they stand in one record. The newest are told.
 const MOST_KEYS: usize = 20_000;
 /// What is older than this is not new, however seldom it is heard: the decision side listens for so long before it
@@ -239,17 +238,14 @@ impl Series {
             _ => bucket_of(self.window, zone, at),
         };
         self.bucket = Some(bucket);
-        let cells = if signal.origin == Origin::Live { &mut self.live } else { &mut self.past };
-        let counted = signal.counted_by(self.measure, subject.polarity);
-        if counted == Counted::Not {
-            return;
-        }
-        let cell = cells.entry(bucket.start).or_default();
-        let counts = match counted {
-            Counted::Once(key) => cell.counted.insert(key),
-            Counted::Each | Counted::Not => true,
+        let once = match signal.counted_by(self.measure, subject.polarity) {
+            Counted::Not => return,
+            Counted::Each => None,
+            Counted::Once(key) => Some(key),
         };
-        cell.count += u32::from(counts);
+        let cells = if signal.origin == Origin::Live { &mut self.live } else { &mut self.past };
+        let cell = cells.entry(bucket.start).or_default();
+        cell.count += u32::from(once.is_none_or(|key| cell.counted.insert(key)));
         if self.wants_tone {
             cell.tone.add(subject.polarity);
         }
