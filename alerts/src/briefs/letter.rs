@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use earshot_common::calendar::{DAY_MS, HOUR_MS};
 use earshot_common::definitions::{Brief, Every};
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::reading::{Digest, Story, ToneCounts};
+use crate::delivery::colours;
 use crate::delivery::words::{about, grouped, local, what_happened};
 use crate::fold::{AlertFacts, Facts, GapFacts, SubjectFacts};
 
@@ -25,8 +27,6 @@ const SHORTEST_GAP_MS: i64 = 15 * 60 * 1_000;
 const ENOUGH_FOR_SHARES: u64 = 20;
 
 const MINUTE_MS: i64 = 60 * 1_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// What a brief is made of.
 #[derive(Clone, Debug)]
@@ -94,10 +94,8 @@ impl Line {
     pub(crate) fn colour(&self) -> Option<&'static str> {
         match self.mark {
             Mark::None => None,
-            Mark::Alert(7..) | Mark::Quote("negative") => Some("#b3261e"),
-            Mark::Alert(4..=6) => Some("#8a5300"),
-            Mark::Quote("positive") => Some("#2a7d57"),
-            Mark::Alert(_) | Mark::Quote(_) => Some("#9aa3ad"),
+            Mark::Alert(severity) => Some(colours::of_alert(severity)),
+            Mark::Quote(tone) => Some(colours::of_tone(tone)),
         }
     }
 }

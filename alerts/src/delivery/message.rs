@@ -9,6 +9,7 @@ use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Job;
+use super::colours;
 use super::ledger::Content;
 use super::quotes::{Quote, QuoteReader, Quotes};
 use super::words::{advice, headline, sentences, urgency};
@@ -175,11 +176,8 @@ impl Message {
     /// The colour that its severity has on every page.
     fn colour(&self) -> &'static str {
         let of_letter = self.letter.as_ref().and_then(Letter::severity);
-        match self.told.first().map(|told| told.event.severity).or(of_letter) {
-            Some(7..) => "#b3261e",
-            Some(4..=6) => "#8a5300",
-            _ => "#59626e",
-        }
+        let severity = self.told.first().map(|told| told.event.severity).or(of_letter);
+        severity.and_then(colours::of_severity).unwrap_or("#59626e")
     }
 
     /// The body for every reader.

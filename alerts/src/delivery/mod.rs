@@ -6,6 +6,7 @@
 //! [`webhook`], [`alertmanager`] and the log carry it out. What a brief says is [`crate::briefs`]'s.
 
 mod alertmanager;
+pub(crate) mod colours;
 mod ledger;
 mod mail;
 mod message;

@@ -9,6 +9,7 @@ use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::colours;
 use super::words::local;
 use crate::index_client::IndexClient;
 
@@ -45,6 +46,13 @@ pub(crate) struct Quote {
     pub(crate) at: String,
     /// The tone towards the subject: `negative`, `neutral` or `positive`.
     pub(crate) tone: &'static str,
+}
+
+impl Quote {
+    /// The colour at its edge.
+    pub(crate) fn colour(&self) -> &'static str {
+        colours::of_tone(self.tone)
+    }
 }
 
 /// Asks the index what was said.
