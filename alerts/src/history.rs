@@ -50,12 +50,20 @@ pub(crate) struct PastMention {
     reach: Option<u64>,
     reach_unit: Option<ReachUnit>,
     desks: DeskSet,
-    /// Subjects and searches that count, each with its polarity.
-    subjects: Box<[(u32, f32)]>,
+    /// Subjects and searches that count.
+    subjects: Box<[PastSubject]>,
     /// Filters that matched.
     filters: Box<[u32]>,
     source: u32,
     lexicon: u32,
+}
+
+/// One subject of it.
+#[derive(Clone, Copy, Debug)]
+struct PastSubject {
+    number: u32,
+    polarity: f32,
+    passing: bool,
 }
 
 /// Names by number.
@@ -112,8 +120,8 @@ impl Past {
         for mention in
             self.mentions.values().filter(|mention| imports.contains(self.names.name(mention.source)))
         {
-            for (subject, _) in &mention.subjects {
-                sources.entry(*subject).or_default().insert(mention.source);
+            for subject in &mention.subjects {
+                sources.entry(subject.number).or_default().insert(mention.source);
             }
         }
         let mut spans = BTreeMap::new();
@@ -131,7 +139,8 @@ impl Names {
     pub(crate) fn compact(&mut self, signal: &Signal) -> PastMention {
         let mut subjects = Vec::new();
         for subject in signal.concerned() {
-            subjects.push((self.number(&subject.id), subject.polarity));
+            let number = self.number(&subject.id);
+            subjects.push(PastSubject { number, polarity: subject.polarity, passing: subject.passing });
         }
         let filters = signal.matched.iter().filter(|id| id.starts_with(FILTER_PREFIX));
         let filters: Vec<u32> = filters.map(|id| self.number(id)).collect();
@@ -153,11 +162,12 @@ impl Names {
 
     /// The signal again, as far as the fold over the past needs it.
     pub(crate) fn signal(&self, key: MentionKey, mention: &PastMention) -> Signal {
-        let subject = |(id, polarity): &(u32, f32)| SubjectSignal {
-            id: self.name(*id).to_owned(),
-            polarity: *polarity,
+        let subject = |subject: &PastSubject| SubjectSignal {
+            id: self.name(subject.number).to_owned(),
+            polarity: subject.polarity,
             risk: Vec::new(),
             lane: Lane::Sure,
+            passing: subject.passing,
         };
         Signal {
             v: SchemaVersion::default(),

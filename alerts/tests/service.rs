@@ -109,6 +109,7 @@ async fn signal(context: &Context, raw_offset: u64, origin: Origin) {
             polarity: -0.9,
             risk: Vec::new(),
             lane: Lane::Sure,
+            passing: false,
         }],
         polarity: None,
         risk: Vec::new(),

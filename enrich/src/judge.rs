@@ -95,6 +95,7 @@ pub fn judge(mention: Mention, raw: RawPosition, knowledge: &Knowledge, now: Tim
             kind: Some(named.kind),
             matches: named.matches,
             lane: named.lane,
+            passing: named.passing,
             sentiment: towards,
         });
     }
@@ -149,6 +150,7 @@ pub fn signal(
         polarity: tag.sentiment.score,
         risk,
         lane: tag.lane,
+        passing: tag.passing,
     };
     let subjects = enriched.entities.iter().zip(risk::of_subjects(enriched)).map(subject);
     let mention = &enriched.mention;

@@ -124,7 +124,9 @@ fn risks(store: &Store, filter: &Filter) -> anyhow::Result<Vec<RiskCount>> {
 
 fn stories(store: &Store, filter: &Filter, total: u64) -> anyhow::Result<Vec<Story<Enriched>>> {
     let mut found: BTreeMap<String, Story<Enriched>> = BTreeMap::new();
-    for mention in sample(store, filter, MOST_SAMPLED)? {
+    for mention in
+        sample(store, filter, MOST_SAMPLED)?.into_iter().filter(|mention| !is_in_passing(mention, filter))
+    {
         let identity = match mention.story {
             Some(story) => story.to_string(),
             None => MentionKey::of(&mention.mention.id).to_string(),
@@ -155,6 +157,12 @@ fn stories(store: &Store, filter: &Filter, total: u64) -> anyhow::Result<Vec<Sto
     }
     stories.truncate(MOST_STORIES);
     Ok(stories)
+}
+
+/// Whether it names the subject that is asked for in passing only: that is no story about it.
+fn is_in_passing(mention: &Enriched, filter: &Filter) -> bool {
+    let is_asked_for = |id: &str| filter.subject.as_deref() == Some(id);
+    mention.entities.iter().any(|tag| tag.passing && is_asked_for(&tag.subject))
 }
 
 /// The loudest first; of equals the one that most could have seen, then the earliest.
@@ -193,17 +201,20 @@ mod tests {
         legal.risk = vec!["legal".to_owned()];
         let mut other = at(about(mention("other", "x"), "port", -0.8, Lane::Sure), "2026-01-05T10:00:00Z");
         other.risk = vec!["legal".to_owned()];
+        let mut listed = about(mention("listed", "$HRB and others"), "harbor", 0.0, Lane::Sure);
+        listed.entities[0].passing = true;
         let store = index_of(&[
             copy("old", "2026-01-04T09:00:00Z", "outage", None),
             copy("one", "2026-01-05T09:00:00Z", "outage", Some(10)),
             copy("two", "2026-01-05T10:00:00Z", "outage", Some(900)),
             copy("edge", "2026-01-06T00:00:00Z", "outage", None),
             at(legal, "2026-01-05T11:00:00Z"),
+            at(listed, "2026-01-05T12:00:00Z"),
             other,
         ]);
         let (from, to) = ("2026-01-05T00:00:00Z".parse().unwrap(), "2026-01-06T00:00:00Z".parse().unwrap());
         let digest = Digest::of(&store, &of_harbor(), from, to).unwrap();
-        assert_eq!(digest.counts, ToneCounts { total: 3, negative: 2, neutral: 0, positive: 1 });
+        assert_eq!(digest.counts, ToneCounts { total: 4, negative: 2, neutral: 1, positive: 1 });
         assert_eq!(digest.before, ToneCounts { total: 1, negative: 1, neutral: 0, positive: 0 });
         assert_eq!(digest.risks, [RiskCount { risk: "legal", mentions: 1 }]);
         let told: Vec<(&str, u64)> =

@@ -73,6 +73,7 @@ pub(crate) fn about(mut mention: Enriched, subject: &str, score: f32, lane: Lane
         kind: None,
         matches: vec![found],
         lane,
+        passing: false,
         sentiment: sentiment(score),
     });
     mention

@@ -512,6 +512,7 @@ struct Judgement {
     tone: &'static str,
     score: String,
     doubtful: bool,
+    passing: bool,
     fallback: bool,
     words: Vec<(String, &'static str, String)>,
     matches: Vec<(String, Option<String>)>,
@@ -528,6 +529,7 @@ impl Judgement {
             tone: sentiment.label.as_str(),
             score: words::signed(sentiment.score),
             doubtful: false,
+            passing: false,
             fallback: sentiment.fallback,
             words: sentiment.words.iter().map(word).collect(),
             matches: Vec::new(),
@@ -538,6 +540,7 @@ impl Judgement {
         let found = tag.matches.iter().map(|found| (found.alias.clone(), found.corroborated_by.clone()));
         Self {
             doubtful: tag.lane == Lane::Doubtful,
+            passing: tag.passing,
             matches: found.collect(),
             ..Self::new(subject_name(watchlist, &tag.subject), &tag.sentiment)
         }

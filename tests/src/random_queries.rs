@@ -298,6 +298,7 @@ impl Generator {
             kind: Some(kind),
             matches: Vec::new(),
             lane: *self.of(&[Lane::Sure, Lane::Sure, Lane::Doubtful]),
+            passing: false,
             sentiment: sentiment(0.0),
         }
     }

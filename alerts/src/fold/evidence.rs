@@ -66,11 +66,6 @@ impl Witness {
         Polarity::of(self.polarity) == Polarity::Negative
     }
 
-    /// Its polarity towards the subject.
-    pub(crate) fn polarity(&self) -> f32 {
-        self.polarity
-    }
-
     fn by_strength(&self, other: &Self) -> Ordering {
         self.polarity.total_cmp(&other.polarity).then_with(|| self.by_time(other))
     }

@@ -75,15 +75,16 @@ impl Novelties {
         &mut self,
         condition: &NoveltyCondition,
         signal: &Signal,
-        witness: Witness,
+        subject: &SubjectSignal,
         since: Option<Timestamp>,
         now: Timestamp,
     ) -> Heard {
         self.prune(condition, now);
+        let witness = Witness::of(signal, subject);
         let author = signal.author.map(|author| author.short());
         let at = signal.event_time;
         let author_first = author.map(|author| self.hear(author, at));
-        let Some((key, name)) = value_of(condition.of, signal) else { return Heard::Nothing };
+        let Some((key, name)) = value_of(condition.of, signal, subject) else { return Heard::Nothing };
         let warm = since.is_some_and(|since| at >= since.plus_millis(warm_up_ms(condition)));
         let stage = if warm { Stage::Gathering } else { Stage::Old };
         let value = self.values.entry(key).or_insert_with(|| Value::new(at, stage));
@@ -187,7 +188,7 @@ impl Watched {
     ) -> Option<Transition> {
         let since = self.listened_from(rule);
         let witness = Witness::of(signal, subject);
-        let heard = self.rules[rule].novelties.take(condition, signal, witness, since, now);
+        let heard = self.rules[rule].novelties.take(condition, signal, subject, since, now);
         let opens = self.is_scheduled(rule, signal.event_time) && !self.waits(rule);
         match (heard, self.rules[rule].open.as_mut()) {
             (Heard::News(mut arithmetic, _), Some(open)) => {
@@ -249,9 +250,9 @@ impl Value {
 }
 
 /// The value that a mention has, by a short key and by its name in records.
-fn value_of(of: NoveltyOf, signal: &Signal) -> Option<(u64, String)> {
+fn value_of(of: NoveltyOf, signal: &Signal, subject: &SubjectSignal) -> Option<(u64, String)> {
     match of {
-        NoveltyOf::Story => signal.story.map(|story| (story.short(), story.to_string())),
+        NoveltyOf::Story => signal.story_about(subject).map(|story| (story.short(), story.to_string())),
         NoveltyOf::Source => Some((signal.short_source(), signal.source.clone())),
     }
 }

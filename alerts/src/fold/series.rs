@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::definitions::Window;
-use earshot_common::events::{Counted as CountedBy, Measure, Rebuilt, Signal};
+use earshot_common::events::{Counted as CountedBy, Measure, Rebuilt, Signal, SubjectSignal};
 use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -76,7 +76,13 @@ impl Series {
 
     /// Counts a mention in its bucket. `now` says which buckets are too old to matter: what they hold besides their
     /// count is forgotten, so stories and authors that come so late are not counted any more.
-    pub(crate) fn count(&mut self, signal: &Signal, witness: Witness, now: Timestamp) {
+    pub(crate) fn count(
+        &mut self,
+        signal: &Signal,
+        subject: &SubjectSignal,
+        witness: Witness,
+        now: Timestamp,
+    ) {
         let at = signal.event_time;
         if at < now.plus_millis(-LOOK_BACK_MS) {
             return;
@@ -89,7 +95,7 @@ impl Series {
                 .as_mut()
                 .is_some_and(|details| details.counted.len() < MOST_DISTINCT && details.counted.insert(key))
         };
-        let counts = match signal.counted_by(self.measure, witness.polarity()) {
+        let counts = match signal.counted_by(self.measure, subject) {
             CountedBy::Each => true,
             CountedBy::Once(key) => first(key),
             CountedBy::Not => return,

@@ -181,8 +181,8 @@ impl Watched {
                 return novelty;
             }
             let witness = Witness::of(signal, subject);
-            self.hours.count(signal, witness, now);
-            self.days.count(signal, witness, now);
+            self.hours.count(signal, subject, witness, now);
+            self.days.count(signal, subject, witness, now);
             for rule in 0..self.rules.len() {
                 self.count_for(rule, signal, subject, witness, now);
             }
@@ -203,7 +203,7 @@ impl Watched {
             return;
         }
         if let Some(own) = self.rules[rule].own.as_mut() {
-            own.count(signal, witness, now);
+            own.count(signal, subject, witness, now);
         }
         if let Condition::Tone(condition) = &self.rules[rule].rule.condition {
             let window = self.series(rule, condition.window).bucket(signal.event_time).start;

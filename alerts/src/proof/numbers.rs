@@ -170,8 +170,10 @@ impl Counted<'_> {
     fn counted(&self, measure: Measure, window: Window, start: Timestamp) -> BTreeMap<MentionKey, &Seen> {
         let for_itself = self.rule.filter.is_some() || measure != Measure::Mentions;
         let mut mentions = self.in_window(window, start, for_itself);
-        if measure == Measure::Negatives {
-            mentions.retain(|_, seen| is_negative(seen));
+        match measure {
+            Measure::Negatives => mentions.retain(|_, seen| is_negative(seen)),
+            Measure::Stories => mentions.retain(|_, seen| seen.story.is_some()),
+            Measure::Mentions | Measure::Authors => {}
         }
         mentions
     }
@@ -330,7 +332,7 @@ impl Counted<'_> {
 fn size(measure: Measure, mentions: &BTreeMap<MentionKey, &Seen>) -> usize {
     match measure {
         Measure::Mentions | Measure::Negatives => mentions.len(),
-        Measure::Stories => distinct(mentions.values().map(|seen| seen.story)),
+        Measure::Stories => distinct(mentions.values().filter_map(|seen| seen.story)),
         Measure::Authors => {
             distinct(mentions.values().map(|seen| seen.author.map_or(0, |author| author.short())))
         }

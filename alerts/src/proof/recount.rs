@@ -78,8 +78,8 @@ pub(super) struct Seen {
     pub(super) mention: MentionKey,
     pub(super) revision: i64,
     pub(super) author: Option<AuthorKey>,
-    /// A short key of its story, or of itself where it has none.
-    pub(super) story: u64,
+    /// A short key of its story, or of itself where it has none; nothing where that is not about the subject.
+    pub(super) story: Option<u64>,
     pub(super) event_time: Timestamp,
     pub(super) polarity: f32,
     pub(super) reach: Option<u64>,
@@ -194,7 +194,7 @@ impl Recount {
             let is_new = self.memory.take(signal.mention, signal.revision, now) == Novelty::New;
             let value = self.values.as_ref().and_then(|(of, values)| {
                 let value = match of {
-                    NoveltyOf::Story => signal.story?.to_string(),
+                    NoveltyOf::Story => signal.story_about(&subject)?.to_string(),
                     NoveltyOf::Source => signal.source.clone(),
                 };
                 values.contains(&value).then_some(value)
@@ -208,7 +208,7 @@ impl Recount {
                     mention: signal.mention,
                     revision: signal.revision,
                     author: signal.author,
-                    story: signal.short_story(),
+                    story: signal.short_story(&subject),
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,

@@ -169,6 +169,9 @@ pub struct EntityTag {
     pub matches: Vec<EntityMatch>,
     /// Whether it counts, or waits for a person to say.
     pub lane: Lane,
+    /// It is named in passing only, in a list of ticker symbols: a mention, but no story about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
     /// Polarity towards this subject.
     pub sentiment: Sentiment,
 }

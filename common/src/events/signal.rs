@@ -97,24 +97,31 @@ impl Signal {
             polarity: self.polarity.unwrap_or_default(),
             risk: self.risk.clone(),
             lane: Lane::Sure,
+            passing: false,
         };
         sure.chain(searches.map(as_subject)).collect()
     }
 
-    /// How a measure takes it, with its polarity towards the subject in question.
-    pub fn counted_by(&self, measure: Measure, polarity: f32) -> Counted {
+    /// How a measure takes it, as it concerns one of its subjects.
+    pub fn counted_by(&self, measure: Measure, subject: &SubjectSignal) -> Counted {
         match measure {
             Measure::Mentions => Counted::Each,
-            Measure::Negatives if Polarity::of(polarity) == Polarity::Negative => Counted::Each,
+            Measure::Negatives if Polarity::of(subject.polarity) == Polarity::Negative => Counted::Each,
             Measure::Negatives => Counted::Not,
-            Measure::Stories => Counted::Once(self.short_story()),
+            Measure::Stories => self.short_story(subject).map_or(Counted::Not, Counted::Once),
             Measure::Authors => Counted::Once(self.author.map_or(0, |author| author.short())),
         }
     }
 
-    /// A short key of its story; without one of the mention itself.
-    pub fn short_story(&self) -> u64 {
-        self.story.map_or_else(|| self.mention.short(), |story| story.short())
+    /// Its story, where it is one about the subject.
+    pub fn story_about(&self, subject: &SubjectSignal) -> Option<StoryKey> {
+        self.story.filter(|_| !subject.passing)
+    }
+
+    /// A short key of its story, without one of the mention itself; nothing where that is not about the subject.
+    pub fn short_story(&self, subject: &SubjectSignal) -> Option<u64> {
+        let key = self.story.map_or_else(|| self.mention.short(), |story| story.short());
+        (!subject.passing).then_some(key)
     }
 
     /// A short key of its source.
@@ -146,6 +153,9 @@ pub struct SubjectSignal {
     pub risk: Vec<String>,
     /// Whether it counts.
     pub lane: Lane,
+    /// It is named in passing, so this is no story about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
 }
 
 /// How far enrichment is.

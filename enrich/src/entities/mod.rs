@@ -8,6 +8,7 @@ mod folded;
 mod gate;
 mod lists;
 mod names;
+mod passing;
 mod patterns;
 mod person;
 
@@ -24,6 +25,7 @@ use earshot_common::text::{
 
 use folded::Folded;
 use gate::{Finding, FoundContext, Surrounding, Texts};
+use passing::SymbolLists;
 use patterns::{Form, Pattern, Patterns, has_capitals, letters};
 use person::{Before, Person, is_written_as_name, word_before};
 
@@ -59,6 +61,8 @@ pub struct NamedSubject {
     pub matches: Vec<EntityMatch>,
     /// Whether it counts.
     pub lane: Lane,
+    /// Whether every place is one in a list of ticker symbols.
+    pub passing: bool,
 }
 
 #[derive(Debug)]
@@ -184,10 +188,12 @@ impl Matcher {
         };
         let findings = gate::pass(hits.names, &hits.contexts, &around, &self.subjects, texts);
         let offsets = (CharacterOffsets::new(texts.title), CharacterOffsets::new(texts.text));
+        let lists = SymbolLists::of(title, text);
         let described = findings.into_iter().map(|finding| NamedSubject {
             subject: self.subjects[finding.subject].id.clone(),
             kind: self.subjects[finding.subject].kind,
             lane: if finding.evidence.is_some() { Lane::Sure } else { Lane::Doubtful },
+            passing: finding.names.iter().all(|name| lists.hold(name)),
             matches: places(&finding, &offsets),
         });
         described.collect()

@@ -475,3 +475,20 @@ fn in_scripts_without_spaces_a_name_has_no_borders() {
     check_companies("오늘 소니가", expect!["sony Sure: 소니 at 3 [소니]"]);
     check_companies("미소니", expect![""]);
 }
+
+#[test]
+fn a_name_that_stands_in_a_list_of_symbols_only_is_named_in_passing() {
+    let passing = |title: Option<&str>, text: &str| {
+        let named = matcher(COMPANIES).find(&mention(title, text, &[]));
+        named.iter().find(|named| named.subject == "delta").unwrap().passing
+    };
+    assert!(passing(None, "Chart of the day for Harbor: $AAL $DAL $UAL, $LUV and more"));
+    assert!(passing(None, "$DAL $UAL $LUV $JBLU https://example.org/watch"));
+    assert!(passing(Some("$DAL $UAL $LUV $JBLU"), "four to watch"));
+    // Up to three may be those that it is about, and in words it says something of each.
+    assert!(!passing(None, "$DAL buys a share of $UAL $LUV $JBLU"));
+    assert!(!passing(None, "$DAL $UAL $LUV are late"));
+    // Named elsewhere too, it is meant.
+    assert!(!passing(None, "Delta Air Lines leads $AAL $DAL $UAL $LUV"));
+    assert!(!passing(Some("$DAL is late"), "$DAL $UAL $LUV $JBLU"));
+}

@@ -230,7 +230,7 @@ impl Series {
             return;
         }
         if self.novelty.is_some() {
-            return self.remember(signal, request.until);
+            return self.remember(signal, subject, request.until);
         }
         let at = signal.event_time;
         let bucket = match self.bucket {
@@ -238,7 +238,7 @@ impl Series {
             _ => bucket_of(self.window, zone, at),
         };
         self.bucket = Some(bucket);
-        let once = match signal.counted_by(self.measure, subject.polarity) {
+        let once = match signal.counted_by(self.measure, subject) {
             Counted::Not => return,
             Counted::Each => None,
             Counted::Once(key) => Some(key),
@@ -252,11 +252,11 @@ impl Series {
     }
 
     /// Remembers what was there, so that it is not called new.
-    fn remember(&mut self, signal: &Signal, until: Timestamp) {
+    fn remember(&mut self, signal: &Signal, subject: &SubjectSignal, until: Timestamp) {
         let Some(novelty) = &self.novelty else { return };
         let at = signal.event_time;
         let value = match novelty.of {
-            NoveltyOf::Story => signal.story.map(|story| story.short()),
+            NoveltyOf::Story => signal.story_about(subject).map(|story| story.short()),
             NoveltyOf::Source => Some(signal.short_source()),
         };
         let is_recent = at >= until.plus_millis(-HEARD_MS);

@@ -124,7 +124,14 @@ fn a_name_of_a_subject_is_no_risk() {
 
 fn tag(subject: &str, matches: Vec<EntityMatch>) -> EntityTag {
     let sentiment = crate::sentiment::not_judged();
-    EntityTag { subject: subject.to_owned(), kind: None, matches, lane: Lane::Sure, sentiment }
+    EntityTag {
+        subject: subject.to_owned(),
+        kind: None,
+        matches,
+        lane: Lane::Sure,
+        passing: false,
+        sentiment,
+    }
 }
 
 /// The shipped patterns and a file of code names.

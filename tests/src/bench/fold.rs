@@ -292,7 +292,7 @@ impl Maker {
         let any = (self.random.random_range(-1.0..1.0), self.random.random_range(0..20_000));
         let (polarity, reach) = said.unwrap_or(any);
         let id = format!("subject-{subject}");
-        let subject = SubjectSignal { id, polarity, risk: Vec::new(), lane: Lane::Sure };
+        let subject = SubjectSignal { id, polarity, risk: Vec::new(), lane: Lane::Sure, passing: false };
         SignalRecord::Signal(Box::new(Signal {
             v: SchemaVersion::default(),
             mention: MentionKey::of(&format!("mention-{}", self.raw)),

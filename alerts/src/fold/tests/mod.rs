@@ -71,6 +71,7 @@ struct Post {
     story: Option<&'static str>,
     origin: Origin,
     lane: Lane,
+    passing: bool,
     source: &'static str,
     polarity: f32,
     matched: Vec<&'static str>,
@@ -88,6 +89,7 @@ impl Post {
             story: None,
             origin: Origin::Live,
             lane: Lane::Sure,
+            passing: false,
             source: "hn",
             polarity: 0.0,
             matched: Vec::new(),
@@ -117,6 +119,7 @@ impl Post {
             polarity: *polarity,
             risk: Vec::new(),
             lane: self.lane,
+            passing: self.passing,
         };
         Signal {
             v: SchemaVersion::default(),

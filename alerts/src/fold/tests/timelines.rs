@@ -7,7 +7,7 @@
 //! 00:10 push 40 by 30      40 mentions, a second apart, by 30 authors
 //! 00:10 push 9 by 9 toned -0.6 of merger from rss
 //!                          the same with a polarity, a story, a source, a desk (`for hr`); `passing` passes the rule's
-//!                          filter
+//!                          filter, `listed` names Harbor in a list of ticker symbols
 //! 00:10 doubtful 9         9 mentions of a namesake
 //! 06:00 late 9 of 00:30    9 mentions that were published before
 //! 00:20 again 9            the last 9 are collected again
@@ -99,6 +99,7 @@ impl Case {
                 ["from", source] => ordinary.source = source.to_owned().leak(),
                 ["for", desk] => ordinary.desks = vec![desk.to_owned().leak()],
                 ["passing"] => ordinary.matched = vec!["rule:rule"],
+                ["listed"] => ordinary.passing = true,
                 _ => panic!("not of a push: {pair:?}"),
             }
         }
@@ -599,6 +600,27 @@ fn one_syndicated_article_in_sixty_outlets_is_one_story() {
          00:30 want nothing
          00:30 push 20 by 20
          00:40 want opened to team",
+    );
+}
+
+#[test]
+fn what_names_a_company_in_a_list_of_symbols_is_no_story_about_it() {
+    check(
+        STORIES,
+        "quiet 3 at 4
+         00:00 push 60 by 60 listed
+         00:30 want nothing
+         00:30 push 20 by 20
+         00:40 want opened to team",
+    );
+    check(
+        "preset = \"new story\"",
+        "quiet 3 at 1
+         00:00 push 9 by 9 of merger listed
+         00:10 want nothing
+         00:10 push 1 by 1 of merger
+         00:20 push 2 by 2 of merger
+         00:30 want opened to team",
     );
 }
 

@@ -106,6 +106,7 @@ fn fields_are_asked_in_the_form_that_people_write() {
             kind: Some(SubjectKind::Brand),
             matches: Vec::new(),
             lane: Lane::Sure,
+            passing: false,
             sentiment: neutral(),
         },
         EntityTag {
@@ -113,6 +114,7 @@ fn fields_are_asked_in_the_form_that_people_write() {
             kind: Some(SubjectKind::Executive),
             matches: Vec::new(),
             lane: Lane::Doubtful,
+            passing: false,
             sentiment: neutral(),
         },
     ];

@@ -18,7 +18,14 @@ fn about(mut mention: Enriched, subject: &str, lane: Lane, score: f32) -> Enrich
     let mut sentiment = mention.sentiment.clone();
     (sentiment.score, sentiment.label) = (score, Polarity::of(score));
     let matches = Vec::new();
-    mention.entities.push(EntityTag { subject: subject.to_owned(), kind: None, matches, lane, sentiment });
+    mention.entities.push(EntityTag {
+        subject: subject.to_owned(),
+        kind: None,
+        matches,
+        lane,
+        passing: false,
+        sentiment,
+    });
     mention
 }
 
