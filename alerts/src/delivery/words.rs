@@ -19,7 +19,10 @@ pub(crate) fn headline(name: &str, event: &AlertEvent) -> String {
 pub(crate) fn what_happened(arithmetic: &Arithmetic, definition: &DecidedWith) -> String {
     match arithmetic {
         Arithmetic::Count(count) => count_headline(count, &definition.matching("match")),
-        Arithmetic::Each(each) => each_headline(each, &definition.matching("matches")),
+        Arithmetic::Each(each) => {
+            let verb = if each.gathered.is_some() { "match" } else { "matches" };
+            each_headline(each, &definition.matching(verb))
+        }
         Arithmetic::Tone(tone) => tone.to_string(),
         Arithmetic::Absence(absence) => absence.to_string(),
         Arithmetic::Novelty(novelty) => novelty.to_string(),
@@ -165,7 +168,11 @@ fn with_zone(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 fn each_headline(each: &EachArithmetic, matching: &str) -> String {
-    let mention = format!("a {} mention{matching}", Polarity::of(each.polarity).as_str());
+    let tone = Polarity::of(each.polarity).as_str();
+    let mention = match each.gathered {
+        None => format!("a {tone} mention{matching}"),
+        Some(_) => format!("{} mentions{matching}, the last of them {tone}", grouped(each.matched.into())),
+    };
     match each.audience() {
         Some((reach, unit)) => format!("{mention}, with a reach of {} {unit}", grouped(reach)),
         None => mention,
@@ -185,6 +192,7 @@ fn each_sentences(each: &EachArithmetic, opened: Timestamp, zone: &TimeZone) -> 
         }
         sentences.push(sentence + ".");
     }
+    sentences.extend(each.gathered.map(|gathered| capitalised(&format!("{gathered}."))));
     sentences
 }
 
@@ -347,6 +355,7 @@ mod tests {
             reach_unit: None,
             reach_at_least: 0,
             matched: 1,
+            gathered: None,
         });
         event.definition.filter = Some("risk:legal".to_owned());
         let mut said = vec![headline("Harbor", &event)];

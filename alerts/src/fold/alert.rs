@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
-    HourBefore, Notification, PassedOver, SchemaVersion, Seasonality, SeverityRaise, Signal, SubjectSignal,
-    Transition, Word,
+    Gathered, HourBefore, Notification, PassedOver, SchemaVersion, Seasonality, SeverityRaise, Signal,
+    SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -299,6 +299,14 @@ impl OpenAlert {
         }
     }
 
+    /// What opened it together, where its rule asks for more than one mention.
+    pub(crate) fn gathered(&self) -> Option<Gathered> {
+        match &self.arithmetic {
+            Arithmetic::Each(each) => each.gathered,
+            _ => None,
+        }
+    }
+
     /// Takes in another match. Answers whether there are twice as many as were announced, or the alert is more severe.
     pub(crate) fn join(&mut self, signal: &Signal, arithmetic: Arithmetic, now: Timestamp) -> bool {
         self.arithmetic = arithmetic;
@@ -485,6 +493,7 @@ pub(crate) fn each_arithmetic(
     signal: &Signal,
     subject: &SubjectSignal,
     matched: u32,
+    gathered: Option<Gathered>,
 ) -> EachArithmetic {
     EachArithmetic {
         polarity: subject.polarity,
@@ -493,5 +502,6 @@ pub(crate) fn each_arithmetic(
         reach_unit: signal.reach_unit,
         reach_at_least: condition.reach_at_least,
         matched,
+        gathered,
     }
 }

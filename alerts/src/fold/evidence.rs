@@ -66,6 +66,11 @@ impl Witness {
         Polarity::of(self.polarity) == Polarity::Negative
     }
 
+    /// When it was published.
+    pub(crate) fn event_time(&self) -> Timestamp {
+        self.event_time
+    }
+
     fn by_strength(&self, other: &Self) -> Ordering {
         self.polarity.total_cmp(&other.polarity).then_with(|| self.by_time(other))
     }

@@ -17,6 +17,7 @@ mod detector;
 mod evidence;
 mod facts;
 mod gaps;
+mod gathering;
 mod imports;
 mod memory;
 mod model;

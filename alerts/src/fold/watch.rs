@@ -20,7 +20,8 @@ use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arit
 use super::baseline::{Rhythm, baseline};
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
-use super::evidence::{Evidence, Witness};
+use super::evidence::Witness;
+use super::gathering::Gathering;
 use super::memory::{Memory, Novelty};
 use super::novel::Novelties;
 use super::past::{PastBucket, PastCounts};
@@ -83,6 +84,8 @@ pub(crate) struct Watch {
     pub(super) past: Vec<PastBucket>,
     bursts: Vec<Range<Timestamp>>,
     matched: Memory,
+    /// Matches that are too few so far to open an alert.
+    pub(super) gathering: Gathering,
     /// Counts what changes a threshold beside the closing of buckets.
     pub(super) generation: u64,
     threshold: Option<(ThresholdKey, Threshold)>,
@@ -334,8 +337,8 @@ impl Watched {
         true
     }
 
-    /// One strong mention is enough. More while the alert is open join it; it rises when their number doubles,
-    /// so that a storm of them is a handful of transitions.
+    /// One strong mention is enough, or as many as the rule asks for. More while the alert is open join it; it rises
+    /// when their number doubles, so that a storm of them is a handful of transitions.
     fn judge_each(
         &mut self,
         rule: usize,
@@ -354,28 +357,30 @@ impl Watched {
         if self.rules[rule].matched.take(signal.mention, 0, now) != Novelty::New {
             return None;
         }
-        let arithmetic = |matched| Arithmetic::Each(each_arithmetic(condition, signal, subject, matched));
-        let mut evidence = Evidence::default();
-        evidence.add(Witness::of(signal, subject), &signal.source);
-        let opening = |key| Opening {
-            key,
-            at: signal.event_time,
-            until: signal.event_time,
-            lexicon: signal.lexicon.clone(),
-            arithmetic: arithmetic(1),
-            evidence,
-            asked: 1,
+        let witness = Witness::of(signal, subject);
+        let arithmetic = |matched, gathered| {
+            Arithmetic::Each(each_arithmetic(condition, signal, subject, matched, gathered))
         };
-        if opens {
-            let opening = opening(self.key(rule, &signal.mention.to_string()));
-            self.rules[rule].open =
-                Some(OpenAlert::new(opening, Course::Each { announced: 1, last_match: now }));
-            return Some(Transition::Opened);
+        if let Some(open) = self.rules[rule].open.as_mut() {
+            open.evidence.add(witness, &signal.source);
+            let arithmetic = arithmetic(open.matched() + 1, open.gathered());
+            return open.join(signal, arithmetic, now).then_some(Transition::Rising);
         }
-        let open = self.rules[rule].open.as_mut()?;
-        open.evidence.add(Witness::of(signal, subject), &signal.source);
-        let arithmetic = arithmetic(open.matched() + 1);
-        open.join(signal, arithmetic, now).then_some(Transition::Rising)
+        let enough = self.rules[rule].gathering.take(condition, signal, witness)?;
+        let matched = enough.numbers.mentions;
+        let strongest = enough.evidence.mentions().first().copied().unwrap_or(signal.mention);
+        let opening = Opening {
+            key: self.key(rule, &strongest.to_string()),
+            at: signal.event_time,
+            until: enough.last,
+            lexicon: signal.lexicon.clone(),
+            arithmetic: arithmetic(matched, condition.gathers().then_some(enough.numbers)),
+            evidence: enough.evidence,
+            asked: condition.mentions_at_least.max(condition.authors_at_least).into(),
+        };
+        let course = Course::Each { announced: matched, last_match: now };
+        self.rules[rule].open = Some(OpenAlert::new(opening, course));
+        Some(Transition::Opened)
     }
 
     /// What a rule counts: for itself, or all mentions.
@@ -656,6 +661,7 @@ impl Watch {
             past: Vec::new(),
             bursts: Vec::new(),
             matched: Memory::lasting(MATCHED_FOR_MS),
+            gathering: Gathering::default(),
             generation: 0,
             threshold: None,
         }

@@ -5,7 +5,7 @@
 use earshot_common::definitions::Window;
 use earshot_common::events::{
     AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountAsked, CountSpan, EachArithmetic,
-    NoveltyArithmetic, RankArithmetic, SeverityRaise, ToneArithmetic, ToneMeasure, Transition,
+    Gathered, NoveltyArithmetic, RankArithmetic, SeverityRaise, ToneArithmetic, ToneMeasure, Transition,
 };
 use earshot_common::time::Timestamp;
 
@@ -202,7 +202,37 @@ fn each_checks(event: &AlertEvent, each: &EachArithmetic) -> Vec<Check> {
         ),
     ];
     if event.transition == Transition::Opened {
-        checks.push(Check::of("matches at the opening", each.matched, 1));
+        let together = each.gathered.map_or(1, |gathered| gathered.mentions);
+        checks.push(Check::of("matches at the opening", each.matched, together));
+    }
+    checks.extend(each.gathered.into_iter().flat_map(|gathered| gathered_checks(event, &gathered)));
+    checks
+}
+
+/// What opened an alert together: as much as the rule asks for, and within its time.
+fn gathered_checks(event: &AlertEvent, gathered: &Gathered) -> Vec<Check> {
+    let at_least = |what: &str, told: u32, least: u32| {
+        Check::that(what, told, told >= least, format!("{least} asked for"))
+    };
+    let mut checks = vec![
+        at_least(
+            "mentions together, at least those asked for",
+            gathered.mentions,
+            gathered.mentions_at_least,
+        ),
+        at_least("authors, at least those asked for", gathered.authors, gathered.authors_at_least),
+    ];
+    if event.transition == Transition::Opened {
+        let end = gathered.first.plus_millis(i64::from(gathered.within_hours) * HOUR_MS);
+        checks.push(Check::that(
+            "together in time",
+            event.until,
+            event.until <= end,
+            format!("before {end}"),
+        ));
+        let asked = gathered.mentions_at_least.max(gathered.authors_at_least);
+        let by_size = SeverityRaise::of(gathered.mentions.into(), asked.into(), 0).by_size;
+        checks.push(Check::of("raise of the severity by size", event.raise.by_size, by_size));
     }
     checks
 }
@@ -315,7 +345,8 @@ fn number(what: &str, told: f64, found: f64) -> Check {
     Check::that(what, told, agrees, found)
 }
 
-/// When the window of the numbers began, or what they are about, or the opening of an alert about single mentions.
+/// When the window of the numbers began, or what they are about, or the opening of an alert about single mentions, or the
+/// first of those that opened it together.
 pub(crate) fn begins(event: &AlertEvent) -> Timestamp {
     let window = match &event.arithmetic {
         Arithmetic::Count(count) => &count.window,
@@ -323,7 +354,7 @@ pub(crate) fn begins(event: &AlertEvent) -> Timestamp {
         Arithmetic::Rank(rank) => &rank.window,
         Arithmetic::Absence(absence) => return absence.since,
         Arithmetic::Novelty(novelty) => return novelty.first,
-        Arithmetic::Each(_) => return event.opened,
+        Arithmetic::Each(each) => return each.gathered.map_or(event.opened, |gathered| gathered.first),
     };
     window_of(window).map_or(event.opened, |(_, start)| start)
 }

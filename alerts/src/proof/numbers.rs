@@ -192,14 +192,35 @@ impl Counted<'_> {
         let satisfies = |seen: &&&Seen| {
             seen.polarity <= each.polarity_at_most && reaches(seen.reach, each.reach_at_least)
         };
-        let since_opening = |seen: &&&Seen| self.event.historic || seen.offset >= self.opening.signals.offset;
-        let matched: BTreeSet<MentionKey> =
-            self.seen.iter().filter(since_opening).filter(satisfies).map(|seen| seen.mention).collect();
-        vec![
+        let first = each.gathered.map(|gathered| gathered.first);
+        let since_opening = |seen: &&&Seen| {
+            let is_gathered = first.is_some_and(|first| first <= seen.event_time);
+            self.event.historic || is_gathered || seen.offset >= self.opening.signals.offset
+        };
+        let matched: Vec<&&Seen> = self
+            .seen
+            .iter()
+            .filter(since_opening)
+            .filter(satisfies)
+            .filter(|seen| self.passes(seen))
+            .collect();
+        let mentions = matched.iter().map(|seen| seen.mention).collect::<BTreeSet<_>>().len();
+        let mut checks = vec![
             Check::of("polarity of the mention", told, found),
-            // One that matched before the opening, or that the rule's filter left out, is among those found.
-            again("matches since the opening", each.matched, matched.len(), false),
-        ]
+            // One that matched before the opening is among those found.
+            again("matches since the opening", each.matched, mentions, false),
+        ];
+        if let Some(gathered) = &each.gathered {
+            let authors = matched.iter().map(|seen| seen.author).collect::<BTreeSet<_>>().len();
+            checks.push(again("distinct authors", gathered.authors, authors, false));
+            if self.event.transition == Transition::Opened {
+                let earliest = matched.iter().map(|seen| seen.event_time).min();
+                let found = earliest.map_or("none".to_owned(), |at| at.to_string());
+                let agrees = earliest == first;
+                checks.push(Check::that("the first of them", gathered.first, agrees, found));
+            }
+        }
+        checks
     }
 
     fn tone(&self, tone: &ToneArithmetic) -> Vec<Check> {

@@ -5,7 +5,6 @@
 //! be at least as many; and so for the past, where the order of event time decided.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 
 use earshot_common::definitions::{Definition, FILTER_PREFIX, Rule, Search};
 use earshot_common::events::{
@@ -34,9 +33,10 @@ pub(crate) struct Recount {
     values: Option<(NoveltyOf, BTreeSet<String>)>,
     origin: Origin,
     /// What else is in the log was not there yet, or is no evidence.
-    offsets: RangeInclusive<u64>,
-    /// What is earlier in event time is no evidence.
+    last: u64,
+    /// What is earlier in event time is no evidence, but for what came from here on.
     from: Timestamp,
+    late_from: u64,
     evidence: BTreeSet<MentionKey>,
     /// The oldest record of the log.
     first: Option<Place>,
@@ -110,13 +110,14 @@ impl Recount {
             None => format!("subject/{}", opening.subject),
         };
         let always = Timestamp::from_millis(i64::MIN);
-        let (first_offset, from) = match &opening.arithmetic {
-            // A mention that came late may match too.
-            Arithmetic::Each(_) if !opening.historic => (opening.signals.offset, always),
-            Arithmetic::Novelty(_) => (0, always),
+        let from = match &opening.arithmetic {
+            Arithmetic::Novelty(_) => always,
             // A later transition may be about the hour before, too.
-            _ => (0, transitions.iter().map(begins).min().unwrap_or_else(|| begins(opening))),
+            _ => transitions.iter().map(begins).min().unwrap_or_else(|| begins(opening)),
         };
+        // A mention that came late may match too.
+        let takes_late = matches!(opening.arithmetic, Arithmetic::Each(_)) && !opening.historic;
+        let late_from = if takes_late { opening.signals.offset } else { u64::MAX };
         Some(Self {
             rule: format!("rule/{}", opening.rule),
             filter: format!("{FILTER_PREFIX}{}", opening.rule),
@@ -134,8 +135,9 @@ impl Recount {
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
-            offsets: first_offset..=last.signals.offset,
+            last: last.signals.offset,
             from,
+            late_from,
             evidence: transitions.iter().flat_map(|event| event.evidence.iter().copied()).collect(),
             first: None,
             beginnings: Vec::new(),
@@ -199,10 +201,12 @@ impl Recount {
                 };
                 values.contains(&value).then_some(value)
             });
-            let is_asked_for =
-                if self.values.is_some() { value.is_some() } else { signal.event_time >= self.from };
+            let is_asked_for = match self.values {
+                Some(_) => value.is_some(),
+                None => signal.event_time >= self.from || place.offset >= self.late_from,
+            };
             let is_evidence = is_asked_for || self.evidence.contains(&signal.mention);
-            if self.offsets.contains(&place.offset) && is_evidence {
+            if place.offset <= self.last && is_evidence {
                 self.seen.push(Seen {
                     offset: place.offset,
                     mention: signal.mention,

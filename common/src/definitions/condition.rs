@@ -36,6 +36,10 @@ pub struct EachCondition {
     pub sentiment_at_most: f32,
     /// Accounts that could have seen it: this or more. An unknown reach satisfies zero alone.
     pub reach_at_least: u64,
+    /// Such mentions, at least, within [`Self::quiet_after_hours`] of each other; those of an open alert need no others.
+    pub mentions_at_least: u32,
+    /// Distinct authors of these, at least.
+    pub authors_at_least: u32,
     /// Without another such mention for this long, the alert is over.
     pub quiet_after_hours: u32,
 }
@@ -133,6 +137,30 @@ pub enum Window {
     Day,
 }
 
+impl EachCondition {
+    /// So many mentions or authors are told apart at most, while they are too few.
+    pub const MOST_GATHERED: u32 = 100;
+
+    /// Whether one mention is not enough.
+    pub fn gathers(&self) -> bool {
+        self.mentions_at_least > 1 || self.authors_at_least > 1
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (field, least) in
+            [("mentions_at_least", self.mentions_at_least), ("authors_at_least", self.authors_at_least)]
+        {
+            if !(1..=Self::MOST_GATHERED).contains(&least) {
+                return Err(format!(
+                    "`{field} = {least}` must be between 1 and {} for each mention; more are a count",
+                    Self::MOST_GATHERED
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl CountCondition {
     /// What is asked for where a rule says no more.
     pub fn of(window: Window) -> Self {
@@ -202,6 +230,7 @@ impl Condition {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
             }
+            Self::Each(each) => each.check(),
             Self::Rank(rank) if rank.competitors.is_empty() => {
                 Err("`competitors` is empty: name at least one subject".to_owned())
             }
@@ -238,11 +267,7 @@ impl fmt::Display for Condition {
     /// The condition in words, as alerts carry it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Each(each) => write!(
-                f,
-                "each mention with sentiment at most {} and reach at least {}",
-                each.sentiment_at_most, each.reach_at_least
-            ),
+            Self::Each(each) => each.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Tone(tone) => write!(
                 f,
@@ -268,6 +293,24 @@ impl fmt::Display for Condition {
                 rank.window.in_words(),
                 rank.competitors.join(", "),
                 rank.probability_below
+            ),
+        }
+    }
+}
+
+impl fmt::Display for EachCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "each mention with sentiment at most {} and reach at least {}",
+            self.sentiment_at_most, self.reach_at_least
+        )?;
+        match self.gathers() {
+            false => Ok(()),
+            true => write!(
+                f,
+                ", at least {} of them by {} authors within {} hours",
+                self.mentions_at_least, self.authors_at_least, self.quiet_after_hours
             ),
         }
     }

@@ -255,7 +255,14 @@ impl RuleForm {
             ("competitors", self.competitors.is_some()),
         ];
         let own: &[&str] = match when {
-            When::Each => &["filter", "sentiment_at_most", "reach_at_least", "quiet_after_hours"],
+            When::Each => &[
+                "filter",
+                "sentiment_at_most",
+                "reach_at_least",
+                "mentions_at_least",
+                "authors_at_least",
+                "quiet_after_hours",
+            ],
             When::Count => &[
                 "filter",
                 "measure",
@@ -303,6 +310,8 @@ impl RuleForm {
             When::Each => Condition::Each(EachCondition {
                 sentiment_at_most: self.sentiment_at_most.unwrap_or(-0.5),
                 reach_at_least: self.reach_at_least.unwrap_or(10_000),
+                mentions_at_least: self.mentions_at_least.unwrap_or(1),
+                authors_at_least: self.authors_at_least.unwrap_or(1),
                 quiet_after_hours,
             }),
             When::Count => {
@@ -360,6 +369,8 @@ impl RuleForm {
                 self.when = Some(When::Each);
                 self.sentiment_at_most = Some(each.sentiment_at_most);
                 self.reach_at_least = Some(each.reach_at_least);
+                self.mentions_at_least = Some(each.mentions_at_least).filter(|least| *least != 1);
+                self.authors_at_least = Some(each.authors_at_least).filter(|least| *least != 1);
                 self.quiet_after_hours = Some(each.quiet_after_hours);
             }
             Condition::Count(count) => {

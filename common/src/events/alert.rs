@@ -1,5 +1,7 @@
 //! `alerts`: every transition of every alert. Written by the fold alone; kept for ever.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -422,8 +424,38 @@ pub struct EachArithmetic {
     pub reach_unit: Option<ReachUnit>,
     /// The rule asked for this or more.
     pub reach_at_least: u64,
-    /// Mentions that satisfied the rule since the alert opened.
+    /// Mentions that satisfied the rule since the alert opened, and those that opened it.
     pub matched: u32,
+    /// What opened the alert together, where the rule asks for more than one mention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gathered: Option<Gathered>,
+}
+
+/// The mentions that opened an alert together, and how many the rule asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gathered {
+    /// Mentions.
+    pub mentions: u32,
+    /// Their distinct authors; all whose author is unknown are one.
+    pub authors: u32,
+    /// When the first of them was published.
+    pub first: Timestamp,
+    /// The rule asks for so many mentions.
+    pub mentions_at_least: u32,
+    /// By so many authors.
+    pub authors_at_least: u32,
+    /// All of them within so many hours.
+    pub within_hours: u32,
+}
+
+impl fmt::Display for Gathered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the rule asks for {} mentions by {} authors within {} hours, and {} by {} opened the alert",
+            self.mentions_at_least, self.authors_at_least, self.within_hours, self.mentions, self.authors
+        )
+    }
 }
 
 impl EachArithmetic {

@@ -126,7 +126,10 @@ pub(crate) fn in_hand(held: &Acknowledgement, zone: &TimeZone) -> String {
 pub(crate) fn sentence(alert: &AlertEvent, zone: &TimeZone) -> String {
     match &alert.arithmetic {
         Arithmetic::Count(count) => count_sentence(count, &alert.definition.matching("match"), zone),
-        Arithmetic::Each(each) => each_sentence(each, &alert.definition.matching("matches")),
+        Arithmetic::Each(each) => {
+            let verb = if each.gathered.is_some() { "match" } else { "matches" };
+            each_sentence(each, &alert.definition.matching(verb))
+        }
         Arithmetic::Tone(tone) => plain(tone),
         Arithmetic::Absence(absence) => plain(absence),
         Arithmetic::Novelty(novelty) => plain(novelty),
@@ -177,6 +180,11 @@ fn each_sentence(each: &EachArithmetic, matching: &str) -> String {
         Some((reach, unit)) => format!("with a reach of {}", audience(reach, unit)),
         None => "whose reach is unknown".to_owned(),
     };
+    if each.gathered.is_some() {
+        let (mentions, polarity) =
+            (counted(each.matched.into(), "mention", "mentions"), signed(each.polarity));
+        return format!("{mentions}{matching}, the last of them {strength} ({polarity}), {reach}.");
+    }
     let more = match each.matched.saturating_sub(1) {
         0 => String::new(),
         more => format!(", and {} more like it", number(more.into())),
@@ -237,6 +245,7 @@ fn each_explanation(each: &EachArithmetic) -> Vec<String> {
             )
         ));
     }
+    sentences.extend(each.gathered.as_ref().map(plain));
     sentences.push(format!("Such mentions since the alert opened: {}.", number(each.matched.into())));
     sentences
 }
@@ -429,6 +438,7 @@ mod tests {
             reach_unit: None,
             reach_at_least: 10_000,
             matched: 3,
+            gathered: None,
         };
         expect![
             "A strongly negative mention (−0.72), with a reach of 120,000 followers, and 2 more like it."

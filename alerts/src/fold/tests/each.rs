@@ -77,3 +77,99 @@ fn an_edit_is_judged_again_and_matches_once() {
     timeline.post("2026-01-05T09:15", &post);
     assert_eq!(timeline.said(), "");
 }
+
+const TOGETHER: &str = r#"
+    [[subject]]
+    id = "harbor"
+    kind = "brand"
+    name = "Harbor"
+    [[rule]]
+    id = "legal"
+    preset = "risk"
+    category = "legal"
+    subjects = ["harbor"]
+    mentions_at_least = 3
+    authors_at_least = 2
+    quiet_after_hours = 6
+"#;
+
+fn legal(name: &str, author: &str) -> Post {
+    let mut post = Post::new(name).matched(&["rule:legal"], 0.0);
+    post.author = Some(author.to_owned());
+    post
+}
+
+#[test]
+fn the_mention_that_completes_what_the_rule_asks_for_opens_and_the_earlier_ones_are_its_evidence() {
+    let mut timeline = Timeline::new(TOGETHER);
+    timeline.progress("2026-01-05T08:00");
+    timeline.post("2026-01-05T09:00", &legal("a", "ann"));
+    timeline.post("2026-01-05T10:00", &legal("b", "ann"));
+    timeline.post("2026-01-05T11:00", &legal("c", "ann"));
+    timeline.post("2026-01-05T12:00", &Post::new("of no risk"));
+    assert_eq!(timeline.said(), "", "three, and all by one author");
+    timeline.post("2026-01-05T14:59", &legal("d", "bob"));
+    expect![[r#"
+        opened legal/harbor #1: polarity 0 reach None matched 4 by 2
+    "#]]
+    .assert_eq(&timeline.said());
+    let evidence: std::collections::BTreeSet<_> = timeline.events[0].evidence.iter().copied().collect();
+    assert_eq!(evidence, ["a", "b", "c", "d"].map(MentionKey::of).into());
+    timeline.post("2026-01-05T15:30", &legal("e", "ann"));
+    assert_eq!(timeline.said(), "", "it joins, by whomever it is");
+    timeline.progress("2026-01-05T21:30");
+    assert!(timeline.said().starts_with("resolved legal/harbor #2"));
+    timeline.post("2026-01-05T21:40", &legal("f", "cid"));
+    timeline.post("2026-01-05T21:41", &legal("g", "dan"));
+    assert_eq!(timeline.said(), "", "what was in the alert counts for no other");
+}
+
+#[test]
+fn what_is_as_old_as_an_alert_lasts_counts_no_longer() {
+    let mut timeline = Timeline::new(TOGETHER);
+    timeline.post("2026-01-05T09:00", &legal("a", "ann"));
+    timeline.post("2026-01-05T10:00", &legal("b", "bob"));
+    timeline.post("2026-01-05T15:00", &legal("c", "cid"));
+    assert_eq!(timeline.said(), "", "the first is six hours old");
+    timeline.post("2026-01-05T15:59", &legal("d", "cid"));
+    assert!(timeline.said().starts_with("opened legal/harbor #1: polarity 0 reach None matched 3 by 2"));
+}
+
+#[test]
+fn one_author_who_never_stops_is_never_enough_and_takes_no_more_room() {
+    let mut timeline = Timeline::new(TOGETHER);
+    let mut post = |from: i64, to: i64| {
+        for number in from..to {
+            let time = at("2026-01-05T09:00").plus_millis(number * 1_000);
+            timeline.post_at(time, &legal(&format!("{number:03}"), "ann"));
+        }
+        rmp_serde::to_vec_named(&timeline.state.subjects["harbor"].rules[0].gathering).unwrap().len()
+    };
+    let (some, more) = (post(0, 300), post(300, 600));
+    assert_eq!(some, more);
+    assert_eq!(timeline.said(), "");
+    timeline.post("2026-01-05T09:11", &legal("other", "bob"));
+    assert!(timeline.said().starts_with("opened legal/harbor #1"));
+}
+
+#[test]
+fn so_many_mentions_of_the_past_open_a_historic_alert() {
+    let mut timeline = Timeline::new(TOGETHER);
+    let mut past = crate::history::Past::default();
+    for (name, author, hour) in
+        [("a", "ann", 1), ("b", "bob", 2), ("c", "cid", 9), ("d", "cid", 10), ("e", "ann", 11)]
+    {
+        let mut post = legal(name, author);
+        post.origin = Origin::History;
+        post.source = "import:tweets";
+        let time = at("2025-12-01T00:00").plus_millis(hour * HOUR_MS);
+        past.take(&post.signal(time, timeline.raw_next));
+        timeline.post_at(time, &post);
+    }
+    let found = past.fold(timeline.state.watchlist(), &super::past::due(timeline.state.watchlist()));
+    expect![[r#"
+        opened legal/harbor #1: polarity 0 reach None matched 3 by 2
+        resolved legal/harbor #2: polarity 0 reach None matched 3 by 2
+    "#]]
+    .assert_eq(&describe(&found.events));
+}

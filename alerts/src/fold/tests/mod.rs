@@ -281,7 +281,9 @@ fn describe(events: &[AlertEvent]) -> String {
             Arithmetic::Novelty(novelty) => novelty.to_string(),
             Arithmetic::Rank(rank) => rank.to_string(),
             Arithmetic::Each(each) => {
-                format!("polarity {} reach {:?} matched {}", each.polarity, each.reach, each.matched)
+                let by =
+                    each.gathered.map_or_else(String::new, |gathered| format!(" by {}", gathered.authors));
+                format!("polarity {} reach {:?} matched {}{by}", each.polarity, each.reach, each.matched)
             }
         };
         let told: Vec<&str> =

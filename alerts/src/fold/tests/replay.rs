@@ -100,6 +100,7 @@ pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
     for rule in [
         "when = \"each mention\"\nreach_at_least = 10\nroute = \"comms\"\n\
          quiet_hours = { from = \"22:00\", to = \"02:00\" }\nescalate = [{ after_minutes = 15, route = \"comms\" }]",
+        "when = \"each mention\"\nreach_at_least = 10\nmentions_at_least = 3\nauthors_at_least = 2\nquiet_after_hours = 4",
         "preset = \"sentiment drop\"",
         "preset = \"subject silent\"",
         "when = \"novelty\"\nof = \"source\"",
