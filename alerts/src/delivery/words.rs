@@ -292,6 +292,7 @@ mod tests {
                 baseline_mentions: 288,
                 sum: None,
                 baseline: None,
+                in_a_row: 1,
             }),
             Arithmetic::Absence(AbsenceArithmetic {
                 since,
@@ -304,6 +305,7 @@ mod tests {
             Arithmetic::Rank(RankArithmetic {
                 window,
                 mentions: 4,
+                authors: None,
                 rank: 2,
                 usual_rank: 1,
                 of: 2,
@@ -311,6 +313,7 @@ mod tests {
                 probability: 0.00001,
                 competitors: Vec::new(),
                 asked: None,
+                in_a_row: 1,
             }),
         ] {
             event.arithmetic = arithmetic;

@@ -140,8 +140,45 @@ fn is_evidence(condition: &ToneCondition, found: &ToneArithmetic) -> bool {
     found.mentions >= condition.mentions_at_least && found.authors >= condition.authors_at_least
 }
 
+/// Windows one after the other that are each as a rule asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// How many.
+    pub(super) windows: u32,
+    /// The first of them: what was usual is known from before it.
+    pub(super) first: Bucket,
+    end: Timestamp,
+}
+
+impl Run {
+    /// A run with this window as its last.
+    pub(super) fn with(before: Option<Self>, bucket: &Bucket) -> Self {
+        match before {
+            Some(run) if run.end == bucket.start => Self { windows: run.windows + 1, end: bucket.end, ..run },
+            _ => Self { windows: 1, first: *bucket, end: bucket.end },
+        }
+    }
+}
+
+/// What a rule asks of windows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WindowsAsked {
+    pub(super) window: Window,
+    pub(super) probability_below: f64,
+    pub(super) windows: u32,
+}
+
+/// A window that was judged.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) arithmetic: Arithmetic,
+    pub(super) probability: f64,
+    /// Whether it is what the rule asks for, by itself.
+    pub(super) holds: bool,
+}
+
 impl Watched {
-    /// Judges the windows that have closed: the first that is bad opens an alert, the first that is calm ends it.
+    /// Judges the windows that have closed, of a rule about tone.
     pub(super) fn pass_tone(
         &mut self,
         rule: usize,
@@ -149,26 +186,48 @@ impl Watched {
         clock: Timestamp,
         silent: bool,
     ) -> Option<Transition> {
-        let start = self.listened_from(rule)?.max(clock.plus_millis(-LOOK_BACK_MS));
+        let ToneCondition { window, probability_below, windows, .. } = *condition;
+        let asked = WindowsAsked { window, probability_below, windows };
+        self.pass_windows(rule, asked, clock, silent, |watched, bucket| {
+            let (tone, arithmetic) = watched.tone_of(rule, condition, bucket)?;
+            Some(Judged {
+                probability: tone.probability,
+                holds: tone.probability < probability_below && is_evidence(condition, &arithmetic),
+                arithmetic: Arithmetic::Tone(arithmetic),
+            })
+        })
+    }
+
+    /// Judges the windows that have closed: the last of as many as the rule asks for opens an alert, the first that is
+    /// calm ends it.
+    pub(super) fn pass_windows(
+        &mut self,
+        rule: usize,
+        asked: WindowsAsked,
+        clock: Timestamp,
+        silent: bool,
+        judge: impl Fn(&mut Self, &Bucket) -> Option<Judged>,
+    ) -> Option<Transition> {
+        let oldest = clock.plus_millis(-LOOK_BACK_MS);
+        let start = self.listened_from(rule)?.max(oldest);
         loop {
             let looked = self.rules[rule].tones.looked.unwrap_or(start);
-            let bucket = self.series(rule, condition.window).bucket(looked);
+            let bucket = self.series(rule, asked.window).bucket(looked);
             if bucket.end > clock {
                 return None;
             }
             self.rules[rule].tones.looked = Some(bucket.end);
-            let oldest = clock.plus_millis(-LOOK_BACK_MS);
             self.rules[rule].tones.windows.retain(|start, _| *start >= oldest);
-            let (tone, arithmetic) = self.tone_of(rule, condition, &bucket).unzip();
-            let is_bad = tone.is_some_and(|tone: Tone| tone.probability < condition.probability_below)
-                && arithmetic.as_ref().is_some_and(|found| is_evidence(condition, found));
+            let found = judge(self, &bucket);
             let historic = self.historic;
             let Some(open) = self.rules[rule].open.as_mut() else {
-                let fires = self.series(rule, condition.window).may_fire(&bucket, clock);
-                if let Some(arithmetic) =
-                    arithmetic.filter(|_| is_bad && fires && self.is_scheduled(rule, bucket.start))
+                let holds = found.as_ref().is_some_and(|found| found.holds);
+                let lasts = self.rules[rule].note_window(&bucket, holds) >= asked.windows;
+                let fires = self.series(rule, asked.window).may_fire(&bucket, clock);
+                if let Some(found) =
+                    found.filter(|_| holds && lasts && fires && self.is_scheduled(rule, bucket.start))
                 {
-                    self.open_tone(rule, condition, &bucket, arithmetic);
+                    self.open_window(rule, asked.window, &bucket, found.arithmetic);
                     return Some(Transition::Opened);
                 }
                 continue;
@@ -177,11 +236,11 @@ impl Watched {
             if silent && !expired {
                 continue;
             }
-            let calm = CALM_PROBABILITY.max(condition.probability_below);
-            if expired || tone.is_none_or(|tone| tone.probability > calm) {
+            let calm = CALM_PROBABILITY.max(asked.probability_below);
+            if expired || found.as_ref().is_none_or(|found| found.probability > calm) {
                 open.until = bucket.start;
-                if let Some(arithmetic) = arithmetic {
-                    open.arithmetic = Arithmetic::Tone(arithmetic);
+                if let Some(found) = found {
+                    open.arithmetic = found.arithmetic;
                 }
                 let Course::Tone { opening } = open.course else { return Some(Transition::Resolved) };
                 self.rules[rule].note_burst(opening.start..bucket.start, clock);
@@ -191,24 +250,19 @@ impl Watched {
         }
     }
 
-    fn open_tone(
-        &mut self,
-        rule: usize,
-        condition: &ToneCondition,
-        bucket: &Bucket,
-        arithmetic: ToneArithmetic,
-    ) {
-        let evidence = self.series(rule, condition.window).evidence_at(bucket.start);
+    fn open_window(&mut self, rule: usize, window: Window, bucket: &Bucket, arithmetic: Arithmetic) {
+        let evidence = self.series(rule, window).evidence_at(bucket.start);
         let opening = Opening {
             key: self.key(rule, &bucket.start.to_string()),
             at: bucket.start,
             until: bucket.end,
             lexicon: self.lexicon.clone(),
-            arithmetic: Arithmetic::Tone(arithmetic),
+            arithmetic,
             evidence,
             asked: 0,
         };
-        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Tone { opening: *bucket }));
+        let first = self.rules[rule].begin_burst(bucket);
+        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Tone { opening: first }));
     }
 
     /// The tone of a window that was wholly observed, against those before it that belong to no burst.
@@ -226,7 +280,7 @@ impl Watched {
         let watch = &self.rules[rule];
         let before = match watch.open.as_ref().map(|open| &open.course) {
             Some(Course::Tone { opening }) => opening.start,
-            _ => bucket.start,
+            _ => watch.usual_until(bucket, condition.windows),
         };
         let oldest = bucket.start.plus_millis(-LOOK_BACK_MS);
         let range = oldest..before.max(oldest);
@@ -255,6 +309,7 @@ impl Watched {
             baseline_mentions: tone.past.mentions,
             sum: Some(window.sum),
             baseline: Some(tone.past.baseline),
+            in_a_row: watch.in_a_row(bucket),
         };
         Some((tone, arithmetic))
     }

@@ -54,7 +54,7 @@ impl State {
             watched.rules[rule].looked = Some(bucket.end);
             let arithmetic = self.rank(id, rule, &condition, &bucket);
             let watched = self.subjects.get_mut(id)?;
-            if let Some(transition) = watched.take_rank(rule, condition.window, &bucket, clock, arithmetic) {
+            if let Some(transition) = watched.take_rank(rule, &condition, &bucket, clock, arithmetic) {
                 return Some(transition);
             }
         }
@@ -72,23 +72,28 @@ impl State {
         if !own.series(rule, condition.window).is_observed(bucket.start) {
             return None;
         }
-        let before = own.windows_before(rule, condition.window, bucket);
+        let before = own.windows_before(rule, condition, bucket);
         let mentions = own.mentions_in(bucket);
+        let authors = own.authors_in(condition.window, bucket);
         let mut competitors = Vec::new();
         for competitor in &condition.competitors {
             let other = self.subjects.get(competitor)?;
             let past: Vec<(u32, u32)> =
                 before.iter().map(|bucket| (own.mentions_in(bucket), other.mentions_in(bucket))).collect();
-            competitors.push(ranked(competitor, mentions, other.mentions_in(bucket), &past));
+            let ranked = ranked(competitor, mentions, other.mentions_in(bucket), &past);
+            let authors = Some(other.authors_in(condition.window, bucket));
+            competitors.push(RankedCompetitor { authors, ..ranked });
         }
         let asked = RankAsked {
             probability_below: condition.probability_below,
             mentions_at_least: condition.mentions_at_least,
+            authors_at_least: Some(condition.authors_at_least),
         };
-        let standing = Standing::of(mentions, &competitors, asked);
+        let standing = Standing::of(mentions, Some(authors), &competitors, asked);
         Some(RankArithmetic {
             window: interval(condition.window, None, bucket),
             mentions,
+            authors: Some(authors),
             rank: standing.rank,
             usual_rank: standing.usual_rank,
             of: condition.competitors.len() as u32 + 1,
@@ -96,6 +101,7 @@ impl State {
             probability: standing.probability,
             competitors,
             asked: Some(asked),
+            in_a_row: own.rules[rule].in_a_row(bucket),
         })
     }
 }
@@ -107,6 +113,7 @@ fn ranked(id: &str, own: u32, mentions: u32, past: &[(u32, u32)]) -> RankedCompe
     let competitor = RankedCompetitor {
         id: id.to_owned(),
         mentions,
+        authors: None,
         usual_mentions: usual.1,
         usual_own: usual.0,
         windows: 0,
@@ -140,23 +147,40 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// The standing of a subject that has so many mentions.
-    pub(crate) fn of(own: u32, competitors: &[RankedCompetitor], asked: RankAsked) -> Self {
+    /// The standing of a subject that has so many mentions by so many authors.
+    pub(crate) fn of(
+        own: u32,
+        authors: Option<u32>,
+        competitors: &[RankedCompetitor],
+        asked: RankAsked,
+    ) -> Self {
         let mut standing = Self { rank: 1, usual_rank: 1, passed: Vec::new(), probability: 1.0 };
         for competitor in competitors {
             standing.rank += u32::from(competitor.mentions > own);
             standing.usual_rank += u32::from(competitor.usual_mentions > competitor.usual_own);
+            let ahead = if competitor.mentions > own {
+                (competitor.mentions, competitor.authors)
+            } else {
+                (own, authors)
+            };
             let found = passing(own, competitor).filter(|found| *found < asked.probability_below);
-            if let Some(found) = found {
+            if let Some(found) = found.filter(|_| is_enough(ahead, asked)) {
                 standing.passed.push(competitor.id.clone());
                 standing.probability = f64::min(standing.probability, found);
             }
         }
-        if own < asked.mentions_at_least && standing.rank <= standing.usual_rank {
+        let is_older = asked.authors_at_least.is_none();
+        if is_older && own < asked.mentions_at_least && standing.rank <= standing.usual_rank {
             standing.passed.clear();
         }
         standing
     }
+}
+
+/// Whether the mentions and authors of the one who is ahead are enough.
+fn is_enough((mentions, authors): (u32, Option<u32>), asked: RankAsked) -> bool {
+    let Some(authors_at_least) = asked.authors_at_least else { return true };
+    mentions >= asked.mentions_at_least && authors.unwrap_or_default() >= authors_at_least
 }
 
 /// How unlikely it is that the one who is ahead now has so large a share of what both have.
@@ -174,27 +198,36 @@ fn passing(own: u32, competitor: &RankedCompetitor) -> Option<f64> {
 impl Watched {
     /// The observed windows before this one that belong to no other time of another rank; where such times are most of
     /// them, all. While an alert is open those before its opening.
-    fn windows_before(&self, rule: usize, window: Window, bucket: &Bucket) -> Vec<Bucket> {
+    fn windows_before(&self, rule: usize, condition: &RankCondition, bucket: &Bucket) -> Vec<Bucket> {
         let watch = &self.rules[rule];
         let end = match watch.open.as_ref().map(|open| &open.course) {
             Some(Course::Rank { opening }) => opening.start,
-            _ => bucket.start,
+            _ => watch.usual_until(bucket, condition.windows),
         };
         let range = bucket.start.plus_millis(-LOOK_BACK_MS)..end;
         if range.is_empty() {
             return Vec::new();
         }
         let all: Vec<Bucket> =
-            self.series(rule, window).observed(range).map(|counted| counted.bucket).collect();
+            self.series(rule, condition.window).observed(range).map(|counted| counted.bucket).collect();
         let usual: Vec<Bucket> = all.iter().filter(|bucket| !watch.in_burst(bucket.start)).copied().collect();
         if usual.len() * 2 >= all.len() { usual } else { all }
+    }
+
+    /// Distinct authors in a window; in another zone those of its own hour or day that holds the beginning.
+    fn authors_in(&self, window: Window, bucket: &Bucket) -> u32 {
+        let series = match window {
+            Window::Hour => &self.hours,
+            Window::Day => &self.days,
+        };
+        series.authors_at(series.bucket(bucket.start).start)
     }
 
     /// Opens an alert where somebody was passed, and ends it when the rank is the usual one again.
     fn take_rank(
         &mut self,
         rule: usize,
-        window: Window,
+        condition: &RankCondition,
         bucket: &Bucket,
         clock: Timestamp,
         arithmetic: Option<RankArithmetic>,
@@ -213,9 +246,11 @@ impl Watched {
             }
             return Some(Transition::Resolved);
         }
+        let window = condition.window;
+        let lasts = self.rules[rule].note_window(bucket, !arithmetic.passed.is_empty()) >= condition.windows;
         let fires =
             self.series(rule, window).may_fire(bucket, clock) && self.is_scheduled(rule, bucket.start);
-        if arithmetic.passed.is_empty() || !fires {
+        if arithmetic.passed.is_empty() || !lasts || !fires {
             return None;
         }
         let opening = Opening {
@@ -227,7 +262,8 @@ impl Watched {
             arithmetic: Arithmetic::Rank(arithmetic),
             asked: 0,
         };
-        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Rank { opening: *bucket }));
+        let first = self.rules[rule].begin_burst(bucket);
+        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Rank { opening: first }));
         Some(Transition::Opened)
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Rhythm, baseline};
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
-use super::closing::{Silence, Tones};
+use super::closing::{Run, Silence, Tones};
 use super::evidence::Witness;
 use super::gathering::Gathering;
 use super::memory::{Memory, Novelty};
@@ -77,6 +77,8 @@ pub(crate) struct Watch {
     pub(super) own: Option<Series>,
     /// What it remembers beside counts; empty where its rule asks for none of it.
     pub(super) tones: Tones,
+    /// The windows up to the newest that has closed that are as the rule asks for, while no alert is open.
+    pub(super) run: Option<Run>,
     /// Windows up to here were judged, of a rule about ranks.
     pub(super) looked: Option<Timestamp>,
     pub(super) silence: Silence,
@@ -655,6 +657,7 @@ impl Watch {
             from: clock,
             own: own.map(|(measure, window)| Series::new(measure, window, zone.clone())),
             tones: Tones::default(),
+            run: None,
             looked: None,
             silence: Silence::default(),
             novelties: Novelties::default(),
@@ -678,6 +681,31 @@ impl Watch {
         let open = self.open.as_mut().filter(|open| open.opened < signal.event_time)?;
         open.until = signal.event_time;
         Some(Transition::Resolved)
+    }
+
+    /// Takes in a window that has closed, and says how many up to it are as the rule asks for.
+    pub(super) fn note_window(&mut self, bucket: &Bucket, holds: bool) -> u32 {
+        self.run = holds.then(|| Run::with(self.run, bucket));
+        self.run.map_or(0, |run| run.windows)
+    }
+
+    /// How many windows are as the rule asks for, if this one is.
+    pub(super) fn in_a_row(&self, bucket: &Bucket) -> u32 {
+        Run::with(self.run, bucket).windows
+    }
+
+    /// Until when the windows before this one say what is usual: where several must be as the rule asks for, until the
+    /// first of them.
+    pub(super) fn usual_until(&self, bucket: &Bucket, windows: u32) -> Timestamp {
+        match windows {
+            0 | 1 => bucket.start,
+            _ => Run::with(self.run, bucket).first.start,
+        }
+    }
+
+    /// An alert opens with this window. Answers the first of those that opened it together.
+    pub(super) fn begin_burst(&mut self, bucket: &Bucket) -> Bucket {
+        self.run.take().map_or(*bucket, |run| run.first)
     }
 
     /// Marks windows as belonging to a burst, which baselines leave out.

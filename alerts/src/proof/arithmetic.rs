@@ -325,7 +325,7 @@ fn rank_checks(event: &AlertEvent, rank: &RankArithmetic) -> Vec<Check> {
             Check::not_possible("probability", rank.probability, OLDER_RECORD),
         ];
     };
-    let again = RankStanding::of(rank.mentions, &rank.competitors, asked);
+    let again = RankStanding::of(rank.mentions, rank.authors, &rank.competitors, asked);
     let mut checks = vec![
         Check::of("competitors and the subject", rank.of as usize, rank.competitors.len() + 1),
         Check::of("rank", rank.rank, again.rank),

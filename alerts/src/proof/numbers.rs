@@ -244,6 +244,7 @@ impl Counted<'_> {
         }
         if let Condition::Tone(asked) = &self.rule.condition {
             checks.extend(self.less_likely_than(asked.probability_below, tone.probability));
+            checks.extend(self.lasts(asked.windows, tone.in_a_row));
         }
         checks
     }
@@ -317,9 +318,12 @@ impl Counted<'_> {
 
     fn rank(&self, rank: &RankArithmetic) -> Vec<Check> {
         let Some((window, start)) = window_of(&rank.window) else { return Vec::new() };
-        let mentions = self.of_the_subject(start..bucket_end(window, self.zone, start));
-        let mut checks = vec![again("mentions in the window", rank.mentions, mentions, self.is_exact())];
         let window = start..bucket_end(window, self.zone, start);
+        let of_it = self.of_the_subject(&window);
+        let mut checks = vec![again("mentions in the window", rank.mentions, of_it.len(), self.is_exact())];
+        if let Some(told) = rank.authors.filter(|_| self.is_exact()) {
+            checks.push(again("distinct authors", told, authors(&of_it), true));
+        }
         for competitor in &rank.competitors {
             let of_it = self.of_competitors.iter().filter(|of| of.id == competitor.id);
             let within = of_it.filter(|of| window.contains(&of.event_time));
@@ -331,15 +335,21 @@ impl Counted<'_> {
             && self.opens()
         {
             checks.extend(self.less_likely_than(asked.probability_below, rank.probability));
+            checks.extend(self.lasts(asked.windows, rank.in_a_row));
         }
         checks
     }
 
     /// Mentions of the subject in a span, whatever the rule's filter.
-    fn of_the_subject(&self, span: std::ops::Range<Timestamp>) -> usize {
+    fn of_the_subject(&self, span: &std::ops::Range<Timestamp>) -> BTreeMap<MentionKey, &Seen> {
         let counts = |seen: &&&Seen| self.event.historic || seen.is_new;
         let within = self.seen.iter().filter(counts).filter(|seen| span.contains(&seen.event_time));
-        within.map(|seen| seen.mention).collect::<BTreeSet<_>>().len()
+        within.map(|seen| (seen.mention, *seen)).collect()
+    }
+
+    fn lasts(&self, asked: u32, told: u32) -> Option<Check> {
+        let what = "windows one after the other, at least those asked for";
+        self.opens().then(|| Check::that(what, told, told >= asked, format!("{asked} asked for")))
     }
 
     fn less_likely_than(&self, asked: f64, told: f64) -> Option<Check> {

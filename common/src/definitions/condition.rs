@@ -76,6 +76,8 @@ pub struct ToneCondition {
     pub mentions_at_least: u32,
     /// Distinct authors in the window, at least.
     pub authors_at_least: u32,
+    /// It must be so in this many windows one after the other.
+    pub windows: u32,
 }
 
 /// Silence where there should be mentions.
@@ -122,8 +124,12 @@ pub struct RankCondition {
     pub window: Window,
     /// The rule fires where one passes the other by a share that has a probability below this.
     pub probability_below: f64,
-    /// To pass somebody the subject needs so many mentions in the window, at least.
+    /// Whoever passes somebody needs so many mentions in the window, at least.
     pub mentions_at_least: u32,
+    /// And so many distinct authors of these.
+    pub authors_at_least: u32,
+    /// It must be so in this many windows one after the other.
+    pub windows: u32,
 }
 
 /// The span that a count is about, in the subject's zone.
@@ -226,6 +232,15 @@ impl Condition {
         if let Some(below) = probability.filter(|below| !(*below > 0.0 && *below < 1.0)) {
             return Err(format!("`probability_below = {below}` must be between 0 and 1"));
         }
+        let windows = match self {
+            Self::Count(count) => count.windows,
+            Self::Tone(tone) => tone.windows,
+            Self::Rank(rank) => rank.windows,
+            _ => 1,
+        };
+        if !(1..=MOST_WINDOWS).contains(&windows) {
+            return Err(format!("`windows = {windows}` must be between 1 and {MOST_WINDOWS}"));
+        }
         match self {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
@@ -233,9 +248,6 @@ impl Condition {
             Self::Each(each) => each.check(),
             Self::Rank(rank) if rank.competitors.is_empty() => {
                 Err("`competitors` is empty: name at least one subject".to_owned())
-            }
-            Self::Count(count) if !(1..=MOST_WINDOWS).contains(&count.windows) => {
-                Err(format!("`windows = {}` must be between 1 and {MOST_WINDOWS}", count.windows))
             }
             Self::Novelty(novelty) if !(0.0..=1.0).contains(&novelty.new_authors_share_at_least) => {
                 Err(format!(
@@ -269,15 +281,18 @@ impl fmt::Display for Condition {
         match self {
             Self::Each(each) => each.fmt(f),
             Self::Count(count) => count.fmt(f),
-            Self::Tone(tone) => write!(
-                f,
-                "{} in {} against expectation, probability below {}, mentions at least {}, authors at least {}",
-                tone.measure.in_words(),
-                tone.window.in_words(),
-                tone.probability_below,
-                tone.mentions_at_least,
-                tone.authors_at_least
-            ),
+            Self::Tone(tone) => {
+                write!(
+                    f,
+                    "{} in {} against expectation, probability below {}, mentions at least {}, authors at least {}",
+                    tone.measure.in_words(),
+                    tone.window.in_words(),
+                    tone.probability_below,
+                    tone.mentions_at_least,
+                    tone.authors_at_least
+                )?;
+                persistence(f, tone.windows)
+            }
             Self::Absence(absence) => write!(
                 f,
                 "absence of mentions for {} hours or longer, probability below {}",
@@ -287,14 +302,28 @@ impl fmt::Display for Condition {
                 write!(f, "absence of a source for {} minutes or longer", absence.silent_after_minutes)
             }
             Self::Novelty(novelty) => novelty.fmt(f),
-            Self::Rank(rank) => write!(
-                f,
-                "rank by mentions in {} among {}, probability below {}",
-                rank.window.in_words(),
-                rank.competitors.join(", "),
-                rank.probability_below
-            ),
+            Self::Rank(rank) => {
+                write!(
+                    f,
+                    "rank by mentions in {} among {}, probability below {}",
+                    rank.window.in_words(),
+                    rank.competitors.join(", "),
+                    rank.probability_below
+                )?;
+                if rank.authors_at_least > 1 {
+                    write!(f, ", authors at least {}", rank.authors_at_least)?;
+                }
+                persistence(f, rank.windows)
+            }
         }
+    }
+}
+
+/// In how many windows it must be so, where that is not one.
+fn persistence(f: &mut fmt::Formatter<'_>, windows: u32) -> fmt::Result {
+    match windows {
+        0 | 1 => Ok(()),
+        windows => write!(f, ", in {windows} windows one after the other"),
     }
 }
 
@@ -326,10 +355,7 @@ impl fmt::Display for CountCondition {
             self.probability_below,
             self.authors_at_least
         )?;
-        match self.windows {
-            0 | 1 => Ok(()),
-            windows => write!(f, ", in {windows} windows one after the other"),
-        }
+        persistence(f, self.windows)
     }
 }
 

@@ -274,11 +274,18 @@ impl RuleForm {
                 "windows",
             ],
             When::ShareOfNegatives | When::MeanSentiment => {
-                &["filter", "window", "probability_below", "mentions_at_least", "authors_at_least"]
+                &["filter", "window", "probability_below", "mentions_at_least", "authors_at_least", "windows"]
             }
             When::Absence => &["filter", "probability_below", "silent_after_hours"],
             When::SourceAbsence => &["silent_after_minutes"],
-            When::Rank => &["competitors", "window", "probability_below", "mentions_at_least"],
+            When::Rank => &[
+                "competitors",
+                "window",
+                "probability_below",
+                "mentions_at_least",
+                "authors_at_least",
+                "windows",
+            ],
             When::Novelty => &[
                 "filter",
                 "of",
@@ -304,6 +311,7 @@ impl RuleForm {
                 probability_below,
                 mentions_at_least: self.mentions_at_least.unwrap_or(10),
                 authors_at_least: self.authors_at_least.unwrap_or(5),
+                windows: self.windows.unwrap_or(1),
             })
         };
         Ok(match when {
@@ -344,6 +352,8 @@ impl RuleForm {
                     window,
                     probability_below,
                     mentions_at_least: self.mentions_at_least.unwrap_or(10),
+                    authors_at_least: self.authors_at_least.unwrap_or(1),
+                    windows: self.windows.unwrap_or(1),
                 })
             }
             When::Novelty => {
@@ -394,6 +404,7 @@ impl RuleForm {
                 self.probability_below = Some(tone.probability_below);
                 self.mentions_at_least = Some(tone.mentions_at_least);
                 self.authors_at_least = Some(tone.authors_at_least);
+                self.windows = Some(tone.windows).filter(|windows| *windows != 1);
             }
             Condition::Absence(absence) => {
                 self.when = Some(When::Absence);
@@ -410,6 +421,8 @@ impl RuleForm {
                 self.window = Some(rank.window);
                 self.probability_below = Some(rank.probability_below);
                 self.mentions_at_least = Some(rank.mentions_at_least);
+                self.authors_at_least = Some(rank.authors_at_least).filter(|least| *least != 1);
+                self.windows = Some(rank.windows).filter(|windows| *windows != 1);
             }
             Condition::Novelty(novelty) => {
                 self.when = Some(When::Novelty);

@@ -61,6 +61,26 @@ pub struct ToneArithmetic {
     /// What the windows before come to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<ToneBaseline>,
+    /// How many windows one after the other, up to this one, were as the rule asks for.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub in_a_row: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+/// That it was not one window alone.
+fn persistence(f: &mut fmt::Formatter<'_>, in_a_row: u32) -> fmt::Result {
+    match in_a_row {
+        0 | 1 => Ok(()),
+        windows => write!(f, ", the last of {windows} such windows one after the other"),
+    }
 }
 
 /// What the windows before come to: enough to compute again what was to be expected, and by how much windows differ.
@@ -98,7 +118,8 @@ impl fmt::Display for ToneArithmetic {
                 "the mean sentiment of {} mentions is {:.2}, where about {:.2} was to be expected",
                 self.mentions, self.observed, self.expected
             ),
-        }
+        }?;
+        persistence(f, self.in_a_row)
     }
 }
 
@@ -217,6 +238,9 @@ pub struct RankArithmetic {
     pub window: String,
     /// Mentions of the subject in the window.
     pub mentions: u32,
+    /// Distinct authors of these, counted up to a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authors: Option<u32>,
     /// Its rank in the window, from 1.
     pub rank: u32,
     /// That of the windows before, taken together.
@@ -233,6 +257,9 @@ pub struct RankArithmetic {
     /// What the rule asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<RankAsked>,
+    /// How many windows one after the other, up to this one, were as the rule asks for.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub in_a_row: u32,
 }
 
 /// A competitor, beside the subject.
@@ -242,6 +269,9 @@ pub struct RankedCompetitor {
     pub id: String,
     /// Its mentions in the window.
     pub mentions: u32,
+    /// Distinct authors of these, counted up to a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authors: Option<u32>,
     /// Its mentions in the windows before.
     pub usual_mentions: u64,
     /// The subject's mentions in the windows before.
@@ -260,17 +290,22 @@ pub struct RankedCompetitor {
 pub struct RankAsked {
     /// A passing less likely than this.
     pub probability_below: f64,
-    /// Mentions of the subject in the window, at least, for it to pass somebody.
+    /// Mentions in the window, at least, of whoever passes somebody.
     pub mentions_at_least: u32,
+    /// Their distinct authors, at least. In records of older versions only the subject needs so many mentions, and nobody
+    /// authors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authors_at_least: Option<u32>,
 }
 
 impl fmt::Display for RankArithmetic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rank {} of {} by mentions, where {} is usual", self.rank, self.of, self.usual_rank)?;
         match self.passed.is_empty() {
-            true => Ok(()),
-            false if self.rank > self.usual_rank => write!(f, ": passed by {}", self.passed.join(", ")),
-            false => write!(f, ": it passed {}", self.passed.join(", ")),
+            true => return Ok(()),
+            false if self.rank > self.usual_rank => write!(f, ": passed by {}", self.passed.join(", "))?,
+            false => write!(f, ": it passed {}", self.passed.join(", "))?,
         }
+        persistence(f, self.in_a_row)
     }
 }

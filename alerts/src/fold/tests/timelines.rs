@@ -774,6 +774,43 @@ fn a_share_of_negatives_that_is_far_from_usual_is_said_when_its_hour_has_closed(
 }
 
 #[test]
+fn a_share_that_must_last_is_said_with_the_last_of_so_many_bad_hours_one_after_the_other() {
+    let rule = format!("{SHARE}\nwindows = 2");
+    check(
+        &rule,
+        "quiet 3 at 4
+         00:00 push 30 by 30 toned -0.6
+         01:00 progress
+         01:00 want nothing
+         01:00 push 30 by 30 toned -0.6
+         02:00 progress
+         02:00 want opened to team
+         02:00 push 30 by 30 toned 0.1
+         03:00 progress
+         03:00 want resolved",
+    );
+    for between in ["push 30 by 30 toned 0.1", "push 30 by 3 toned -0.6", "progress"] {
+        let timeline = format!(
+            "quiet 3 at 4\n00:00 push 30 by 30 toned -0.6\n01:00 progress\n01:00 {between}\n02:00 progress\n\
+             02:00 push 30 by 30 toned -0.6\n03:00 progress\n03:00 want nothing"
+        );
+        check(&rule, &timeline);
+    }
+}
+
+/// Twelve bad hours are what is usual of half a day, but not before they were there.
+#[test]
+fn hours_that_must_last_are_not_what_is_usual_before_they_have() {
+    let hours: String = (0..12)
+        .map(|hour| format!("{hour:02}:00 push 30 by 30 toned -0.6\n{:02}:00 progress\n", hour + 1))
+        .collect();
+    let timeline =
+        played(&format!("{SHARE}\nwindows = 12"), &format!("quiet 3 at 4\n{hours}12:00 want opened to team"));
+    let Arithmetic::Tone(tone) = &timeline.events[0].arithmetic else { panic!("a tone") };
+    assert_eq!((tone.in_a_row, tone.baseline_windows), (12, 72));
+}
+
+#[test]
 fn a_few_negatives_or_those_of_few_authors_are_no_share() {
     check(
         SHARE,
@@ -999,11 +1036,15 @@ pub(super) fn day_of(timeline: &mut Timeline, day: i64, harbor: u32, oakmere: u3
 
 /// Twelve days on which harbor is ahead of oakmere, under a rule about their ranks.
 pub(super) fn usually_ahead() -> Timeline {
-    let mut timeline = Timeline::new(
+    usually_ahead_under("")
+}
+
+fn usually_ahead_under(asked: &str) -> Timeline {
+    let mut timeline = Timeline::new(&format!(
         "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
          [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
-         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n",
-    );
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n{asked}\n",
+    ));
     timeline.progress("2026-01-05T00:00");
     for day in 0..12 {
         day_of(&mut timeline, day, 6, 4);
@@ -1028,4 +1069,41 @@ fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_us
     let fired = timeline.backtest_of("rank", "2026-01-06T00:00", "").fired;
     let opened: Vec<Timestamp> = fired.iter().map(|fired| fired.opened).collect();
     assert_eq!(opened, [timeline.events[0].opened], "the back-test says what was decided live");
+}
+
+#[test]
+fn a_rank_that_must_last_is_said_on_the_second_day_and_not_after_a_usual_one() {
+    let mut timeline = usually_ahead_under("windows = 2");
+    day_of(&mut timeline, 12, 4, 20);
+    assert_eq!(timeline.said(), "", "one day");
+    day_of(&mut timeline, 13, 4, 20);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere, the last of 2 such windows \
+         one after the other\n"
+    );
+    day_of(&mut timeline, 14, 6, 4);
+    assert!(timeline.said().starts_with("resolved rank/harbor #2"));
+
+    let mut timeline = usually_ahead_under("windows = 2");
+    for day in [12, 14] {
+        day_of(&mut timeline, day, 4, 20);
+        day_of(&mut timeline, day + 1, 6, 4);
+    }
+    assert_eq!(timeline.said(), "", "a usual day between them");
+}
+
+/// Oakmere has 480 mentions by as many authors on its day.
+#[test]
+fn who_passes_needs_the_mentions_and_the_authors_that_the_rule_asks_for() {
+    for (asked, opens) in [
+        ("authors_at_least = 480", true),
+        ("authors_at_least = 481", false),
+        ("mentions_at_least = 480", true),
+        ("mentions_at_least = 481", false),
+    ] {
+        let mut timeline = usually_ahead_under(asked);
+        day_of(&mut timeline, 12, 4, 20);
+        assert_eq!(timeline.said().starts_with("opened"), opens, "{asked}");
+    }
 }
