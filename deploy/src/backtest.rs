@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use earshot_alerts::{Backtest, BacktestRequest, Fired, Period, SourceGap};
 use earshot_common::definitions::parse_file;
-use earshot_common::events::Arithmetic;
+use earshot_common::events::{Arithmetic, accounts_in_words};
 use earshot_common::time::{Clock, Timestamp};
 use jiff::Span;
 use jiff::civil::Date;
@@ -170,6 +170,11 @@ impl Numbers {
                 observed: format!("{:.2}", tone.observed),
                 expected: format!("{:.2}", tone.expected),
                 odds: odds(tone.probability),
+            },
+            Arithmetic::Reach(reach) => Self {
+                observed: format!("{} accounts", accounts_in_words(reach.reach)),
+                expected: accounts_in_words(reach.expected),
+                odds: odds(reach.probability),
             },
             Arithmetic::Absence(absence) => Self {
                 observed: format!("{} h silent", absence.hours),

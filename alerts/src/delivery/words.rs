@@ -2,7 +2,7 @@
 
 use earshot_common::events::{
     AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, DecidedWith, EachArithmetic,
-    Polarity, RankArithmetic, Seasonality, ToneArithmetic,
+    Polarity, RankArithmetic, ReachArithmetic, Seasonality, ToneArithmetic, accounts_in_words,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -24,6 +24,7 @@ pub(crate) fn what_happened(arithmetic: &Arithmetic, definition: &DecidedWith) -
             each_headline(each, &definition.matching(verb))
         }
         Arithmetic::Tone(tone) => tone.to_string(),
+        Arithmetic::Reach(reach) => reach.to_string(),
         Arithmetic::Absence(absence) => absence.to_string(),
         Arithmetic::Novelty(novelty) => novelty.to_string(),
         Arithmetic::Rank(rank) => rank.to_string(),
@@ -36,6 +37,7 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
         Arithmetic::Count(count) => count_sentences(count, event.until, zone),
         Arithmetic::Each(each) => each_sentences(each, event.opened, zone),
         Arithmetic::Tone(tone) => tone_sentences(tone, event.until, zone),
+        Arithmetic::Reach(reach) => reach_sentences(reach, event.until, zone),
         Arithmetic::Absence(absence) => absence_sentences(absence, zone),
         Arithmetic::Novelty(novelty) => vec![format!("First heard at {}.", with_zone(novelty.first, zone))],
         Arithmetic::Rank(rank) => rank_sentences(rank, event.until, zone),
@@ -130,6 +132,30 @@ fn tone_sentences(tone: &ToneArithmetic, until: Timestamp, zone: &TimeZone) -> V
     vec![
         format!("By {authors} different authors, {}.", period(&tone.window, until, zone)),
         format!("By chance alone it is as bad {}.", odds(tone.probability, such(&tone.window))),
+    ]
+}
+
+fn reach_sentences(reach: &ReachArithmetic, until: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let ReachArithmetic { known, mentions, baseline, .. } = reach;
+    vec![
+        format!(
+            "By {} different authors, {}; the reach may still grow.",
+            grouped(u64::from(reach.authors)),
+            period(&reach.window, until, zone)
+        ),
+        format!(
+            "The reach of {} of {} mentions is known; the others count as none.",
+            grouped(u64::from(*known)),
+            grouped(u64::from(*mentions))
+        ),
+        format!(
+            "Of {} {} before, half reached fewer than {}, and one in five more than {}.",
+            baseline.windows,
+            such(&reach.window).trim_start_matches("such "),
+            accounts_in_words(baseline.median),
+            accounts_in_words(baseline.high)
+        ),
+        format!("By chance alone as many are reached {}.", odds(reach.probability, such(&reach.window))),
     ]
 }
 
@@ -264,6 +290,7 @@ pub(crate) fn local(at: Timestamp, zone: &TimeZone, format: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use earshot_common::events::{ReachAsked, ReachBaseline};
     use expect_test::expect;
 
     use super::*;
@@ -292,6 +319,25 @@ mod tests {
                 baseline_mentions: 288,
                 sum: None,
                 baseline: None,
+                in_a_row: 1,
+            }),
+            Arithmetic::Reach(ReachArithmetic {
+                window: window.clone(),
+                reach: 2_100_000,
+                mentions: 15,
+                known: 12,
+                authors: 14,
+                expected: 40_000,
+                spread: 0.5,
+                probability: 0.0001,
+                threshold: 1_000_000,
+                baseline: ReachBaseline { windows: 60, median: 40_000, high: 90_000, above: 12, excess: 1 },
+                asked: ReachAsked {
+                    probability_below: 0.0006,
+                    reach_at_least: 10_000,
+                    mentions_at_least: 3,
+                    authors_at_least: 3,
+                },
                 in_a_row: 1,
             }),
             Arithmetic::Absence(AbsenceArithmetic {
@@ -324,6 +370,11 @@ mod tests {
             Harbor: 27 of 30 mentions are negative, where about 3.0 were to be expected
             By 25 different authors, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York).
             By chance alone it is as bad less than once in a billion such hours.
+            Harbor: 15 mentions reached about 2.1 million accounts, usually 40,000
+            By 14 different authors, in the hour from 04:00 to 05:00, Monday, 5 January 2026 (America/New_York); the reach may still grow.
+            The reach of 12 of 15 mentions is known; the others count as none.
+            Of 60 hours before, half reached fewer than 40,000, and one in five more than 90,000.
+            By chance alone as many are reached about once in 10,000 such hours.
             Harbor: no mention for 3 hours, where about 18.0 were to be expected
             Since 02:00, Monday, 5 January 2026 (America/New_York).
             By chance alone it is as silent about once in 100,000 such times.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use earshot_common::definitions::{CountCondition, EachCondition, Route, Rule};
 use earshot_common::events::{
     AlertEvent, Arithmetic, CausedBy, Channel, CountArithmetic, CountAsked, DecidedWith, EachArithmetic,
-    Gathered, HourBefore, Notification, PassedOver, SchemaVersion, Seasonality, SeverityRaise, Signal,
-    SubjectSignal, Transition, Word,
+    Gathered, HourBefore, Notification, PassedOver, ReachArithmetic, SchemaVersion, Seasonality,
+    SeverityRaise, Signal, SubjectSignal, Transition, Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -111,6 +111,15 @@ pub(crate) enum Course {
     },
     /// Of a rule about the tone: the window that opened it.
     Tone { opening: Bucket },
+    /// Of a rule about reach.
+    Reach {
+        /// The window that opened it, or the first of those that did.
+        opening: Bucket,
+        /// When the newest window began that was announced.
+        current: Timestamp,
+        /// The widest reach that was announced.
+        announced: u64,
+    },
     /// Of a rule about silence.
     Absence,
     /// Of a rule about ranks: the window that opened it.
@@ -150,6 +159,13 @@ impl Course {
             highest_at: window.start,
             checked: window.start,
         }
+    }
+}
+
+impl Course {
+    /// Of a rule about reach, opened by the last of these windows with this reach.
+    pub(crate) fn of_reach(first: Bucket, last: &Bucket, reach: u64) -> Self {
+        Self::Reach { opening: first, current: last.start, announced: reach }
     }
 }
 
@@ -201,9 +217,10 @@ impl OpenAlert {
     /// When the window began that opened it, where a window did.
     pub(crate) fn window_start(&self) -> Option<Timestamp> {
         match &self.course {
-            Course::Count { opening, .. } | Course::Tone { opening } | Course::Rank { opening } => {
-                Some(opening.start)
-            }
+            Course::Count { opening, .. }
+            | Course::Tone { opening }
+            | Course::Reach { opening, .. }
+            | Course::Rank { opening } => Some(opening.start),
             Course::Absence | Course::Each { .. } => None,
         }
     }
@@ -224,6 +241,23 @@ impl OpenAlert {
         self.until = window.end;
         self.asked = asked;
         self.arithmetic = Arithmetic::Count(arithmetic);
+    }
+
+    /// Whether a reach is worth saying: twice what was announced, or so wide that the alert is more severe.
+    pub(crate) fn is_wider(&self, reach: u64) -> bool {
+        let Course::Reach { announced, .. } = self.course else { return false };
+        reach >= announced.saturating_mul(2) || self.raise_at(reach).total() > self.raise.total()
+    }
+
+    /// Takes in a reach of a window that is worth saying.
+    pub(crate) fn announce_reach(&mut self, window: &Bucket, arithmetic: ReachArithmetic) {
+        if let Course::Reach { current, announced, .. } = &mut self.course {
+            *current = window.start;
+            *announced = arithmetic.reach.max(*announced);
+        }
+        self.until = window.end;
+        self.asked = arithmetic.asked_for();
+        self.arithmetic = Arithmetic::Reach(arithmetic);
     }
 
     /// Whether a count is worth saying: twice what was announced, or, after the height, a quarter more than that;
@@ -248,6 +282,7 @@ impl OpenAlert {
             Arithmetic::Count(count) => count.observed.into(),
             Arithmetic::Each(each) => each.matched.into(),
             Arithmetic::Novelty(novelty) => novelty.mentions.into(),
+            Arithmetic::Reach(reach) => reach.reach,
             Arithmetic::Tone(_) | Arithmetic::Absence(_) | Arithmetic::Rank(_) => 0,
         }
     }
@@ -295,7 +330,11 @@ impl OpenAlert {
         match &self.arithmetic {
             Arithmetic::Each(each) => each.matched,
             Arithmetic::Novelty(novelty) => novelty.matched,
-            Arithmetic::Count(_) | Arithmetic::Tone(_) | Arithmetic::Absence(_) | Arithmetic::Rank(_) => 0,
+            Arithmetic::Count(_)
+            | Arithmetic::Tone(_)
+            | Arithmetic::Reach(_)
+            | Arithmetic::Absence(_)
+            | Arithmetic::Rank(_) => 0,
         }
     }
 

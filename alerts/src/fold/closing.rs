@@ -1,4 +1,4 @@
-//! What is judged when time has passed: a tone over a window that has closed, and silence.
+//! What is judged when time has passed: a tone or reach over a window that has closed, and silence.
 //!
 //! More data could undo each of these, so they wait for the clock that says that all is done up to then. While a
 //! source does not answer nobody knows whether it is silent, or calm again.
@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use earshot_common::definitions::{AbsenceCondition, SourceAbsenceCondition, ToneCondition, Window};
-use earshot_common::events::{AbsenceArithmetic, Arithmetic, Rebuilt, ToneArithmetic, ToneSums, Transition};
+use earshot_common::events::{
+    AbsenceArithmetic, Arithmetic, ReachBaseline, Rebuilt, ToneArithmetic, ToneSums, Transition,
+};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,15 +26,20 @@ use super::watch::{LONGEST_MS, Watched};
 
 const MINUTE_MS: i64 = 60_000;
 
-/// The tones of the windows of one subject and rule.
+/// The tones and reaches of the windows of one subject and rule.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tones {
-    windows: BTreeMap<Timestamp, ToneSums>,
+    pub(super) windows: BTreeMap<Timestamp, ToneSums>,
+    /// What was usual of reach, of which window, and counted how.
+    pub(super) usual: Option<(UsualKey, Option<ReachBaseline>)>,
     /// Windows up to here were judged.
     looked: Option<Timestamp>,
     /// While what happened before some time is judged anew elsewhere.
     changed: Option<ChangedTone>,
 }
+
+/// The window that it is for, until when the windows before it are looked at, and the rule's generation.
+pub(super) type UsualKey = (Timestamp, Timestamp, u64);
 
 /// From when on tones are by another judgement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,13 +52,15 @@ struct ChangedTone {
 }
 
 impl Tones {
-    /// Takes a mention's polarity into its window.
-    pub(crate) fn add(&mut self, window: Timestamp, at: Timestamp, polarity: f32) {
-        self.windows.entry(window).or_default().add(polarity);
+    /// Takes a mention's polarity and reach into its window.
+    pub(crate) fn add(&mut self, window: Timestamp, at: Timestamp, polarity: f32, reach: Option<u64>) {
+        self.windows.entry(window).or_default().add(polarity, reach);
+        // What comes late to a window before is part of what was usual.
+        self.usual.take_if(|((of, ..), _)| window < *of);
         if let Some(changed) =
             self.changed.as_mut().filter(|changed| changed.window == window && changed.at <= at)
         {
-            changed.sums.add(polarity);
+            changed.sums.add(polarity, reach);
         }
     }
 
@@ -66,6 +75,7 @@ impl Tones {
         self.windows.retain(|start, _| *start > changed.window);
         self.windows.extend(tones_of(rebuilt));
         self.windows.entry(changed.window).or_default().add_all(&changed.sums);
+        self.usual = None;
     }
 
     /// All is by one judgement from here on.
@@ -227,42 +237,55 @@ impl Watched {
                 if let Some(found) =
                     found.filter(|_| holds && lasts && fires && self.is_scheduled(rule, bucket.start))
                 {
-                    self.open_window(rule, asked.window, &bucket, found.arithmetic);
+                    self.open_window(rule, asked.window, &bucket, bucket.start, found.arithmetic);
                     return Some(Transition::Opened);
                 }
                 continue;
             };
+            // One that opened before its window was over is not judged by those before.
+            let Some(begin) = open.window_start().filter(|begin| *begin <= bucket.start) else { continue };
             let expired = !historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
             if silent && !expired {
                 continue;
             }
             let calm = CALM_PROBABILITY.max(asked.probability_below);
             if expired || found.as_ref().is_none_or(|found| found.probability > calm) {
-                open.until = bucket.start;
+                open.until = bucket.start.max(open.raised);
                 if let Some(found) = found {
                     open.arithmetic = found.arithmetic;
                 }
-                let Course::Tone { opening } = open.course else { return Some(Transition::Resolved) };
-                self.rules[rule].note_burst(opening.start..bucket.start, clock);
+                self.rules[rule].note_burst(begin..bucket.start, clock);
                 return Some(Transition::Resolved);
             }
             open.until = bucket.end;
         }
     }
 
-    fn open_window(&mut self, rule: usize, window: Window, bucket: &Bucket, arithmetic: Arithmetic) {
+    /// Opens an alert about a window, and about those before it that had to be as the rule asks for.
+    pub(super) fn open_window(
+        &mut self,
+        rule: usize,
+        window: Window,
+        bucket: &Bucket,
+        at: Timestamp,
+        arithmetic: Arithmetic,
+    ) {
+        let first = self.rules[rule].begin_burst(bucket);
+        let (asked, course) = match &arithmetic {
+            Arithmetic::Reach(reach) => (reach.asked_for(), Course::of_reach(first, bucket, reach.reach)),
+            _ => (0, Course::Tone { opening: first }),
+        };
         let evidence = self.series(rule, window).evidence_at(bucket.start);
         let opening = Opening {
             key: self.key(rule, &bucket.start.to_string()),
-            at: bucket.start,
+            at,
             until: bucket.end,
             lexicon: self.lexicon.clone(),
             arithmetic,
             evidence,
-            asked: 0,
+            asked,
         };
-        let first = self.rules[rule].begin_burst(bucket);
-        self.rules[rule].open = Some(OpenAlert::new(opening, Course::Tone { opening: first }));
+        self.rules[rule].open = Some(OpenAlert::new(opening, course));
     }
 
     /// The tone of a window that was wholly observed, against those before it that belong to no burst.

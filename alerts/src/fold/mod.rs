@@ -25,6 +25,7 @@ mod novel;
 mod past;
 mod people;
 mod rank;
+mod reach;
 mod rebuild;
 mod series;
 mod situation;
@@ -68,6 +69,9 @@ pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
 pub(crate) use people::Feedback;
 pub(crate) use rank::Standing as RankStanding;
+pub(crate) use reach::{
+    probability as reach_probability, spread as reach_spread, threshold as reach_threshold,
+};
 pub(crate) use rebuild::Sources;
 pub use rebuild::TakenRebuild;
 pub(crate) use series::MOST_AUTHORS;

@@ -215,8 +215,8 @@ impl Watched {
             if let Some(own) = &mut self.rules[rule].own {
                 own.changes_at(until);
             }
-            if let Condition::Tone(tone) = &self.rules[rule].rule.condition {
-                let window = self.series(rule, tone.window).bucket(until).start;
+            if let Some(window) = self.rules[rule].rule.condition.summed_window() {
+                let window = self.series(rule, window).bucket(until).start;
                 self.rules[rule].tones.changes_at(until, window);
             }
         }

@@ -140,7 +140,8 @@ impl PastTones {
 /// The tone of an alert again, from what its record carries; `None` where it carries too little, as those of older
 /// versions do.
 pub(crate) fn tone_again(tone: &ToneArithmetic) -> Option<Tone> {
-    let window = ToneSums { mentions: tone.mentions, negatives: tone.negatives, sum: tone.sum?, squares: 0 };
+    let counts = ToneSums::of_counts(tone.negatives, tone.mentions);
+    let window = ToneSums { sum: tone.sum?, ..counts };
     let past = PastTones {
         windows: tone.baseline_windows,
         mentions: tone.baseline_mentions,
@@ -228,10 +229,10 @@ mod tests {
     fn sums(negatives: u32, others: u32) -> ToneSums {
         let mut sums = ToneSums::default();
         for _ in 0..negatives {
-            sums.add(-0.6);
+            sums.add(-0.6, None);
         }
         for _ in 0..others {
-            sums.add(0.2);
+            sums.add(0.2, None);
         }
         sums
     }

@@ -210,9 +210,10 @@ impl Watched {
         if let Some(own) = self.rules[rule].own.as_mut() {
             own.count(signal, subject, witness, now);
         }
-        if let Condition::Tone(condition) = &self.rules[rule].rule.condition {
-            let window = self.series(rule, condition.window).bucket(signal.event_time).start;
-            self.rules[rule].tones.add(window, signal.event_time, subject.polarity);
+        if let Some(window) = self.rules[rule].rule.condition.summed_window() {
+            let window = self.series(rule, window).bucket(signal.event_time).start;
+            let (polarity, reach) = (subject.polarity, signal.accounts_reached());
+            self.rules[rule].tones.add(window, signal.event_time, polarity, reach);
         }
     }
 
@@ -244,7 +245,12 @@ impl Watched {
         let new = novelty == Novelty::New;
         match self.rules[rule].rule.condition.clone() {
             Condition::Each(condition) => self.judge_each(rule, &condition, signal, subject, now),
-            Condition::Count(_) if self.waits(rule) || self.young.contains_key(&signal.source) => None,
+            Condition::Count(_) | Condition::Reach(_)
+                if self.waits(rule) || self.young.contains_key(&signal.source) =>
+            {
+                None
+            }
+            Condition::Reach(condition) if new => self.judge_reach(rule, &condition, signal, subject, now),
             Condition::Count(condition) if new => self.judge_count(rule, &condition, signal, subject, now),
             Condition::Novelty(condition) if new => {
                 self.judge_novelty(rule, &condition, signal, subject, now)
@@ -498,13 +504,18 @@ impl Watched {
         let condition = self.rules[rule].rule.condition.clone();
         let waits = self.waits(rule);
         match &condition {
-            Condition::Absence(_) | Condition::Tone(_) if waits => return None,
+            Condition::Absence(_) | Condition::Tone(_) | Condition::Reach(_) if waits => return None,
             Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, failing),
             Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
             Condition::Tone(condition) => {
                 let open = self.rules[rule].open.as_ref();
                 let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
                 return self.pass_tone(rule, condition, clock, silent);
+            }
+            Condition::Reach(condition) => {
+                let open = self.rules[rule].open.as_ref();
+                let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
+                return self.pass_reach(rule, condition, clock, silent);
             }
             // Several subjects decide that together.
             Condition::Rank(_) => return None,

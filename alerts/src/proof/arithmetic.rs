@@ -5,14 +5,15 @@
 use earshot_common::definitions::Window;
 use earshot_common::events::{
     AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountAsked, CountSpan, EachArithmetic,
-    Gathered, NoveltyArithmetic, RankArithmetic, SeverityRaise, ToneArithmetic, ToneMeasure, Transition,
+    Gathered, NoveltyArithmetic, RankArithmetic, ReachArithmetic, SeverityRaise, ToneArithmetic, ToneMeasure,
+    Transition,
 };
 use earshot_common::time::Timestamp;
 
 use super::verify::Check;
 use crate::fold::{
-    HOUR_MS, RankStanding, alert_key, expectation_again, little_data_threshold, silence_again, tone_again,
-    tone_probability_again, window_of,
+    HOUR_MS, RankStanding, alert_key, expectation_again, little_data_threshold, reach_probability,
+    reach_spread, reach_threshold, silence_again, tone_again, tone_probability_again, window_of,
 };
 
 /// Floating-point numbers that were written and read again may differ by this share.
@@ -29,6 +30,7 @@ pub(crate) fn checks(event: &AlertEvent) -> Vec<Check> {
         Arithmetic::Count(count) => checks.extend(count_checks(event, count)),
         Arithmetic::Each(each) => checks.extend(each_checks(event, each)),
         Arithmetic::Tone(tone) => checks.extend(tone_checks(tone)),
+        Arithmetic::Reach(reach) => checks.extend(reach_checks(event, reach)),
         Arithmetic::Absence(absence) => checks.extend(absence_checks(absence)),
         Arithmetic::Novelty(novelty) => checks.extend(novelty_checks(event, novelty)),
         Arithmetic::Rank(rank) => checks.extend(rank_checks(event, rank)),
@@ -63,6 +65,7 @@ fn situations(event: &AlertEvent) -> Vec<String> {
         Arithmetic::Count(count) => judged_starts(&count.window),
         Arithmetic::Each(_) => event.evidence.first().map(ToString::to_string).into_iter().collect(),
         Arithmetic::Tone(tone) => judged_starts(&tone.window),
+        Arithmetic::Reach(reach) => judged_starts(&reach.window),
         Arithmetic::Absence(absence) => vec![absence.since.to_string()],
         Arithmetic::Novelty(novelty) => vec![novelty.value.clone()],
         Arithmetic::Rank(rank) => judged_starts(&rank.window),
@@ -263,6 +266,39 @@ fn tone_checks(tone: &ToneArithmetic) -> Vec<Check> {
     checks
 }
 
+/// What was to be expected of a reach, its probability and the threshold again, from what the windows before come to; and
+/// whether the reach is as the rule asks for.
+fn reach_checks(event: &AlertEvent, reach: &ReachArithmetic) -> Vec<Check> {
+    let ReachArithmetic { baseline, asked, .. } = reach;
+    let threshold = reach_threshold(baseline, asked.probability_below);
+    let mut checks = vec![
+        Check::of("expected", reach.expected, baseline.median),
+        number("spread", reach.spread, reach_spread(baseline)),
+        number("probability", reach.probability, reach_probability(baseline, reach.reach)),
+        number("threshold", reach.threshold as f64, threshold as f64),
+        Check::that(
+            "known, at most the mentions",
+            reach.known,
+            reach.known <= reach.mentions,
+            reach.mentions,
+        ),
+    ];
+    if event.transition.raises() {
+        let found = format!(
+            "a reach of {} by {} mentions and {} authors asked for",
+            threshold.max(asked.reach_at_least),
+            asked.mentions_at_least,
+            asked.authors_at_least
+        );
+        checks.push(Check::that("reach, at least the threshold", reach.reach, reach.holds(), found));
+    }
+    if event.transition == Transition::Opened {
+        let by_size = SeverityRaise::of(reach.reach, reach.asked_for(), 0).by_size;
+        checks.push(Check::of("raise of the severity by size", event.raise.by_size, by_size));
+    }
+    checks
+}
+
 /// What was to be expected of a silence, and its probability, again from its hours. Of sources there is nothing to
 /// compute.
 fn absence_checks(absence: &AbsenceArithmetic) -> Vec<Check> {
@@ -351,6 +387,7 @@ pub(crate) fn begins(event: &AlertEvent) -> Timestamp {
     let window = match &event.arithmetic {
         Arithmetic::Count(count) => &count.window,
         Arithmetic::Tone(tone) => &tone.window,
+        Arithmetic::Reach(reach) => &reach.window,
         Arithmetic::Rank(rank) => &rank.window,
         Arithmetic::Absence(absence) => return absence.since,
         Arithmetic::Novelty(novelty) => return novelty.first,

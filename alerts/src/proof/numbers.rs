@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use earshot_common::definitions::{Condition, Rule, Window};
 use earshot_common::events::{
     AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, EachArithmetic, History, Measure,
-    NoveltyArithmetic, Polarity, RankArithmetic, SourceHealth, SourceStatus, ToneArithmetic, ToneMeasure,
-    Transition,
+    NoveltyArithmetic, Polarity, RankArithmetic, ReachArithmetic, SourceHealth, SourceStatus, ToneArithmetic,
+    ToneMeasure, Transition,
 };
 use earshot_common::keys::{AuthorKey, MentionKey};
 use earshot_common::time::Timestamp;
@@ -47,6 +47,7 @@ impl Counted<'_> {
             Arithmetic::Count(count) => self.count(count),
             Arithmetic::Each(each) => self.each(each),
             Arithmetic::Tone(tone) => self.tone(tone),
+            Arithmetic::Reach(reach) => self.reach(reach),
             Arithmetic::Absence(absence) if absence.sources.is_empty() => self.silence(absence),
             Arithmetic::Absence(absence) => self.silent_sources(absence, health),
             Arithmetic::Novelty(novelty) => self.novelty(novelty),
@@ -245,6 +246,30 @@ impl Counted<'_> {
         if let Condition::Tone(asked) = &self.rule.condition {
             checks.extend(self.less_likely_than(asked.probability_below, tone.probability));
             checks.extend(self.lasts(asked.windows, tone.in_a_row));
+        }
+        checks
+    }
+
+    fn reach(&self, reach: &ReachArithmetic) -> Vec<Check> {
+        let Some((window, start)) = window_of(&reach.window) else { return Vec::new() };
+        let mentions = self.in_window(window, start, true);
+        let exact = self.is_exact();
+        let known: Vec<u64> = mentions.values().filter_map(|seen| seen.accounts).collect();
+        let found = known.iter().fold(0_u64, |sum, accounts| sum.saturating_add(*accounts));
+        let mut checks = vec![
+            again("mentions in the window", reach.mentions, mentions.len(), exact),
+            again("those of a known reach", reach.known, known.len(), exact),
+        ];
+        checks.push(match exact {
+            true => Check::of("reach of the window", reach.reach, found),
+            false => Check::that("reach of the window, at least", reach.reach, found >= reach.reach, found),
+        });
+        if exact {
+            let of = self.in_window(window, start, self.rule.filter.is_some());
+            checks.push(again("distinct authors", reach.authors, authors(&of), self.opens()));
+        }
+        if let Condition::Reach(asked) = &self.rule.condition {
+            checks.extend(self.lasts(asked.windows, reach.in_a_row));
         }
         checks
     }

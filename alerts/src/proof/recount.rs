@@ -83,6 +83,8 @@ pub(super) struct Seen {
     pub(super) event_time: Timestamp,
     pub(super) polarity: f32,
     pub(super) reach: Option<u64>,
+    /// Accounts that could have seen it, as far as is known.
+    pub(super) accounts: Option<u64>,
     pub(super) desks: DeskSet,
     /// Whether the rule's filter matched.
     pub(super) matched: bool,
@@ -216,6 +218,7 @@ impl Recount {
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
+                    accounts: signal.accounts_reached(),
                     desks: DeskSet::of(&signal.desks),
                     matched: signal.matched.contains(&self.filter),
                     value,

@@ -19,6 +19,8 @@ pub enum Condition {
     /// `when = "share of negatives against expectation"` or `when = "mean sentiment against expectation"`: worse than
     /// can be explained.
     Tone(ToneCondition),
+    /// `when = "reach against expectation"`: seen by more than can be explained.
+    Reach(ReachCondition),
     /// `when = "absence of mentions"`: silence where there should be some.
     Absence(AbsenceCondition),
     /// `when = "absence of a source"`: a source that brought mentions does not answer.
@@ -75,6 +77,23 @@ pub struct ToneCondition {
     /// Mentions in the window, at least.
     pub mentions_at_least: u32,
     /// Distinct authors in the window, at least.
+    pub authors_at_least: u32,
+    /// It must be so in this many windows one after the other.
+    pub windows: u32,
+}
+
+/// Seen by more accounts than can be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReachCondition {
+    /// The span that is summed up.
+    pub window: Window,
+    /// The rule fires where a reach as high has a probability below this.
+    pub probability_below: f64,
+    /// The reach itself, at least.
+    pub reach_at_least: u64,
+    /// Mentions in the window, at least.
+    pub mentions_at_least: u32,
+    /// Distinct authors of these, at least.
     pub authors_at_least: u32,
     /// It must be so in this many windows one after the other.
     pub windows: u32,
@@ -204,19 +223,28 @@ impl Window {
 }
 
 impl Condition {
+    /// The span of the windows of which tone and reach are summed up, beside counts.
+    pub fn summed_window(&self) -> Option<Window> {
+        match self {
+            Self::Tone(tone) => Some(tone.window),
+            Self::Reach(reach) => Some(reach.window),
+            _ => None,
+        }
+    }
+
     /// Unless the rule says otherwise: six hours, two days where days are looked at, and one where mentions are judged
     /// singly.
     pub(super) fn reopen_within_hours(&self) -> u32 {
         match self {
-            Self::Count(CountCondition { window, .. }) | Self::Tone(ToneCondition { window, .. }) => {
-                match window {
-                    Window::Hour => 6,
-                    Window::Day => 48,
-                }
-            }
-            Self::Rank(RankCondition { window: Window::Day, .. }) => 48,
+            Self::Count(CountCondition { window, .. })
+            | Self::Tone(ToneCondition { window, .. })
+            | Self::Reach(ReachCondition { window, .. })
+            | Self::Rank(RankCondition { window, .. }) => match window {
+                Window::Hour => 6,
+                Window::Day => 48,
+            },
             Self::Each(_) | Self::Novelty(_) => 24,
-            Self::Absence(_) | Self::SourceAbsence(_) | Self::Rank(_) => 6,
+            Self::Absence(_) | Self::SourceAbsence(_) => 6,
         }
     }
 
@@ -225,6 +253,7 @@ impl Condition {
         let probability = match self {
             Self::Count(count) => Some(count.probability_below),
             Self::Tone(tone) => Some(tone.probability_below),
+            Self::Reach(reach) => Some(reach.probability_below),
             Self::Absence(absence) => Some(absence.probability_below),
             Self::Rank(rank) => Some(rank.probability_below),
             Self::Each(_) | Self::SourceAbsence(_) | Self::Novelty(_) => None,
@@ -235,6 +264,7 @@ impl Condition {
         let windows = match self {
             Self::Count(count) => count.windows,
             Self::Tone(tone) => tone.windows,
+            Self::Reach(reach) => reach.windows,
             Self::Rank(rank) => rank.windows,
             _ => 1,
         };
@@ -292,6 +322,19 @@ impl fmt::Display for Condition {
                     tone.authors_at_least
                 )?;
                 persistence(f, tone.windows)
+            }
+            Self::Reach(reach) => {
+                write!(
+                    f,
+                    "reach in {} against expectation, probability below {}, reach at least {}, mentions at least {}, \
+                     authors at least {}",
+                    reach.window.in_words(),
+                    reach.probability_below,
+                    reach.reach_at_least,
+                    reach.mentions_at_least,
+                    reach.authors_at_least
+                )?;
+                persistence(f, reach.windows)
             }
             Self::Absence(absence) => write!(
                 f,

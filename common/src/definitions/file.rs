@@ -471,7 +471,7 @@ mod tests {
         refused(
             "[[rule]]\nid = \"r\"\nwhen = \"sometimes\"\nsubjects = [\"a\"]\n",
             expect![
-                "harbor.toml:3: unknown variant `sometimes`, expected one of `each mention`, `count against expectation`, `count of mentions against expectation`, `share of negatives against expectation`, `mean sentiment against expectation`, `absence of mentions`, `absence of a source`, `novelty`, `rank among competitors`"
+                "harbor.toml:3: unknown variant `sometimes`, expected one of `each mention`, `count against expectation`, `count of mentions against expectation`, `share of negatives against expectation`, `mean sentiment against expectation`, `reach against expectation`, `absence of mentions`, `absence of a source`, `novelty`, `rank among competitors`"
             ],
         );
         refused(

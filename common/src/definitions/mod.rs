@@ -24,7 +24,7 @@ use crate::events::ReachUnit;
 pub use brief::{Brief, Every};
 pub use condition::{
     AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
-    SourceAbsenceCondition, ToneCondition, Window,
+    ReachCondition, SourceAbsenceCondition, ToneCondition, Window,
 };
 pub use doubts::doubts;
 pub use file::{FileError, check, parse_file};

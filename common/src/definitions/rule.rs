@@ -87,8 +87,8 @@ impl Rule {
             Condition::Count(count) if filtered || count.measure != Measure::Mentions => {
                 Some((count.measure, count.window))
             }
-            Condition::Tone(tone) if filtered => Some((Measure::Mentions, tone.window)),
             Condition::Absence(_) if filtered => Some((Measure::Mentions, Window::Hour)),
+            condition if filtered => condition.summed_window().map(|window| (Measure::Mentions, window)),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{
     AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
-    SourceAbsenceCondition, ToneCondition, Window,
+    ReachCondition, SourceAbsenceCondition, ToneCondition, Window,
 };
 use super::rule::{MOST_SEVERE, Rule};
 use super::telling::{EscalationStep, Hours, Shift, Telling};
@@ -100,6 +100,8 @@ enum When {
     ShareOfNegatives,
     #[serde(rename = "mean sentiment against expectation")]
     MeanSentiment,
+    #[serde(rename = "reach against expectation")]
+    Reach,
     #[serde(rename = "absence of mentions")]
     Absence,
     #[serde(rename = "absence of a source")]
@@ -276,6 +278,15 @@ impl RuleForm {
             When::ShareOfNegatives | When::MeanSentiment => {
                 &["filter", "window", "probability_below", "mentions_at_least", "authors_at_least", "windows"]
             }
+            When::Reach => &[
+                "filter",
+                "window",
+                "probability_below",
+                "reach_at_least",
+                "mentions_at_least",
+                "authors_at_least",
+                "windows",
+            ],
             When::Absence => &["filter", "probability_below", "silent_after_hours"],
             When::SourceAbsence => &["silent_after_minutes"],
             When::Rank => &[
@@ -336,6 +347,16 @@ impl RuleForm {
             }
             When::ShareOfNegatives => tone(ToneMeasure::ShareOfNegatives),
             When::MeanSentiment => tone(ToneMeasure::MeanSentiment),
+            When::Reach => Condition::Reach(ReachCondition {
+                window,
+                probability_below: self
+                    .probability_below
+                    .unwrap_or_else(|| CountCondition::of(window).probability_below),
+                reach_at_least: self.reach_at_least.unwrap_or(10_000),
+                mentions_at_least: self.mentions_at_least.unwrap_or(3),
+                authors_at_least: self.authors_at_least.unwrap_or(3),
+                windows: self.windows.unwrap_or(1),
+            }),
             When::Absence => Condition::Absence(AbsenceCondition {
                 probability_below: self.probability_below.unwrap_or(0.001),
                 silent_after_hours: self.silent_after_hours.unwrap_or(3),
@@ -405,6 +426,15 @@ impl RuleForm {
                 self.mentions_at_least = Some(tone.mentions_at_least);
                 self.authors_at_least = Some(tone.authors_at_least);
                 self.windows = Some(tone.windows).filter(|windows| *windows != 1);
+            }
+            Condition::Reach(reach) => {
+                self.when = Some(When::Reach);
+                self.window = Some(reach.window);
+                self.probability_below = Some(reach.probability_below);
+                self.reach_at_least = Some(reach.reach_at_least);
+                self.mentions_at_least = Some(reach.mentions_at_least);
+                self.authors_at_least = Some(reach.authors_at_least);
+                self.windows = Some(reach.windows).filter(|windows| *windows != 1);
             }
             Condition::Absence(absence) => {
                 self.when = Some(When::Absence);

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsenceArithmetic, CommandKind, NoveltyArithmetic, RankArithmetic, ReachUnit, SchemaVersion,
-    ToneArithmetic,
+    AbsenceArithmetic, CommandKind, NoveltyArithmetic, RankArithmetic, ReachArithmetic, ReachUnit,
+    SchemaVersion, ToneArithmetic,
 };
 use crate::keys::{AlertKey, MentionKey};
 use crate::time::Timestamp;
@@ -239,6 +239,8 @@ pub enum Arithmetic {
     Each(EachArithmetic),
     /// A tone against what was to be expected.
     Tone(ToneArithmetic),
+    /// A reach against what was to be expected.
+    Reach(ReachArithmetic),
     /// A silence.
     Absence(AbsenceArithmetic),
     /// Something that was never there.

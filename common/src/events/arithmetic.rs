@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts_in_words;
 use crate::time::Timestamp;
 
 /// What of the tone is compared.
@@ -119,6 +120,96 @@ impl fmt::Display for ToneArithmetic {
                 self.mentions, self.observed, self.expected
             ),
         }?;
+        persistence(f, self.in_a_row)
+    }
+}
+
+/// The accounts that could have seen the mentions of a window, against what was to be expected.
+///
+/// Reach has a heavy tail: the highest fifth of windows exceeds the rest by factors whose logarithms are exponential, with
+/// [`Self::spread`] as their mean. So the probability of a reach as high is
+/// `above / windows · ((1 + reach) / (1 + high)) ^ (-1 / spread)`, at most one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReachArithmetic {
+    /// ISO 8601 interval: start and duration.
+    pub window: String,
+    /// Accounts that could have seen the mentions, as far as is known; who could have seen two is counted twice.
+    pub reach: u64,
+    /// Mentions in the window.
+    pub mentions: u32,
+    /// Those of which the reach is known.
+    pub known: u32,
+    /// Distinct authors, counted up to a limit.
+    pub authors: u32,
+    /// The median of the windows before.
+    pub expected: u64,
+    /// The mean logarithm by which the highest windows before exceed [`ReachBaseline::high`], drawn to one as if ten more
+    /// windows had said so.
+    pub spread: f64,
+    /// Probability of a reach as high or higher.
+    pub probability: f64,
+    /// The reach from which on it is less likely than the rule asks for.
+    pub threshold: u64,
+    /// What the windows before come to.
+    pub baseline: ReachBaseline,
+    /// What the rule asks for.
+    pub asked: ReachAsked,
+    /// How many windows one after the other, up to this one, were as the rule asks for.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub in_a_row: u32,
+}
+
+/// What the windows before come to that have a known reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReachBaseline {
+    /// How many.
+    pub windows: u32,
+    /// Their median.
+    pub median: u64,
+    /// The reach that the highest fifth of them exceeds, or equals.
+    pub high: u64,
+    /// How many these are.
+    pub above: u32,
+    /// The sum of the natural logarithms of `(1 + reach) / (1 + high)` of these, in millionths.
+    pub excess: i64,
+}
+
+/// What a rule about reach asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReachAsked {
+    /// A reach whose probability is below this.
+    pub probability_below: f64,
+    /// The reach itself, at least.
+    pub reach_at_least: u64,
+    /// Mentions in the window, at least.
+    pub mentions_at_least: u32,
+    /// Distinct authors of these, at least.
+    pub authors_at_least: u32,
+}
+
+impl ReachArithmetic {
+    /// The reach that the rule asks for in this window.
+    pub fn asked_for(&self) -> u64 {
+        self.threshold.max(self.asked.reach_at_least)
+    }
+
+    /// Whether the window is as the rule asks for.
+    pub fn holds(&self) -> bool {
+        self.reach >= self.asked_for()
+            && self.mentions >= self.asked.mentions_at_least
+            && self.authors >= self.asked.authors_at_least
+    }
+}
+
+impl fmt::Display for ReachArithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} mentions reached about {} accounts, usually {}",
+            self.mentions,
+            accounts_in_words(self.reach),
+            accounts_in_words(self.expected)
+        )?;
         persistence(f, self.in_a_row)
     }
 }

@@ -4,6 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// A number of accounts in two digits or more, as people say it: `40,000`, `2.1 million`.
+pub fn accounts_in_words(accounts: u64) -> String {
+    match accounts {
+        1_000_000_000.. => format!("{:.1} billion", accounts as f64 / 1e9),
+        1_000_000.. => format!("{:.1} million", accounts as f64 / 1e6),
+        1_000.. => format!("{},{:03}", accounts / 1_000, accounts % 1_000),
+        _ => accounts.to_string(),
+    }
+}
+
 /// What a reach counts: a number of one says little beside a number of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

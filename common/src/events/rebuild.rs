@@ -102,12 +102,12 @@ pub struct RebuiltBucket {
     /// Of what imports brought.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub past: u32,
-    /// The tone of what came live, for a rule about tone.
+    /// The tone and the reach of what came live, for a rule about either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tone: Option<ToneSums>,
 }
 
-/// The tone of some mentions, as sums of integers, so that the order in which they came cannot show.
+/// The tone and the reach of some mentions, as sums of integers, so that the order in which they came cannot show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToneSums {
     /// Mentions.
@@ -118,16 +118,24 @@ pub struct ToneSums {
     pub sum: i64,
     /// Of their squares.
     pub squares: i64,
+    /// Mentions of which it is known how many accounts could have seen them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub known: u32,
+    /// These accounts, up to the highest number that there is.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub reach: u64,
 }
 
 impl ToneSums {
-    /// Takes a polarity in.
-    pub fn add(&mut self, polarity: f32) {
+    /// Takes a mention in: its polarity, and the accounts that could have seen it where that is known.
+    pub fn add(&mut self, polarity: f32, reach: Option<u64>) {
         let thousandths = (f64::from(polarity) * 1_000.0).round() as i64;
         self.mentions += 1;
         self.negatives += u32::from(Polarity::of(polarity) == Polarity::Negative);
         self.sum += thousandths;
         self.squares += thousandths * thousandths;
+        self.known += u32::from(reach.is_some());
+        self.reach = self.reach.saturating_add(reach.unwrap_or_default());
     }
 
     /// So many of all, for a share alone.
@@ -141,6 +149,8 @@ impl ToneSums {
         self.negatives += other.negatives;
         self.sum += other.sum;
         self.squares += other.squares;
+        self.known += other.known;
+        self.reach = self.reach.saturating_add(other.reach);
     }
 
     /// The mean polarity.
@@ -151,5 +161,10 @@ impl ToneSums {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none(number: &u64) -> bool {
     *number == 0
 }

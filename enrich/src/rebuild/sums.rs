@@ -47,6 +47,7 @@ struct Series {
     filter: Option<String>,
     measure: Measure,
     window: Window,
+    /// Whether tone and reach are summed up.
     wants_tone: bool,
     novelty: Option<NoveltyCondition>,
     live: BTreeMap<Timestamp, Cell>,
@@ -212,11 +213,11 @@ impl Series {
     /// What a rule counts for itself, if anything.
     fn of(rule: &Rule) -> Option<Self> {
         let own = rule.own_series().map(|(measure, window)| Self::new(Some(rule), measure, window));
+        if let Some(window) = rule.condition.summed_window() {
+            let series = own.unwrap_or_else(|| Self::new(Some(rule), Measure::Mentions, window));
+            return Some(Self { wants_tone: true, ..series });
+        }
         match &rule.condition {
-            Condition::Tone(tone) => {
-                let series = own.unwrap_or_else(|| Self::new(Some(rule), Measure::Mentions, tone.window));
-                Some(Self { wants_tone: true, ..series })
-            }
             Condition::Novelty(novelty) => {
                 let series = Self::new(Some(rule), Measure::Mentions, Window::Hour);
                 Some(Self { novelty: Some(novelty.clone()), ..series })
@@ -247,7 +248,7 @@ impl Series {
         let cell = cells.entry(bucket.start).or_default();
         cell.count += u32::from(once.is_none_or(|key| cell.counted.insert(key)));
         if self.wants_tone {
-            cell.tone.add(subject.polarity);
+            cell.tone.add(subject.polarity, signal.accounts_reached());
         }
     }
 

@@ -27,6 +27,10 @@ const WATCHLIST: &str = r#"
     when = "share of negatives against expectation"
     subjects = ["bank"]
     [[rule]]
+    id = "wide"
+    when = "reach against expectation"
+    subjects = ["bank"]
+    [[rule]]
     id = "app"
     when = "count against expectation"
     measure = "authors"
@@ -146,7 +150,7 @@ fn request() -> RebuildRequest {
 
 fn mention(id: &str, text: &str, published: &str) -> Mention {
     let source = SourceRef { id: "hn".to_owned(), network: "hackernews".to_owned(), site: None };
-    let author = Author { id: format!("hackernews:{id}"), ..Author::default() };
+    let author = Author { id: format!("hackernews:{id}"), followers: Some(500), ..Author::default() };
     let mention = Mention::new(id.to_owned(), source, text.to_owned(), at(published));
     Mention { revision: 1, author: Some(author), origin: Origin::Live, ..mention }
 }
@@ -199,7 +203,7 @@ async fn retained_mentions_are_counted_by_the_names_that_are_in_force_now() {
         assert_eq!((answer.mentions, answer.from), (4, None));
     }
     let lasts: Vec<bool> = answers.iter().map(|answer| answer.last).collect();
-    assert_eq!(lasts, [false, false, false, false, true], "the last one ends it");
+    assert_eq!(lasts, [false, false, false, false, false, true], "the last one ends it");
 
     let past_hour = RebuiltBucket { start: at("2026-01-10T05:00:00Z"), live: 0, past: 1, tone: None };
     let hours = series(&answers, None, Window::Hour);
@@ -212,6 +216,9 @@ async fn retained_mentions_are_counted_by_the_names_that_are_in_force_now() {
     let tone = &series(&answers, Some("tone"), Window::Hour).buckets;
     let ToneSums { mentions, negatives, .. } = tone[1].tone.unwrap();
     assert_eq!((mentions, negatives), (2, 1), "one is terrible");
+    let wide = &series(&answers, Some("wide"), Window::Hour).buckets;
+    let ToneSums { known, reach, .. } = wide[1].tone.unwrap();
+    assert_eq!((known, reach), (2, 1_000));
     let app = &series(&answers, Some("app"), Window::Hour).buckets;
     assert_eq!(app[..], [live("2026-01-14T08:00:00Z", 1), live("2026-01-15T09:00:00Z", 1)]);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use earshot_common::events::{
     Acknowledgement, AlertEvent, Arithmetic, CommandKind, CountArithmetic, CountSpan, EachArithmetic,
-    Measure, Polarity, ReachUnit, Seasonality, ToneArithmetic, Transition, Word,
+    Measure, Polarity, ReachArithmetic, ReachUnit, Seasonality, ToneArithmetic, Transition, Word,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -131,6 +131,7 @@ pub(crate) fn sentence(alert: &AlertEvent, zone: &TimeZone) -> String {
             each_sentence(each, &alert.definition.matching(verb))
         }
         Arithmetic::Tone(tone) => plain(tone),
+        Arithmetic::Reach(reach) => plain(reach),
         Arithmetic::Absence(absence) => plain(absence),
         Arithmetic::Novelty(novelty) => plain(novelty),
         Arithmetic::Rank(rank) => plain(rank),
@@ -202,6 +203,7 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
         Arithmetic::Count(count) => count_explanation(count),
         Arithmetic::Each(each) => each_explanation(each),
         Arithmetic::Tone(tone) => tone_explanation(tone),
+        Arithmetic::Reach(reach) => reach_explanation(reach),
         Arithmetic::Absence(absence) => absence
             .probability
             .map(|probability| {
@@ -269,6 +271,30 @@ fn tone_explanation(tone: &ToneArithmetic) -> Vec<String> {
             "A tone as bad or worse has a probability of {:.2e}, windows that differ by themselves allowed for \
              (spread {:.3}).",
             tone.probability, tone.spread
+        ),
+    ]
+}
+
+fn reach_explanation(reach: &ReachArithmetic) -> Vec<String> {
+    let ReachArithmetic { baseline, .. } = reach;
+    vec![
+        format!(
+            "Added up: the accounts that could have seen {} by {}; the reach of {} of them is known, and the others count as \
+             none.",
+            counted(reach.mentions.into(), "mention", "mentions"),
+            counted(reach.authors.into(), "author", "different authors"),
+            number(reach.known.into())
+        ),
+        format!(
+            "In {} before, the median is {}, and one in five is above {}. The rule fires at {} or more here.",
+            counted(baseline.windows.into(), "window", "windows"),
+            number(baseline.median),
+            number(baseline.high),
+            number(reach.asked_for())
+        ),
+        format!(
+            "A reach as high or higher has a probability of {:.2e}, the heavy tail of reach allowed for (spread {:.3}).",
+            reach.probability, reach.spread
         ),
     ]
 }

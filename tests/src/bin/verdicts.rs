@@ -208,6 +208,7 @@ impl Alert {
                 each.matched
             ),
             Arithmetic::Tone(tone) => tone.to_string(),
+            Arithmetic::Reach(reach) => reach.to_string(),
             Arithmetic::Absence(absence) => absence.to_string(),
             Arithmetic::Novelty(novelty) => novelty.to_string(),
             Arithmetic::Rank(rank) => rank.to_string(),

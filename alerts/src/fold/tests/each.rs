@@ -172,4 +172,5 @@ fn so_many_mentions_of_the_past_open_a_historic_alert() {
         resolved legal/harbor #2: polarity 0 reach None matched 3 by 2
     "#]]
     .assert_eq(&describe(&found.events));
+    assert_eq!(super::verify::faults(&super::verify::verified(&found.events, &timeline.log)), []);
 }

@@ -8,6 +8,7 @@ mod definitions;
 mod detector;
 mod each;
 mod past;
+mod reach;
 mod rebuild;
 mod replay;
 mod routes;
@@ -209,6 +210,7 @@ impl Timeline {
             self.named += 1;
             let mut post = Post::new(&format!("post-{}", self.named));
             post.author = Some(format!("author-{}", number % authors));
+            post.reach = Some(100);
             self.post_at(at(time).plus_millis(i64::from(number) * 1_000), &post);
         }
     }
@@ -277,6 +279,7 @@ fn describe(events: &[AlertEvent]) -> String {
                 format!("{} with {} by {} authors, {expected}", count.window, count.observed, count.authors)
             }
             Arithmetic::Tone(tone) => tone.to_string(),
+            Arithmetic::Reach(reach) => reach.to_string(),
             Arithmetic::Absence(absence) => absence.to_string(),
             Arithmetic::Novelty(novelty) => novelty.to_string(),
             Arithmetic::Rank(rank) => rank.to_string(),

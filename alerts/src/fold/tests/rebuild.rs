@@ -280,7 +280,7 @@ fn a_lexicon_is_upgraded_and_only_what_depends_on_judgements_waits() {
     assert!(!timeline.said().contains("tone/"), "a tone waits");
     let mut buckets = hours(&asked, "2026-01-05T00:00", 10).buckets;
     for bucket in &mut buckets {
-        bucket.tone = Some(ToneSums { mentions: 10, negatives: 5, sum: -3_000, squares: 3_400_000 });
+        bucket.tone = Some(ToneSums { sum: -3_000, squares: 3_400_000, ..ToneSums::of_counts(5, 10) });
     }
     let rule = Some("tone".to_owned());
     take(

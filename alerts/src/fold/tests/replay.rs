@@ -102,6 +102,7 @@ pub(super) fn log_of(steps: &[Step], again: bool) -> Timeline {
          quiet_hours = { from = \"22:00\", to = \"02:00\" }\nescalate = [{ after_minutes = 15, route = \"comms\" }]",
         "when = \"each mention\"\nreach_at_least = 10\nmentions_at_least = 3\nauthors_at_least = 2\nquiet_after_hours = 4",
         "preset = \"sentiment drop\"",
+        "when = \"reach against expectation\"\nreach_at_least = 1",
         "preset = \"subject silent\"",
         "when = \"novelty\"\nof = \"source\"",
         "when = \"count against expectation\"\nmeasure = \"authors\"\nwindows = 2",

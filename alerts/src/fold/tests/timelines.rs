@@ -6,7 +6,7 @@
 //! quiet DAYS at N          N mentions in each hour of so many days before, which is what is usual then
 //! 00:10 push 40 by 30      40 mentions, a second apart, by 30 authors
 //! 00:10 push 9 by 9 toned -0.6 of merger from rss
-//!                          the same with a polarity, a story, a source, a desk (`for hr`); `passing` passes the rule's
+//!                          the same with a polarity, a reach (`reaching 500`), a story, a source, a desk (`for hr`); `passing` passes the rule's
 //!                          filter, `listed` names Harbor in a list of ticker symbols
 //! 00:10 doubtful 9         9 mentions of a namesake
 //! 06:00 late 9 of 00:30    9 mentions that were published before
@@ -95,6 +95,7 @@ impl Case {
         for pair in rest.chunks(2) {
             match *pair {
                 ["toned", polarity] => ordinary.subjects = vec![("harbor", polarity.parse().unwrap())],
+                ["reaching", reach] => ordinary.reach = Some(reach.parse().unwrap()),
                 ["of", story] => ordinary.story = Some(story.to_owned().leak()),
                 ["from", source] => ordinary.source = source.to_owned().leak(),
                 ["for", desk] => ordinary.desks = vec![desk.to_owned().leak()],

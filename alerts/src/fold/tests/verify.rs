@@ -22,7 +22,7 @@ type Log = [(u64, Timestamp, SignalRecord)];
 type Tamper = (&'static str, fn(&mut AlertEvent));
 
 /// Verifies the transitions of one alert by a log.
-fn verified(transitions: &[AlertEvent], log: &Log) -> Verification {
+pub(super) fn verified(transitions: &[AlertEvent], log: &Log) -> Verification {
     let mut recount = Recount::of(transitions).unwrap();
     for (offset, appended, record) in log {
         recount.take(Place { offset: *offset, appended: *appended }, record);
@@ -39,7 +39,7 @@ fn by_alert(events: &[AlertEvent]) -> BTreeMap<AlertKey, Vec<AlertEvent>> {
 }
 
 /// Every number of a verification that is not as told.
-fn faults(verification: &Verification) -> Vec<Check> {
+pub(super) fn faults(verification: &Verification) -> Vec<Check> {
     let transitions = verification.transitions.iter();
     let checks = transitions.flat_map(|transition| transition.arithmetic.iter().chain(&transition.evidence));
     checks.filter(|check| !matches!(check.found, Finding::Agrees(_))).cloned().collect()
@@ -106,6 +106,36 @@ proptest! {
             prop_assert_eq!(contradictions(&verification), Vec::new(), "{:?}", verification);
         }
     }
+}
+
+#[test]
+fn mentions_that_opened_an_alert_together_are_counted_again() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n[[rule]]\nid = \"strong\"\n\
+         when = \"each mention\"\nsubjects = [\"harbor\"]\nreach_at_least = 1000\nmentions_at_least = 3\n\
+         authors_at_least = 2\n",
+    );
+    for (name, hour) in [("a", 9), ("b", 10), ("c", 11)] {
+        let time = at("2026-01-05T00:00").plus_millis(hour * HOUR_MS);
+        timeline.post_at(time, &Post::new(name).about("harbor", -0.8).reach(5_000));
+    }
+    type Tamper = (&'static str, fn(&mut EachArithmetic));
+    let tampers: [Tamper; 5] = [
+        ("matches at the opening", |each| each.matched += 1),
+        ("matches since the opening, at least", |each| each.matched = 4),
+        ("distinct authors, at least", |each| each.gathered.as_mut().unwrap().authors = 4),
+        ("authors, at least those asked for", |each| each.gathered.as_mut().unwrap().authors = 1),
+        ("the first of them", |each| each.gathered.as_mut().unwrap().first = at("2026-01-05T08:00")),
+    ];
+    for (what, tamper) in tampers {
+        let mut transitions = timeline.events.clone();
+        assert_eq!(faults(&verified(&transitions, &timeline.log)), [], "{what}");
+        tamper(each_of(&mut transitions[0]));
+        let faults = faults(&verified(&transitions, &timeline.log));
+        assert!(faults.iter().any(|check| check.what == what), "{what}: {faults:?}");
+    }
+    let fired = timeline.backtest_of("strong", "2026-01-05T00:00", "").fired;
+    assert_eq!(fired.len(), 1, "the back-test says what was decided live");
 }
 
 #[test]
