@@ -14,7 +14,7 @@ async fn with_alert(folder: &Path) -> Bench {
 }
 
 /// Appends a transition and waits until it is seen.
-async fn show(bench: &Bench, event: &AlertEvent) {
+pub(super) async fn show(bench: &Bench, event: &AlertEvent) {
     bench.append(&ALERTS, "a", encode(event)).await;
     let mut alerts = bench.app.alerts.clone();
     let seen = |view: &std::sync::Arc<crate::alerts_view::AlertsView>| {
@@ -23,9 +23,9 @@ async fn show(bench: &Bench, event: &AlertEvent) {
     alerts.wait_for(seen).await.unwrap();
 }
 
-/// Awaits the n-th command in `signals` and writes the transition that the decision side makes of it.
-async fn decide(bench: &Bench, n: usize, sequence: u32, transition: Transition, holder: &str) -> Command {
-    let deciding = async {
+/// Awaits the n-th command in `signals`.
+pub(super) async fn commanded(bench: &Bench, n: usize) -> Command {
+    let waiting = async {
         loop {
             let records = bench.records(&SIGNALS).await;
             let Some(record) = records.get(n) else { continue };
@@ -33,7 +33,18 @@ async fn decide(bench: &Bench, n: usize, sequence: u32, transition: Transition, 
             return command;
         }
     };
-    let command = tokio::time::timeout(PATIENCE, deciding).await.expect("the command is written");
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the command is written")
+}
+
+/// Awaits the n-th command in `signals` and writes the transition that the decision side makes of it.
+pub(super) async fn decide(
+    bench: &Bench,
+    n: usize,
+    sequence: u32,
+    transition: Transition,
+    holder: &str,
+) -> Command {
+    let command = commanded(bench, n).await;
     let mut event = alert(sequence, transition, EVIDENCE);
     event.word = Some(Word {
         command: command.id.clone(),
