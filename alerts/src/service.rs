@@ -106,7 +106,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         saved: context.clock.now(),
         saved_offset: None,
         written: Written::default(),
-        ledger: Ledger::new(sender, limits),
+        ledger: Ledger::new(sender, limits, context.clock.now()),
         outbox: Arc::clone(&outbox),
         attempts: JoinSet::new(),
         standing_alerts: StandingAlerts::default(),

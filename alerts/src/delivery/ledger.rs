@@ -17,8 +17,10 @@ use crate::settings::in_words;
 
 /// The first wait before another attempt; it doubles each time.
 const FIRST_WAIT_MS: i64 = 5_000;
-/// The longest wait that we choose ourselves.
+/// The longest wait that we choose ourselves: the pace at which a long outage is sat out.
 const LAST_WAIT_MS: i64 = 120_000;
+/// The longest wait that a receiver may ask for.
+const LONGEST_ASKED_MS: i64 = 10 * 60 * 1_000;
 
 /// What is older than this when it is sent is late: late messages to one address of people become one.
 const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
@@ -34,7 +36,7 @@ const MOST_TOGETHER: usize = 20;
 pub(crate) struct Limits {
     /// A claim older than this may be taken over.
     pub(crate) claim_timeout_ms: i64,
-    /// From the first claim on a message is tried for this long.
+    /// From the first claim on, or from the start of this program where that is later, a message is tried for this long.
     pub(crate) retry_for_ms: i64,
     /// The same for a message that has a fallback.
     pub(crate) fallback_after_ms: i64,
@@ -48,6 +50,8 @@ const LISTED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
 pub(crate) struct Ledger {
     sender: String,
     limits: Limits,
+    /// When this program started: no time counts in which nobody could send.
+    started: Timestamp,
     entries: BTreeMap<String, Entry>,
     /// When the newest of each brief was due.
     briefs: BTreeMap<String, Timestamp>,
@@ -217,10 +221,10 @@ pub(crate) enum Outcome {
 }
 
 impl Ledger {
-    /// An empty account of the sender with this name.
-    pub(crate) fn new(sender: String, limits: Limits) -> Self {
+    /// An empty account of the sender with this name, which started then.
+    pub(crate) fn new(sender: String, limits: Limits, started: Timestamp) -> Self {
         let (entries, briefs, given_up) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { sender, limits, entries, briefs, log_time: Timestamp::default(), given_up }
+        Self { sender, limits, started, entries, briefs, log_time: Timestamp::default(), given_up }
     }
 
     /// The log took a record then. How old another's claim is, is told by the log's clock as well as by ours: one of
@@ -338,10 +342,13 @@ impl Ledger {
     pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Delivery> {
         let mut claims = Vec::new();
         let first_of = self.first_of_bundles();
+        let due_digests = self.due_digests(now);
         for (key, entry) in &mut self.entries {
-            let Stage::Waiting { since, until } = entry.stage else { continue };
-            // A clock that was set back must not make a wait longer.
-            let waits = since <= now && now < until;
+            if !entry.is_waiting() {
+                continue;
+            }
+            let waits = !entry.is_due(now)
+                && !entry.digest(now).is_some_and(|digest| due_digests.contains(&digest));
             let owned_by_another = entry.claim.as_ref().is_some_and(|claim| {
                 let until = claim.appended.plus_millis(self.limits.claim_timeout_ms);
                 claim.sender != self.sender && now.max(self.log_time) < until
@@ -373,6 +380,11 @@ impl Ledger {
             }
         }
         first_of
+    }
+
+    /// The digests of which a part is due: all of it goes then, so that an outage ends with one message.
+    fn due_digests(&self, now: Timestamp) -> BTreeSet<Bundle> {
+        self.entries.values().filter(|entry| entry.is_due(now)).filter_map(|entry| entry.digest(now)).collect()
     }
 
     /// The messages to send now, at most so many; they count as under way. A claim that was read back too late
@@ -421,7 +433,8 @@ impl Ledger {
                     true => self.limits.retry_for_ms,
                     false => self.limits.fallback_after_ms,
                 };
-                let until = entry.first_claim.unwrap_or(now).plus_millis(retry_for_ms);
+                let since = entry.first_claim.unwrap_or(now).max(self.started);
+                let until = since.plus_millis(retry_for_ms);
                 let next = now.plus_millis(wait_ms(attempt, after));
                 if next >= until {
                     return done(
@@ -471,6 +484,12 @@ impl Entry {
         matches!(self.stage, Stage::Waiting { .. })
     }
 
+    /// Whether it waits for nothing any more.
+    fn is_due(&self, now: Timestamp) -> bool {
+        // A clock that was set back must not make a wait longer.
+        matches!(self.stage, Stage::Waiting { since, until } if now < since || until <= now)
+    }
+
     fn is_of_brief(&self, id: &str) -> bool {
         matches!(&self.content, Content::Brief(due) if due.brief.id == id)
     }
@@ -481,11 +500,14 @@ impl Entry {
 
     /// What it may be told together with now. A brief is told by itself.
     fn bundle(&self, now: Timestamp) -> Option<Bundle> {
-        if let Content::Brief(_) = self.content {
-            return None;
-        }
-        let late = self.notification.to.is_read_by_people() && self.is_late(now);
-        if late { Some((self.notification.to.clone(), None)) } else { self.grouped() }
+        self.digest(now).or_else(|| self.grouped())
+    }
+
+    /// What is late to the same people.
+    fn digest(&self, now: Timestamp) -> Option<Bundle> {
+        let Notification { to, .. } = &self.notification;
+        let late = matches!(self.content, Content::Alert(_)) && to.is_read_by_people() && self.is_late(now);
+        late.then(|| (to.clone(), None))
     }
 
     /// What it may be told together with while it is not late.
@@ -518,10 +540,10 @@ impl Entry {
     }
 }
 
-/// What the receiver asks for, or doubling from the first wait.
+/// What the receiver asks for, within reason, or doubling from the first wait.
 fn wait_ms(attempt: u32, after: Option<Duration>) -> i64 {
     match after {
-        Some(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Some(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX).min(LONGEST_ASKED_MS),
         None => FIRST_WAIT_MS.saturating_mul(1 << (attempt.saturating_sub(1)).min(10)).min(LAST_WAIT_MS),
     }
 }
@@ -545,15 +567,16 @@ mod tests {
 
     use crate::delivery::tests::{MAIL_KEY, event};
 
+    const DAY_S: i64 = 24 * 60 * 60;
     const LIMITS: Limits =
-        Limits { claim_timeout_ms: 60_000, retry_for_ms: 900_000, fallback_after_ms: 120_000 };
+        Limits { claim_timeout_ms: 60_000, retry_for_ms: DAY_S * 1_000, fallback_after_ms: 120_000 };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1_000)
     }
 
     fn ledger(sender: &str) -> Ledger {
-        let mut ledger = Ledger::new(sender.to_owned(), LIMITS);
+        let mut ledger = Ledger::new(sender.to_owned(), LIMITS, at(0));
         ledger.expect(&event());
         ledger
     }
@@ -653,8 +676,60 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(waits[..5], [0, 5, 15, 35, 75]);
-        assert!(*waits.last().unwrap() < 900, "{waits:?}");
+        assert_eq!(waits[..7], [0, 5, 15, 35, 75, 155, 275]);
+        assert!(waits.windows(2).all(|two| two[1] - two[0] <= 120), "{waits:?}");
+        assert_eq!(waits.last(), Some(&86_315), "275 and 717 times 120: the next would be after a day");
+    }
+
+    /// Lives through these seconds with a receiver that takes messages from `up` on. Answers what it took.
+    fn taken(ledger: &mut Ledger, seconds: std::ops::Range<i64>, up: i64) -> Vec<(i64, Job)> {
+        let mut taken = Vec::new();
+        for second in seconds {
+            claim_all(ledger, at(second));
+            for job in ledger.jobs(9, at(second)) {
+                let result = if second < up { for_now() } else { Ok(()) };
+                for key in job.keys() {
+                    if let Outcome::Done(done) = ledger.settle(&key, result.clone(), at(second)) {
+                        ledger.take(at(second), &done);
+                    }
+                }
+                if second >= up {
+                    taken.push((second, job));
+                }
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn after_an_outage_of_twenty_minutes_all_that_waited_comes_as_one_message() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
+        [0, 50, 200].into_iter().for_each(|n| ledger.expect(&alert(n, 0, &[])));
+        let taken = taken(&mut ledger, 0..1_500, 1_200);
+        let told: Vec<(usize, bool)> = taken.iter().map(|(_, job)| (job.parts.len(), job.late)).collect();
+        assert_eq!(told, [(3, true)]);
+        assert!(taken[0].0 <= 1_320, "two minutes at most after it is back: {}", taken[0].0);
+        assert_eq!(ledger.listing(at(1_500)), []);
+    }
+
+    #[test]
+    fn the_time_in_which_the_program_did_not_run_gives_no_message_up() {
+        // Claimed at a minute past by one that died then; this one starts twenty minutes later.
+        let mut ledger = Ledger::new("b".to_owned(), LIMITS, at(1_200));
+        let event = alert(0, 0, &[Channel::Slack("newsroom".to_owned())]);
+        ledger.expect(&event);
+        ledger.take(at(60), &delivery(&event.notify[0].key, DeliveryState::Sending, 1, "a", None));
+        assert_eq!(taken(&mut ledger, 1_200..1_300, 1_205).len(), 1);
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_an_hour_is_asked_again_after_ten_minutes() {
+        let mut ledger = ledger("a");
+        claim_all(&mut ledger, at(0));
+        ledger.jobs(9, at(0));
+        let refused = Refused::ForNow { error: "busy".to_owned(), after: Some(Duration::from_secs(3_600)) };
+        assert_eq!(ledger.settle(MAIL_KEY, Err(refused), at(0)), Outcome::Later);
+        assert_eq!((ledger.claims(at(599)).len(), ledger.claims(at(600)).len()), (0, 1));
     }
 
     #[test]
@@ -792,7 +867,7 @@ mod tests {
 
     #[test]
     fn alerts_of_a_route_that_wait_for_each_other_are_told_in_one_message() {
-        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
         ledger.expect(&alert(1, 30, &[]));
         assert_eq!(claim_all(&mut ledger, at(2)), 0);
         ledger.expect(&alert(20, 30, &[]));
@@ -814,7 +889,7 @@ mod tests {
 
     #[test]
     fn what_is_late_is_told_in_one_message_that_says_what_is_over() {
-        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
         (1..=3).for_each(|n| ledger.expect(&alert(n, 0, &[])));
         let mut over = alert(2, 0, &[]);
         over.transition = Transition::Resolved;
@@ -833,7 +908,7 @@ mod tests {
     fn a_message_that_fails_is_told_over_its_fallback_also_after_a_restart() {
         let slack = Channel::Slack("newsroom".to_owned());
         let failing = |n| alert(n, 0, std::slice::from_ref(&slack));
-        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
         (1..=2).for_each(|n| ledger.expect(&failing(n)));
         let mut log = Vec::new();
         let mut now = 2;
@@ -848,7 +923,7 @@ mod tests {
         }
         assert!((60..=122).contains(&now), "it does not wait a quarter of an hour: {now}");
         log.iter().for_each(|failed| ledger.take(at(now), failed));
-        let mut restarted = Ledger::new("b".to_owned(), LIMITS);
+        let mut restarted = Ledger::new("b".to_owned(), LIMITS, at(0));
         (1..=2).for_each(|n| restarted.expect(&failing(n)));
         log.iter().for_each(|failed| restarted.take(at(now), failed));
         for mut ledger in [ledger, restarted] {
@@ -883,7 +958,7 @@ mod tests {
 
     #[test]
     fn a_brief_is_told_by_itself_and_takes_the_place_of_one_that_nobody_got() {
-        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
         let ((first, old), (second, new)) = (due(1), due(2));
         assert!(ledger.expect_brief(&first) && !ledger.expect_brief(&first));
         assert_eq!(ledger.listing(at(3_600))[0].alert, None);
