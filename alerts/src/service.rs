@@ -56,7 +56,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The loop reports within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Attempts that run at the same time, at most.
-const MOST_ATTEMPTS: usize = 32;
+const MOST_ATTEMPTS: usize = 64;
 /// Definitions are copied again after this, so that the log always holds them for far longer than a baseline looks
 /// back before its oldest records go.
 const COPIES_LAST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;

@@ -2,6 +2,7 @@
 //!
 //! Pure: it is told what was read and what time it is, and answers what to write and what to send.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,10 @@ const INSTEAD_WAIT_S: u32 = 5;
 const NEXT_CLAIM_MS: i64 = 5_000;
 /// Notifications that one message tells, at most.
 const MOST_TOGETHER: usize = 20;
+/// Attempts at one receiver at the same time, at most: one that hangs leaves room for the others.
+const MOST_AT_ONCE: usize = 4;
+/// The same at the mail server, which all addresses share.
+const MOST_MAILS_AT_ONCE: usize = 16;
 
 /// How long claims and attempts last.
 #[derive(Clone, Copy, Debug)]
@@ -117,8 +122,8 @@ enum Stage {
     Claiming(Timestamp),
     /// Our claim, written then, was read back and owns the message.
     Owned(Timestamp),
-    /// An attempt is under way.
-    Sending,
+    /// An attempt is under way; it is counted at the first part of its message.
+    Sending { first: bool },
 }
 
 impl Stage {
@@ -211,6 +216,44 @@ impl Job {
 /// What may be told in one message: what waits for others of its route and address, and what is late to an address.
 type Bundle = (Channel, Option<String>);
 
+/// How many messages are under way at each receiver.
+#[derive(Debug, Default)]
+struct UnderWay {
+    messages: BTreeMap<Receiver, usize>,
+    bundles: BTreeSet<Bundle>,
+}
+
+/// Who takes messages: one address, or the server that all mail goes through.
+type Receiver = (&'static str, Option<String>);
+
+impl UnderWay {
+    /// Counts a message; what is told together is one.
+    fn add(&mut self, to: &Channel, bundle: Option<Bundle>) {
+        if bundle.is_none_or(|bundle| self.bundles.insert(bundle)) {
+            *self.messages.entry(receiver(to).0).or_default() += 1;
+        }
+    }
+
+    /// Counts a message where its receiver has room for it. Answers whether it has.
+    fn admit(&mut self, to: &Channel, bundle: Option<Bundle>) -> bool {
+        let (receiver, most) = receiver(to);
+        let begun = bundle.as_ref().is_some_and(|bundle| self.bundles.contains(bundle));
+        let has_room = begun || self.messages.get(&receiver).is_none_or(|messages| *messages < most);
+        if has_room {
+            self.add(to, bundle);
+        }
+        has_room
+    }
+}
+
+/// Who takes what goes there, and how many at the same time.
+fn receiver(to: &Channel) -> (Receiver, usize) {
+    match to {
+        Channel::Mail(_) => ((to.name(), None), MOST_MAILS_AT_ONCE),
+        _ => ((to.name(), to.address().map(str::to_owned)), MOST_AT_ONCE),
+    }
+}
+
 /// What became of an attempt.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
@@ -253,7 +296,7 @@ impl Ledger {
         if self.briefs.insert(due.brief.id.clone(), due.until) == Some(due.until) {
             return false;
         }
-        self.entries.retain(|_, entry| entry.stage == Stage::Sending || !entry.is_of_brief(&due.brief.id));
+        self.entries.retain(|_, entry| entry.is_being_sent() || !entry.is_of_brief(&due.brief.id));
         self.insert(&due.notify, &Content::Brief(Arc::new(due.clone())));
         true
     }
@@ -273,7 +316,7 @@ impl Ledger {
         let Some(entry) = self.entries.get_mut(&delivery.key) else { return };
         let of_another = entry.claim.as_ref().is_some_and(|claim| claim.sender != delivery.sender);
         if delivery.state == DeliveryState::Failed && of_another {
-            if entry.stage == Stage::Sending && delivery.sender == self.sender {
+            if entry.is_being_sent() && delivery.sender == self.sender {
                 entry.stage = Stage::due(appended);
             }
             return;
@@ -338,36 +381,66 @@ impl Ledger {
         }
     }
 
-    /// The claims to write now.
+    /// The claims to write now: of what can be sent at once, so that a claim is an attempt.
     pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Delivery> {
+        let mut under_way = self.under_way(now);
         let mut claims = Vec::new();
-        let first_of = self.first_of_bundles();
-        let due_digests = self.due_digests(now);
-        for (key, entry) in &mut self.entries {
-            if !entry.is_waiting() {
+        for key in self.due(now) {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            if !under_way.admit(&entry.notification.to, entry.bundle(now)) {
                 continue;
             }
-            let waits = !entry.is_due(now)
-                && !entry.digest(now).is_some_and(|digest| due_digests.contains(&digest));
-            let owned_by_another = entry.claim.as_ref().is_some_and(|claim| {
-                let until = claim.appended.plus_millis(self.limits.claim_timeout_ms);
-                claim.sender != self.sender && now.max(self.log_time) < until
-            });
+            entry.stage = Stage::Claiming(now);
+            // With what the attempt before came to, so that it is known after a restart too.
+            let error = entry.error.clone();
+            claims.push(delivery(&key, DeliveryState::Sending, entry.attempt + 1, &self.sender, error));
+        }
+        claims
+    }
+
+    /// The messages that wait for nothing but room, the most severe first, and of these the oldest.
+    fn due(&self, now: Timestamp) -> Vec<String> {
+        let first_of = self.first_of_bundles();
+        let due_digests = self.due_digests(now);
+        let mut due = Vec::new();
+        for (key, entry) in self.entries.iter().filter(|(_, entry)| entry.is_waiting()) {
+            let waits =
+                !entry.is_due(now) && !entry.digest(now).is_some_and(|digest| due_digests.contains(&digest));
             let first =
                 entry.bundle(now).and_then(|bundle| first_of.get(&bundle)).filter(|_| entry.attempt == 0);
             let waits_for_others = first.is_some_and(|first| {
                 let wait_ms = i64::from(entry.notification.group_wait_s) * 1_000;
                 *first <= now && now < first.plus_millis(wait_ms)
             });
-            if waits || owned_by_another || waits_for_others {
+            if waits || waits_for_others || self.is_owned_by_another(entry, now) {
                 continue;
             }
-            entry.stage = Stage::Claiming(now);
-            // With what the attempt before came to, so that it is known after a restart too.
-            let error = entry.error.clone();
-            claims.push(delivery(key, DeliveryState::Sending, entry.attempt + 1, &self.sender, error));
+            due.push((entry.order(), key));
         }
-        claims
+        due.sort_unstable();
+        due.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    fn is_owned_by_another(&self, entry: &Entry, now: Timestamp) -> bool {
+        entry.claim.as_ref().is_some_and(|claim| {
+            let until = claim.appended.plus_millis(self.limits.claim_timeout_ms);
+            claim.sender != self.sender && now.max(self.log_time) < until
+        })
+    }
+
+    /// What is claimed or being sent, by receiver.
+    fn under_way(&self, now: Timestamp) -> UnderWay {
+        let mut under_way = UnderWay::default();
+        for entry in self.entries.values() {
+            match entry.stage {
+                Stage::Claiming(_) | Stage::Owned(_) => {
+                    under_way.add(&entry.notification.to, entry.bundle(now));
+                }
+                Stage::Sending { first: true } => under_way.add(&entry.notification.to, None),
+                Stage::Sending { first: false } | Stage::Waiting { .. } => {}
+            }
+        }
+        under_way
     }
 
     /// Since when the first of those waits that wait for each other.
@@ -384,7 +457,8 @@ impl Ledger {
 
     /// The digests of which a part is due: all of it goes then, so that an outage ends with one message.
     fn due_digests(&self, now: Timestamp) -> BTreeSet<Bundle> {
-        self.entries.values().filter(|entry| entry.is_due(now)).filter_map(|entry| entry.digest(now)).collect()
+        let due = |entry: &&Entry| entry.is_due(now) && !self.is_owned_by_another(entry, now);
+        self.entries.values().filter(due).filter_map(|entry| entry.digest(now)).collect()
     }
 
     /// The messages to send now, at most so many; they count as under way. A claim that was read back too late
@@ -392,13 +466,21 @@ impl Ledger {
     pub(crate) fn jobs(&mut self, most: usize, now: Timestamp) -> Vec<Job> {
         let claiming = self.entries.values().filter(|entry| matches!(entry.stage, Stage::Claiming(_)));
         let held: BTreeSet<Bundle> = claiming.filter_map(|entry| entry.bundle(now)).collect();
+        let mut owned: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry.stage, Stage::Owned(_)))
+            .map(|(key, entry)| (entry.order(), key.clone()))
+            .collect();
+        owned.sort_unstable();
         let mut jobs: Vec<Job> = Vec::new();
         let mut open: BTreeMap<Bundle, usize> = BTreeMap::new();
-        for entry in self.entries.values_mut() {
+        for (_, key) in owned {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Stage::Owned(written) = entry.stage else { continue };
             // Where our clock was set back since, nobody knows how old the claim is.
             if now < written || now >= written.plus_millis(self.limits.claim_timeout_ms) {
-                entry.stage = Stage::due(now);
+                entry.was_not_begun(now);
                 continue;
             }
             let bundle = entry.bundle(now);
@@ -406,7 +488,8 @@ impl Ledger {
                 continue;
             }
             let begun = bundle.as_ref().and_then(|bundle| open.get(bundle)).copied();
-            match begun.filter(|job| jobs[*job].parts.len() < MOST_TOGETHER) {
+            let begun = begun.filter(|job| jobs[*job].parts.len() < MOST_TOGETHER);
+            match begun {
                 Some(job) => jobs[job].parts.push(entry.part()),
                 None if jobs.len() == most => continue,
                 None => {
@@ -415,7 +498,7 @@ impl Ledger {
                     jobs.push(Job { to, parts: vec![entry.part()], late: entry.is_late(now) });
                 }
             }
-            entry.stage = Stage::Sending;
+            entry.stage = Stage::Sending { first: begun.is_none() };
         }
         jobs
     }
@@ -482,6 +565,28 @@ impl Entry {
 
     fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting { .. })
+    }
+
+    fn is_being_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sending { .. })
+    }
+
+    /// Its claim came too late to rely on, and is no attempt.
+    fn was_not_begun(&mut self, now: Timestamp) {
+        self.stage = Stage::due(now);
+        self.attempt = self.attempt.saturating_sub(1);
+        if self.attempt == 0 {
+            self.first_claim = None;
+        }
+    }
+
+    /// The most severe goes first, and of what is as severe the oldest.
+    fn order(&self) -> (Reverse<u8>, Timestamp) {
+        let severity = match &self.content {
+            Content::Alert(event) => event.severity,
+            Content::Brief(_) => 0,
+        };
+        (Reverse(severity), self.since)
     }
 
     /// Whether it waits for nothing any more.
@@ -738,7 +843,7 @@ mod tests {
         let claims = ledger.claims(at(0));
         ledger.take(at(0), &claims[0]);
         assert!(ledger.jobs(9, at(60)).is_empty(), "somebody else may have taken it over");
-        assert_eq!(ledger.claims(at(60)), [claim("a", 2)]);
+        assert_eq!(ledger.claims(at(60)), [claim("a", 1)], "what was not begun is no attempt");
     }
 
     #[test]
@@ -761,7 +866,7 @@ mod tests {
         let claims = ledger.claims(at(9_000));
         ledger.take(at(9_000), &claims[0]);
         assert!(ledger.jobs(9, at(5_400)).is_empty(), "it may be a minute old or an hour");
-        assert_eq!(ledger.claims(at(5_400)), [claim("a", 2)]);
+        assert_eq!(ledger.claims(at(5_400)), [claim("a", 1)]);
     }
 
     #[test]
@@ -863,6 +968,27 @@ mod tests {
         let claims = ledger.claims(now);
         claims.iter().for_each(|claim| ledger.take(now, claim));
         claims.len()
+    }
+
+    #[test]
+    fn a_receiver_that_hangs_leaves_room_for_the_others_and_the_most_severe_goes_first() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
+        for n in 0..100 {
+            let mut event = alert(n, 0, &[]);
+            event.severity = if n == 90 { 9 } else { 5 };
+            event.notify[0].to = Channel::Webhook(if n == 99 { "other" } else { "hangs" }.to_owned());
+            ledger.expect(&event);
+        }
+        assert_eq!(claim_all(&mut ledger, at(100)), 5);
+        let began: Vec<i64> = ledger.jobs(64, at(100)).iter().map(|job| second(job.decided())).collect();
+        assert_eq!(began, [90, 0, 1, 2, 99]);
+        assert_eq!(claim_all(&mut ledger, at(130)), 0, "until one of them has ended");
+        let waiting = ledger.listing(at(130)).iter().filter(|listed| listed.attempts == 0).count();
+        assert_eq!(waiting, 95);
+    }
+
+    fn second(at: Option<Timestamp>) -> i64 {
+        at.unwrap().as_millis() / 1_000
     }
 
     #[test]
