@@ -48,6 +48,8 @@ pub(crate) struct Told {
     pub(crate) link: Option<Link>,
     /// Whether it is over meanwhile.
     pub(crate) over: bool,
+    /// The severity that its rule gives an ordinary case, where the rule is still in force.
+    pub(crate) rule_severity: Option<u8>,
     zone: TimeZone,
 }
 
@@ -208,6 +210,7 @@ impl Told {
         let over = over || event.transition == Transition::Resolved;
         let subject = watchlist.subject(&event.subject);
         let name = subject.map_or(event.subject.as_str(), |subject| subject.name.as_str());
+        let rule = watchlist.rules().map(|(_, rule)| rule).find(|rule| rule.id == event.rule);
         let zone = subject.map_or(TimeZone::UTC, |subject| subject.time_zone());
         Self {
             headline: headline(name, &event),
@@ -215,6 +218,7 @@ impl Told {
             quotes: Quotes::NotAsked,
             link: links.of(&event, over, to),
             over,
+            rule_severity: rule.map(|rule| rule.severity),
             zone,
             event,
         }

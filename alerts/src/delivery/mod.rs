@@ -258,11 +258,7 @@ impl Channels {
             Channel::Slack(_) => self.target(to)?.post(&slack::body(message)).await,
             Channel::Teams(_) => self.target(to)?.post(&teams::body(message)).await,
             Channel::Alertmanager(_) => {
-                let now = jiff::Timestamp::now().into();
-                let alerts = match message.told.is_empty() {
-                    true => vec![alertmanager::test(&message.title(), now)],
-                    false => message.told.iter().map(|told| alertmanager::posted(told, None, now)).collect(),
-                };
+                let alerts = alertmanager::body(message, jiff::Timestamp::now().into());
                 self.target(to)?.post(&alerts).await
             }
             Channel::Log => {
