@@ -133,6 +133,11 @@ fn nobody(event: &AlertEvent) -> String {
     if event.historic {
         return "it is about the past: such alerts are shown, and never sent".to_owned();
     }
+    if event.transition == Transition::Resolved {
+        return "of the end hear the webhooks that were told of the alert, and from severity 7 on the people, unless it is \
+                muted or its rule was changed"
+            .to_owned();
+    }
     if let Some(until) = event.held_until {
         return format!("it waits for the end of quiet hours, until {until}");
     }

@@ -402,6 +402,7 @@ impl Ledger {
     fn due(&self, now: Timestamp) -> Vec<String> {
         let first_of = self.first_of_bundles();
         let due_digests = self.due_digests(now);
+        let heads = self.heads();
         let mut due = Vec::new();
         for (key, entry) in self.entries.iter().filter(|(_, entry)| entry.is_waiting()) {
             let waits =
@@ -412,13 +413,25 @@ impl Ledger {
                 let wait_ms = i64::from(entry.notification.group_wait_s) * 1_000;
                 *first <= now && now < first.plus_millis(wait_ms)
             });
-            if waits || waits_for_others || self.is_owned_by_another(entry, now) {
+            let follows = entry.place().is_some_and(|(place, sequence)| heads[&place] < sequence);
+            if waits || waits_for_others || follows || self.is_owned_by_another(entry, now) {
                 continue;
             }
             due.push((entry.order(), key));
         }
         due.sort_unstable();
         due.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The first transition of each alert that each webhook has not got: a program that hears of the end before the
+    /// beginning would keep the alert open.
+    fn heads(&self) -> BTreeMap<(AlertKey, &Channel), u32> {
+        let mut heads = BTreeMap::new();
+        for (place, sequence) in self.entries.values().filter_map(Entry::place) {
+            let head = heads.entry(place).or_insert(sequence);
+            *head = sequence.min(*head);
+        }
+        heads
     }
 
     fn is_owned_by_another(&self, entry: &Entry, now: Timestamp) -> bool {
@@ -565,6 +578,14 @@ impl Entry {
 
     fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting { .. })
+    }
+
+    /// Its alert and webhook, and its number among what is told of that alert there.
+    fn place(&self) -> Option<((AlertKey, &Channel), u32)> {
+        match (&self.content, &self.notification.to) {
+            (Content::Alert(event), to @ Channel::Webhook(_)) => Some(((event.alert, to), event.sequence)),
+            _ => None,
+        }
     }
 
     fn is_being_sent(&self) -> bool {
@@ -968,6 +989,26 @@ mod tests {
         let claims = ledger.claims(now);
         claims.iter().for_each(|claim| ledger.take(now, claim));
         claims.len()
+    }
+
+    #[test]
+    fn a_webhook_hears_of_the_end_after_the_beginning() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
+        let mut opened = alert(0, 0, &[]);
+        opened.notify[0].to = Channel::Webhook("pager".to_owned());
+        let mut resolved = opened.clone();
+        (resolved.sequence, resolved.transition) = (2, Transition::Resolved);
+        // Earlier by its key.
+        resolved.notify[0].key = "0".to_owned();
+        [opened, resolved].iter().for_each(|event| ledger.expect(event));
+        let told: Vec<(i64, Transition)> = taken(&mut ledger, 0..60, 10)
+            .into_iter()
+            .map(|(second, job)| match &job.parts[0].content {
+                Content::Alert(event) => (second, event.transition),
+                Content::Brief(_) => panic!("it is no brief"),
+            })
+            .collect();
+        assert_eq!(told, [(15, Transition::Opened), (16, Transition::Resolved)]);
     }
 
     #[test]

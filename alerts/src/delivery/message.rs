@@ -119,7 +119,7 @@ impl Message {
             let Content::Alert(event) = &part.content else { continue };
             let event = AlertEvent::clone(event);
             match told.iter_mut().find(|told| told.event.alert == event.alert) {
-                Some(known) if known.event.sequence >= event.sequence => {}
+                Some(known) if news(&known.event) >= news(&event) => {}
                 Some(known) => *known = Told::of(event, part.over, &job.to, watchlist, links),
                 None => told.push(Told::of(event, part.over, &job.to, watchlist, links)),
             }
@@ -142,7 +142,7 @@ impl Message {
         if !self.to.is_read_by_people() || self.is_overview() {
             return;
         }
-        for told in &mut self.told {
+        for told in self.told.iter_mut().filter(|told| told.event.transition != Transition::Resolved) {
             told.quotes = reader.read(&told.event, &told.zone).await;
         }
     }
@@ -197,6 +197,11 @@ impl Message {
             None => HtmlBody { message: self }.render(),
         }
     }
+}
+
+/// How much a transition tells beside others of its alert: the newest most, and the end least, for it says only that.
+fn news(event: &AlertEvent) -> (bool, u32) {
+    (event.transition != Transition::Resolved, event.sequence)
 }
 
 impl Told {
@@ -283,6 +288,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+    use crate::delivery::ledger::Part;
     use crate::delivery::tests::{event, message, told_by_mail};
 
     fn to_mail() -> Message {
@@ -339,8 +345,26 @@ mod tests {
         let links = crate::delivery::tests::links();
         let told = Told::of(event, false, &to_mail().to, &Watchlist::default(), &links);
         assert_eq!(told.urgency(), "over meanwhile");
+        assert!(told.headline.starts_with("harbor: it is over: "), "{}", told.headline);
+        let zone = "Monday, 5 January 2026";
+        assert_eq!(told.sentences.len(), 1, "{:?}", told.sentences);
+        assert!(told.sentences[0].starts_with("It lasted from ") && told.sentences[0].contains(zone));
         assert!(told.advice().starts_with("Nothing: it is over."), "{}", told.advice());
         assert_eq!(told.link.unwrap().label, "See the mentions");
+    }
+
+    #[test]
+    fn of_an_alert_that_began_and_ended_before_anybody_was_told_the_numbers_are_told_that_raised_it() {
+        let to = to_mail().to;
+        let part = |sequence, transition, over| {
+            let event = AlertEvent { sequence, transition, ..event() };
+            let notification = event.notify[0].clone();
+            Part { notification, content: Content::Alert(event.into()), instead_of: None, over }
+        };
+        let parts = vec![part(2, Transition::Resolved, false), part(1, Transition::Opened, true)];
+        let job = Job { to, parts, late: true };
+        let told = Message::compose(job, &Watchlist::default(), &crate::delivery::tests::links()).told;
+        assert_eq!((told.len(), told[0].event.transition, told[0].over), (1, Transition::Opened, true));
     }
 
     #[test]

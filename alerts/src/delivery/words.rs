@@ -2,7 +2,7 @@
 
 use earshot_common::events::{
     AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, DecidedWith, EachArithmetic,
-    Polarity, RankArithmetic, Seasonality, ToneArithmetic,
+    Polarity, RankArithmetic, Seasonality, ToneArithmetic, Transition,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,7 +12,8 @@ const LISTED: usize = 8;
 
 /// What happened to the subject of this name, in a line.
 pub(crate) fn headline(name: &str, event: &AlertEvent) -> String {
-    format!("{name}: {}", what_happened(&event.arithmetic, &event.definition))
+    let over = if event.transition == Transition::Resolved { "it is over: " } else { "" };
+    format!("{name}: {over}{}", what_happened(&event.arithmetic, &event.definition))
 }
 
 /// What happened, in a line.
@@ -29,6 +30,13 @@ pub(crate) fn what_happened(arithmetic: &Arithmetic, definition: &DecidedWith) -
 
 /// How it stands against what was to be expected, a sentence each.
 pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
+    if event.transition == Transition::Resolved {
+        return vec![format!(
+            "It lasted from {} to {}.",
+            with_zone(event.opened, zone),
+            with_zone(event.until, zone)
+        )];
+    }
     let mut sentences = match &event.arithmetic {
         Arithmetic::Count(count) => count_sentences(count, event.until, zone),
         Arithmetic::Each(each) => each_sentences(each, event.opened, zone),
@@ -50,7 +58,7 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
 /// What the reader is to do about an alert that may be over.
 pub(crate) fn advice(event: &AlertEvent, over: bool) -> &'static str {
     if over {
-        return "Nothing: it is over. Tell those who were told that it began.";
+        return "Nothing: it is over.";
     }
     if let Arithmetic::Absence(_) = event.arithmetic {
         return "Look whether its sources still answer, and what keeps people from writing; acknowledge when you have it in \

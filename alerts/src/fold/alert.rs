@@ -58,6 +58,8 @@ pub(crate) struct OpenAlert {
     pub(crate) held_until: Option<Timestamp>,
     /// Whether anybody was ever sent it.
     pub(crate) was_sent: bool,
+    /// The routes that were sent it since it opened, or opened again: they hear of its end.
+    pub(crate) sent_to: BTreeSet<String>,
     /// The routes that take it once their schedules begin, and when that is.
     pub(crate) waiting: BTreeMap<String, Timestamp>,
     /// The routes that were told of it, or are to be when quiet hours or their schedules allow.
@@ -175,6 +177,7 @@ impl OpenAlert {
             told: None,
             held_until: None,
             was_sent: false,
+            sent_to: BTreeSet::new(),
             waiting: BTreeMap::new(),
             reached: BTreeSet::new(),
             spoken_for: BTreeSet::new(),
@@ -332,8 +335,12 @@ impl OpenAlert {
             self.raised_by = self.arithmetic.clone();
         }
         let prefix = format!("{}/{}", self.key, self.sequence);
-        let notify = notifications(&prefix, &decided_by.tell, Route::channels);
+        let notify = notifications(&prefix, &decided_by.tell, decided_by.addresses);
         self.was_sent = self.was_sent || !notify.is_empty();
+        match transition {
+            Transition::Resolved => self.sent_to.clear(),
+            _ => self.sent_to.extend(decided_by.tell.iter().map(|told| told.route.id.clone())),
+        }
         let caused_by = CausedBy { offset: cause.offset, n: cause.transitions };
         cause.transitions += 1;
         AlertEvent {
@@ -381,6 +388,8 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) failing: &'a BTreeMap<String, Timestamp>,
     /// Whom to tell, where this transition is told to anybody.
     pub(crate) tell: Vec<Routes<'a>>,
+    /// Which addresses of these routes.
+    pub(crate) addresses: fn(&Route) -> Vec<Channel>,
     /// Whom not, who could have been.
     pub(crate) passed_over: Vec<PassedOver>,
     /// Whether it was to be told, and no route takes it.

@@ -1,5 +1,6 @@
 //! Commands of people, as the fold carries them out: once each, in the order of the log.
 
+use earshot_common::definitions::Route;
 use earshot_common::events::{AlertEvent, Command, CommandKind, Transition};
 use earshot_common::keys::AlertKey;
 
@@ -31,6 +32,7 @@ impl State {
             historic: self.historic,
             failing: &self.failing,
             tell: Vec::new(),
+            addresses: Route::channels,
             passed_over: Vec::new(),
             unrouted: false,
             word: Some(word(command)),

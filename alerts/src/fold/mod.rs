@@ -38,10 +38,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::calendar;
-use earshot_common::definitions::{Matching, Rule, Search, Watchlist};
+use earshot_common::definitions::{Matching, Route, Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, COMMANDS_AFTER_END_MS, DefinitionVersion, History, Origin, PartitionProgress, Progress,
-    SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, Word,
+    AlertEvent, COMMANDS_AFTER_END_MS, Channel, DefinitionVersion, History, Origin, PartitionProgress,
+    Progress, SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition,
+    Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -76,6 +77,9 @@ pub(crate) use watch::alert_key;
 
 /// How far back a baseline looks, and a day or two more, so that its first bucket is whole.
 pub(crate) const BASELINE_MS: i64 = series::LOOK_BACK_MS + 2 * calendar::DAY_MS;
+
+/// People hear of the end of alerts from this severity on: it was at any hour that they heard of the beginning.
+const TOLD_OF_THE_END: u8 = 7;
 
 /// How far a partition of `mentions.raw` is folded.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -493,6 +497,7 @@ impl State {
         match transition {
             Transition::Opened => self.open(subject, rule),
             Transition::Rising => self.rise(subject, rule),
+            Transition::Resolved => self.resolve(subject, rule),
             _ => self.record(subject, rule, transition, Called::default(), None),
         }
     }
@@ -510,6 +515,35 @@ impl State {
             called = self.call(subject, rule, Call::MoreSevere);
         }
         self.record(subject, rule, Transition::Rising, called, None)
+    }
+
+    /// It is over: those who were told of it hear of that.
+    fn resolve(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
+        let open = self.subjects.get(subject)?.rules[rule].open.as_ref()?;
+        let called = Called { routes: open.sent_to.iter().cloned().collect(), ..Called::default() };
+        self.record(subject, rule, Transition::Resolved, called, None)
+    }
+
+    /// The addresses of its routes that hear of a transition. Of the end the programs do, and the people where it was
+    /// severe and is not muted; not where the rule or the subject was changed, for then nobody knows whether it is over.
+    fn addresses(
+        &self,
+        watched: &Watched,
+        rule: usize,
+        transition: Transition,
+    ) -> fn(&Route) -> Vec<Channel> {
+        if transition != Transition::Resolved {
+            return Route::channels;
+        }
+        let watch = &watched.rules[rule];
+        let severe = watch
+            .open
+            .as_ref()
+            .is_some_and(|open| open.severity >= TOLD_OF_THE_END && open.people.muted_until.is_none());
+        let mut in_force = self.watchlist.rules().map(|(_, rule)| rule);
+        let stands = self.watchlist.subject(&watched.subject.id) == Some(&watched.subject)
+            && in_force.any(|rule| rule.id == watch.rule.id && rule.asks_for_the_same(&watch.rule));
+        if severe && stands { Route::programs_and_people } else { Route::programs }
     }
 
     /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
@@ -546,6 +580,7 @@ impl State {
         called: Called,
         word: Option<Word>,
     ) -> Option<AlertEvent> {
+        let addresses = self.addresses(self.subjects.get(subject)?, rule, transition);
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let mut open = watch.open.take()?;
         let decided_by = DecidedBy {
@@ -555,6 +590,7 @@ impl State {
             historic: self.historic,
             failing: &self.failing,
             tell: called.routes.iter().filter_map(|route| routes(&self.watchlist, route)).collect(),
+            addresses,
             passed_over: called.passed_over,
             unrouted: called.unrouted,
             word,

@@ -506,6 +506,34 @@ fn whoever_is_on_duty_is_told() {
 }
 
 #[test]
+fn of_the_end_hear_the_programs_that_were_told_and_of_what_was_severe_the_people() {
+    let ended = |severity: u8, words: &str| {
+        let watchlist = format!(
+            "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+             [[route]]\nid = \"team\"\nmail = [\"a@harbor.example\"]\nwebhook = [\"pager\"]\nalertmanager = [\"main\"]\n\
+             [[route]]\nid = \"deputy\"\nslack = [\"deputy\"]\nwebhook = [\"other\"]\n\
+             [[rule]]\nid = \"rule\"\nsubjects = [\"harbor\"]\nroute = \"team\"\n{STRONG}\nseverity = {severity}\n\
+             escalate = [{{ after_minutes = 60, route = \"deputy\" }}]\n"
+        );
+        let timeline = format!("09:00 strong a\n{words}\n16:00 progress");
+        let played = played_with(&watchlist, &timeline);
+        let end = played.events.last().unwrap();
+        assert_eq!(end.transition, Transition::Resolved);
+        let told = end.notify.iter().map(|notify| (notify.route.clone(), notify.to.name()));
+        told.collect::<Vec<_>>()
+    };
+    let of = |told: &[(&str, &'static str)]| -> Vec<(String, &'static str)> {
+        told.iter().map(|(route, channel)| ((*route).to_owned(), *channel)).collect()
+    };
+    let early = "09:10 ann says acknowledge";
+    assert_eq!(ended(6, early), of(&[("team", "webhook")]));
+    assert_eq!(ended(7, early), of(&[("team", "mail"), ("team", "webhook")]));
+    assert_eq!(ended(7, "09:10 ann says mute until 20:00"), of(&[("team", "webhook")]));
+    let called = [("deputy", "webhook"), ("deputy", "slack"), ("team", "mail"), ("team", "webhook")];
+    assert_eq!(ended(7, "10:00 progress"), of(&called), "who was called hears of it too");
+}
+
+#[test]
 fn in_quiet_hours_an_alert_waits_unless_it_is_severe() {
     let quiet = "zone = \"Europe/Berlin\"\nquiet_hours = { from = \"22:00\", to = \"07:00\" }";
     check(
