@@ -460,6 +460,10 @@ impl Worker {
         if self.standing_alerts.take(event) {
             self.refreshed = Timestamp::default();
         }
+        // A snapshot holds the results of the last months only: nobody is told again of what was before.
+        if self.at.as_ref().is_some_and(|at| snapshot::is_forgotten(event.decided, at.appended)) {
+            return;
+        }
         self.ledger.expect(event);
         self.folded.told.tell_of(&event.notify, &mut self.ledger);
     }

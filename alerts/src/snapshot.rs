@@ -73,9 +73,13 @@ impl Told {
 
     /// Forgets what the log has long forgotten.
     pub(crate) fn forget(&mut self, now: Timestamp) {
-        let oldest = now.plus_millis(-TOLD_FOR_MS);
-        self.0.retain(|_, told| told.last().is_some_and(|(appended, _)| *appended >= oldest));
+        self.0.retain(|_, told| told.last().is_some_and(|(appended, _)| !is_forgotten(*appended, now)));
     }
+}
+
+/// Whether nobody knows any more, at this time of the log, what became of messages that were decided then.
+pub(crate) fn is_forgotten(decided: Timestamp, now: Timestamp) -> bool {
+    decided < now.plus_millis(-TOLD_FOR_MS)
 }
 
 /// The record of `signals` that a snapshot stands at.
@@ -302,7 +306,12 @@ mod tests {
             [DeliveryState::Delivered]
         );
         assert_eq!(told.of("open").iter().map(|(_, delivery)| delivery.attempt).collect::<Vec<_>>(), [1, 2]);
-        told.forget(Timestamp::from_millis(TOLD_FOR_MS + 1));
-        assert!(told.of("open").is_empty());
+        let decided = Timestamp::from_millis(0);
+        for (now_ms, forgotten) in [(TOLD_FOR_MS, false), (TOLD_FOR_MS + 1, true)] {
+            let now = Timestamp::from_millis(now_ms);
+            told.forget(now);
+            // What is not told again is exactly what is not known.
+            assert_eq!((told.of("done").is_empty(), is_forgotten(decided, now)), (forgotten, forgotten));
+        }
     }
 }
