@@ -82,7 +82,8 @@ mod tests {
             "notify":[{"key":"brief/daily/x","route":"board","to":{"channel":"mail","address":"b@harbor.example"}}]}"#;
         let due: Arc<DueBrief> = Arc::new(serde_json::from_str(json).unwrap());
         let content = Content::Brief(Arc::clone(&due));
-        let part = Part { notification: due.notify[0].clone(), content, instead_of: None, over: false };
+        let notification = due.notify[0].clone();
+        let part = Part { notification, content, instead_of: None, over: false, in_hand: None };
         let job = Job { to: Channel::Mail("b@harbor.example".to_owned()), parts: vec![part], late: false };
         let harbor = SubjectFacts {
             id: "harbor".to_owned(),

@@ -98,6 +98,8 @@ struct Entry {
     instead_of: Option<String>,
     /// Whether the alert has ended meanwhile.
     over: bool,
+    /// Who has the alert in hand by now.
+    in_hand: Option<String>,
     first_claim: Option<Timestamp>,
     claim: Option<Claim>,
     attempt: u32,
@@ -178,6 +180,8 @@ pub(crate) struct Part {
     pub(crate) instead_of: Option<String>,
     /// Whether the alert has ended meanwhile.
     pub(crate) over: bool,
+    /// Who has the alert in hand by now.
+    pub(crate) in_hand: Option<String>,
 }
 
 impl Job {
@@ -278,9 +282,10 @@ impl Ledger {
 
     /// A transition was decided: its messages are to be sent.
     pub(crate) fn expect(&mut self, event: &AlertEvent) {
-        if let Some(open) = event.transition.leaves_open() {
-            let of_it = |entry: &&mut Entry| entry.content.alert() == Some(event.alert);
-            for entry in self.entries.values_mut().filter(of_it) {
+        let of_it = |entry: &&mut Entry| entry.content.alert() == Some(event.alert);
+        for entry in self.entries.values_mut().filter(of_it) {
+            entry.in_hand = event.acknowledged.as_ref().map(|held| held.by.clone());
+            if let Some(open) = event.transition.leaves_open() {
                 entry.over = !open;
             }
         }
@@ -377,6 +382,7 @@ impl Ledger {
                 in_words(&failed.notification.to)
             ));
             entry.over = failed.over;
+            entry.in_hand.clone_from(&failed.in_hand);
             self.entries.entry(key).or_insert(entry);
         }
     }
@@ -568,6 +574,7 @@ impl Entry {
             since,
             instead_of: None,
             over: false,
+            in_hand: None,
             first_claim: None,
             claim: None,
             attempt: 0,
@@ -649,6 +656,7 @@ impl Entry {
             content: self.content.clone(),
             instead_of: self.instead_of.clone(),
             over: self.over,
+            in_hand: self.in_hand.clone(),
         }
     }
 
@@ -1069,6 +1077,26 @@ mod tests {
         assert_eq!(sizes, [(1, false), (2, true)], "the third is not a quarter of an hour old");
         let over: Vec<bool> = jobs.iter().flat_map(|job| &job.parts).map(|part| part.over).collect();
         assert_eq!(over.iter().filter(|over| **over).count(), 1);
+    }
+
+    #[test]
+    fn who_is_called_late_learns_who_has_the_alert_in_hand_by_then() {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
+        let mut called = alert(0, 0, &[]);
+        called.transition = Transition::Escalated;
+        ledger.expect(&called);
+        let mut taken_in_hand = called.clone();
+        (taken_in_hand.sequence, taken_in_hand.transition) = (2, Transition::Acknowledged);
+        taken_in_hand.notify.clear();
+        taken_in_hand.acknowledged = Some(earshot_common::events::Acknowledgement {
+            by: "ann".to_owned(),
+            since: at(5),
+            until: None,
+            assessed_after_ms: None,
+        });
+        ledger.expect(&taken_in_hand);
+        let (_, job) = taken(&mut ledger, 0..60, 10).remove(0);
+        assert_eq!(job.parts[0].in_hand.as_deref(), Some("ann"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::Job;
 use super::colours;
-use super::ledger::Content;
+use super::ledger::{Content, Part};
 use super::quotes::{Quote, QuoteReader, Quotes};
 use super::words::{advice, headline, sentences, urgency};
 use crate::briefs::Letter;
@@ -109,9 +109,10 @@ impl Message {
                     .to_owned(),
             );
         }
-        let is_call = |content: &Content| matches!(content, Content::Alert(event) if event.transition == Transition::Escalated);
-        if job.parts.iter().any(|part| is_call(&part.content)) {
-            notes.push("Nobody has taken it in hand yet, so you are called.".to_owned());
+        for note in job.parts.iter().filter_map(why_called) {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
         let mut told: Vec<Told> = Vec::new();
         for part in &job.parts {
@@ -197,6 +198,20 @@ impl Message {
             None => HtmlBody { message: self }.render(),
         }
     }
+}
+
+/// Why the reader is called who is the next in the order, as it is when the message is sent.
+fn why_called(part: &Part) -> Option<String> {
+    let Content::Alert(event) = &part.content else { return None };
+    if event.transition != Transition::Escalated || part.over {
+        return None;
+    }
+    Some(match &part.in_hand {
+        None => "Nobody has taken it in hand yet, so you are called.".to_owned(),
+        Some(by) => {
+            format!("You were called because nobody had taken it in hand; by now {by} has it in hand.")
+        }
+    })
 }
 
 /// How much a transition tells beside others of its alert: the newest most, and the end least, for it says only that.
@@ -288,7 +303,6 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::delivery::ledger::Part;
     use crate::delivery::tests::{event, message, told_by_mail};
 
     fn to_mail() -> Message {
@@ -359,7 +373,13 @@ mod tests {
         let part = |sequence, transition, over| {
             let event = AlertEvent { sequence, transition, ..event() };
             let notification = event.notify[0].clone();
-            Part { notification, content: Content::Alert(event.into()), instead_of: None, over }
+            Part {
+                notification,
+                content: Content::Alert(event.into()),
+                instead_of: None,
+                over,
+                in_hand: None,
+            }
         };
         let parts = vec![part(2, Transition::Resolved, false), part(1, Transition::Opened, true)];
         let job = Job { to, parts, late: true };
@@ -368,11 +388,22 @@ mod tests {
     }
 
     #[test]
-    fn who_is_called_because_nobody_has_it_in_hand_is_told_so() {
-        let mut event = event();
-        event.transition = Transition::Escalated;
-        let notes = told_by_mail(event).notes;
-        assert_eq!(notes, ["Nobody has taken it in hand yet, so you are called."]);
+    fn who_is_called_is_told_whether_anybody_has_it_in_hand() {
+        let event = AlertEvent { transition: Transition::Escalated, ..event() };
+        assert_eq!(
+            told_by_mail(event.clone()).notes,
+            ["Nobody has taken it in hand yet, so you are called."]
+        );
+        let late = |over, in_hand: Option<&str>| {
+            let (notification, content) = (event.notify[0].clone(), Content::Alert(event.clone().into()));
+            let in_hand = in_hand.map(str::to_owned);
+            let part = Part { notification, content, instead_of: None, over, in_hand };
+            let job = Job { to: to_mail().to, parts: vec![part], late: false };
+            Message::compose(job, &Watchlist::default(), &crate::delivery::tests::links()).notes
+        };
+        let ann = "You were called because nobody had taken it in hand; by now ann has it in hand.";
+        assert_eq!(late(false, Some("ann")), [ann]);
+        assert!(late(true, None).is_empty());
     }
 
     #[test]

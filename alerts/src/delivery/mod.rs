@@ -167,7 +167,7 @@ impl Outbox {
     ) -> Result<(), Refused> {
         let to = notification.to.clone();
         let content = Content::Alert(Arc::new(event));
-        let part = Part { notification, content, instead_of: None, over: false };
+        let part = Part { notification, content, instead_of: None, over: false, in_hand: None };
         self.channels.send(&self.compose(Job { to, parts: vec![part], late: false }, watchlist)).await
     }
 
@@ -360,7 +360,7 @@ pub(crate) mod tests {
     fn part(event: AlertEvent, to: &Channel) -> ledger::Part {
         let notification = Notification { to: to.clone(), ..event.notify[0].clone() };
         let content = Content::Alert(std::sync::Arc::new(event));
-        ledger::Part { notification, content, instead_of: None, over: false }
+        ledger::Part { notification, content, instead_of: None, over: false, in_hand: None }
     }
 
     /// The message with three times this quote, where it quotes at all.
