@@ -291,6 +291,7 @@ mod tests {
             attempt,
             sender: "a".to_owned(),
             error: None,
+            out_of_time: false,
         };
         let mut told = Told::default();
         for (key, state, attempt) in [

@@ -91,7 +91,7 @@ pub(crate) fn explain(events: &[AlertEvent], told: &Told) -> Option<WhyAnswer> {
             recipients.push(recipient);
             for instead in &notification.fallback {
                 let mut recipient = self::recipient(instead, told, true);
-                if !failed {
+                if !failed && recipient.fate == Fate::Waiting {
                     recipient.fate = Fate::NotNeeded;
                 }
                 recipients.push(recipient);
@@ -212,6 +212,7 @@ mod tests {
                 attempt: n,
                 sender: "a".to_owned(),
                 error: error.map(str::to_owned),
+                out_of_time: false,
             };
             told.insert((*key).to_owned(), (Timestamp::from_millis(i64::from(n)), delivery));
         }

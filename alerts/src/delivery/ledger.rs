@@ -62,6 +62,8 @@ pub(crate) struct Ledger {
     briefs: BTreeMap<String, Timestamp>,
     /// The latest time that the log's clock has shown.
     log_time: Timestamp,
+    /// What was given up for want of time while those in its place are told, by its key.
+    passed_on: BTreeMap<String, Entry>,
     /// What was given up, with the time of the record that says so.
     given_up: BTreeMap<String, (Timestamp, Undelivered)>,
 }
@@ -96,6 +98,8 @@ struct Entry {
     since: Timestamp,
     /// What it takes the place of, for the reader.
     instead_of: Option<String>,
+    /// The key of that.
+    in_place_of: Option<String>,
     /// Whether the alert has ended meanwhile.
     over: bool,
     /// Who has the alert in hand by now.
@@ -270,8 +274,16 @@ pub(crate) enum Outcome {
 impl Ledger {
     /// An empty account of the sender with this name, which started then.
     pub(crate) fn new(sender: String, limits: Limits, started: Timestamp) -> Self {
-        let (entries, briefs, given_up) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { sender, limits, started, entries, briefs, log_time: Timestamp::default(), given_up }
+        Self {
+            sender,
+            limits,
+            started,
+            entries: BTreeMap::new(),
+            briefs: BTreeMap::new(),
+            log_time: Timestamp::default(),
+            passed_on: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+        }
     }
 
     /// The log took a record then. How old another's claim is, is told by the log's clock as well as by ours: one of
@@ -318,7 +330,13 @@ impl Ledger {
     /// over gives nothing up: its owner may deliver it yet.
     pub(crate) fn take(&mut self, appended: Timestamp, delivery: &Delivery) {
         self.note_time(appended);
-        let Some(entry) = self.entries.get_mut(&delivery.key) else { return };
+        let Some(entry) = self.entries.get_mut(&delivery.key) else {
+            // It failed a second time: a snapshot says so before it tells of those in its place.
+            if delivery.state == DeliveryState::Failed {
+                self.passed_on.remove(&delivery.key);
+            }
+            return;
+        };
         let of_another = entry.claim.as_ref().is_some_and(|claim| claim.sender != delivery.sender);
         if delivery.state == DeliveryState::Failed && of_another {
             if entry.is_being_sent() && delivery.sender == self.sender {
@@ -327,13 +345,8 @@ impl Ledger {
             return;
         }
         if delivery.state != DeliveryState::Sending {
-            let done = self.entries.remove(&delivery.key);
-            if let Some(entry) = done.filter(|_| delivery.state == DeliveryState::Failed) {
-                self.fall_back(&entry, delivery, appended);
-                let mut listed = entry.listed(&delivery.key, true);
-                listed.attempts = delivery.attempt;
-                listed.error.clone_from(&delivery.error);
-                self.given_up.insert(delivery.key.clone(), (appended, listed));
+            if let Some(entry) = self.entries.remove(&delivery.key) {
+                self.end(entry, delivery, appended);
             }
             return;
         }
@@ -366,6 +379,40 @@ impl Ledger {
         }
     }
 
+    /// A message is delivered or has failed.
+    fn end(&mut self, entry: Entry, delivery: &Delivery, at: Timestamp) {
+        let first = entry.in_place_of.clone();
+        if delivery.state == DeliveryState::Delivered {
+            if let Some(first) = first {
+                self.passed_on.remove(&first);
+            }
+            return;
+        }
+        let mut listed = entry.listed(&delivery.key, true);
+        listed.attempts = delivery.attempt;
+        listed.error.clone_from(&delivery.error);
+        self.given_up.insert(delivery.key.clone(), (at, listed));
+        self.fall_back(&entry, delivery, at);
+        if delivery.out_of_time && !entry.notification.fallback.is_empty() {
+            self.passed_on.insert(delivery.key.clone(), entry);
+        }
+        if let Some(first) = first {
+            self.resume(&first, at);
+        }
+    }
+
+    /// Where nobody in its place could be told either, a message is tried again: its channel may be back.
+    fn resume(&mut self, key: &str, at: Timestamp) {
+        if self.entries.values().any(|entry| entry.in_place_of.as_deref() == Some(key)) {
+            return;
+        }
+        let Some(mut entry) = self.passed_on.remove(key) else { return };
+        entry.notification.fallback.clear();
+        (entry.claim, entry.first_claim, entry.stage) = (None, None, Stage::due(at));
+        self.given_up.remove(key);
+        self.entries.insert(key.to_owned(), entry);
+    }
+
     /// Expects the messages that take the place of one that failed. They follow from the log as that one does, so a
     /// restart expects the same.
     fn fall_back(&mut self, failed: &Entry, delivery: &Delivery, at: Timestamp) {
@@ -381,6 +428,7 @@ impl Ledger {
                 "This comes instead of a message that could not be delivered ({}): {error}",
                 in_words(&failed.notification.to)
             ));
+            entry.in_place_of = Some(delivery.key.clone());
             entry.over = failed.over;
             entry.in_hand.clone_from(&failed.in_hand);
             self.entries.entry(key).or_insert(entry);
@@ -539,10 +587,9 @@ impl Ledger {
                 let until = since.plus_millis(retry_for_ms);
                 let next = now.plus_millis(wait_ms(attempt, after));
                 if next >= until {
-                    return done(
-                        DeliveryState::Failed,
-                        Some(format!("given up after {attempt} attempts: {error}")),
-                    );
+                    let error = Some(format!("given up after {attempt} attempts: {error}"));
+                    let failed = delivery(key, DeliveryState::Failed, attempt, &self.sender, error);
+                    return Outcome::Done(Delivery { out_of_time: true, ..failed });
                 }
                 tracing::warn!(key, attempt, error, %next, "a message was not taken; it is tried again");
                 entry.stage = Stage::Waiting { since: now, until: next };
@@ -573,6 +620,7 @@ impl Entry {
             content,
             since,
             instead_of: None,
+            in_place_of: None,
             over: false,
             in_hand: None,
             first_claim: None,
@@ -690,6 +738,7 @@ fn delivery(key: &str, state: DeliveryState, attempt: u32, sender: &str, error: 
         attempt,
         sender: sender.to_owned(),
         error,
+        out_of_time: false,
     }
 }
 
@@ -1137,6 +1186,47 @@ mod tests {
                 ledger.take(at(now + 6), &done);
             }
             assert_eq!(claim_all(&mut ledger, at(9_999)), 0);
+        }
+    }
+
+    #[test]
+    fn a_message_is_tried_again_where_those_in_its_place_are_refused_for_good() {
+        let event = alert(0, 0, &[Channel::Slack("newsroom".to_owned()), Channel::Log]);
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
+        ledger.expect(&event);
+        let mut log: Vec<(Timestamp, Delivery)> = Vec::new();
+        let mut mailed = None;
+        for second in 0..600 {
+            for claim in ledger.claims(at(second)) {
+                ledger.take(at(second), &claim);
+                log.push((at(second), claim));
+            }
+            for job in ledger.jobs(9, at(second)) {
+                let result = match job.to {
+                    Channel::Mail(_) if second >= 300 => Ok(()),
+                    Channel::Mail(_) => for_now(),
+                    _ => Err(Refused::ForGood { error: "no such channel".to_owned() }),
+                };
+                mailed = mailed.or(result.is_ok().then_some(second));
+                if let Outcome::Done(done) = ledger.settle(&job.keys()[0], result, at(second)) {
+                    ledger.take(at(second), &done);
+                    log.push((at(second), done));
+                }
+            }
+        }
+        assert!(mailed.is_some_and(|second| second <= 420), "{mailed:?}");
+        assert!(ledger.listing(at(600)).iter().all(|listed| listed.channel != "mail"));
+        // A start in the middle goes on the same, by the log and by a snapshot, which tells of one message after the other.
+        let until = at(299);
+        log.retain(|(appended, _)| *appended <= until);
+        let mut by_message = log.clone();
+        by_message.sort_by_key(|(_, delivery)| delivery.key.len());
+        for log in [log, by_message] {
+            let mut restarted = Ledger::new("b".to_owned(), LIMITS, until);
+            restarted.expect(&event);
+            log.iter().for_each(|(appended, delivery)| restarted.take(*appended, delivery));
+            let mail = taken(&mut restarted, 300..600, 300);
+            assert_eq!(mail.len(), 1, "the mail alone, once");
         }
     }
 

@@ -240,6 +240,9 @@ pub struct Delivery {
     /// What went wrong: for a failure, or of a claim at the attempt before.
     #[serde(default)]
     pub error: Option<String>,
+    /// Of a failure: whether another attempt might have succeeded, but the time for it was up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_time: bool,
 }
 
 /// How far a notification is.

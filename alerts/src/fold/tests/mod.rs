@@ -169,6 +169,7 @@ impl Timeline {
             attempt: 1,
             sender: "alerts-1".to_owned(),
             error: None,
+            out_of_time: false,
         };
         self.append(at(time), SignalRecord::Delivery(delivery));
     }
