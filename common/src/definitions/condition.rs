@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Measure, NoveltyOf, ToneMeasure};
+use crate::events::{Measure, NoveltyOf, RISKS, ToneMeasure};
 
 /// What has to happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,8 @@ pub struct EachCondition {
     pub sentiment_at_most: f32,
     /// Accounts that could have seen it: this or more. An unknown reach satisfies zero alone.
     pub reach_at_least: u64,
+    /// One of [`RISKS`], which must be said of the subject, not of another one in the same message.
+    pub risk: Option<String>,
     /// Without another such mention for this long, the alert is over.
     pub quiet_after_hours: u32,
 }
@@ -202,6 +204,9 @@ impl Condition {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
             }
+            Self::Each(EachCondition { risk: Some(risk), .. }) if !RISKS.contains(&risk.as_str()) => {
+                Err(format!("`category = \"{risk}\"` is no risk; there are: {}", RISKS.join(", ")))
+            }
             Self::Rank(rank) if rank.competitors.is_empty() => {
                 Err("`competitors` is empty: name at least one subject".to_owned())
             }
@@ -238,11 +243,7 @@ impl fmt::Display for Condition {
     /// The condition in words, as alerts carry it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Each(each) => write!(
-                f,
-                "each mention with sentiment at most {} and reach at least {}",
-                each.sentiment_at_most, each.reach_at_least
-            ),
+            Self::Each(each) => each.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Tone(tone) => write!(
                 f,
@@ -270,6 +271,16 @@ impl fmt::Display for Condition {
                 rank.probability_below
             ),
         }
+    }
+}
+
+impl fmt::Display for EachCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("each mention with ")?;
+        if let Some(risk) = &self.risk {
+            write!(f, "risk {risk}, ")?;
+        }
+        write!(f, "sentiment at most {} and reach at least {}", self.sentiment_at_most, self.reach_at_least)
     }
 }
 

@@ -264,7 +264,7 @@ mod tests {
             (
                 "risk\"\ncategory = \"legal\"\nfilter = \"lang:en",
                 expect![
-                    "each mention with sentiment at most 1 and reach at least 0, where risk:legal AND (lang:en)"
+                    "each mention with risk legal, sentiment at most 1 and reach at least 0, where lang:en"
                 ],
             ),
             (
@@ -354,7 +354,13 @@ mod tests {
         );
         refused(
             &rule("preset = \"momentum\"\ncategory = \"legal\""),
-            expect![[r#"harbor.toml:1: rule `r`: `category` belongs to `preset = "risk"`"#]],
+            expect!["harbor.toml:1: rule `r`: `category` does not belong to its `when`"],
+        );
+        refused(
+            &rule("preset = \"risk\"\ncategory = \"anger\""),
+            expect![[
+                r#"harbor.toml:1: rule `r`: `category = "anger"` is no risk; there are: legal, safety, data_breach, leak, fraud, labour, product_failure, boycott, leadership, investor, misinformation"#
+            ]],
         );
         refused(
             &rule("when = \"novelty\""),

@@ -98,6 +98,7 @@ impl Case {
                 ["of", story] => ordinary.story = Some(story.to_owned().leak()),
                 ["from", source] => ordinary.source = source.to_owned().leak(),
                 ["for", desk] => ordinary.desks = vec![desk.to_owned().leak()],
+                ["risking", risk] => ordinary.risks = vec![("harbor", risk.to_owned().leak())],
                 ["passing"] => ordinary.matched = vec!["rule:rule"],
                 ["listed"] => ordinary.passing = true,
                 _ => panic!("not of a push: {pair:?}"),
@@ -971,8 +972,10 @@ fn a_risk_needs_no_reach_and_an_influential_author_no_tone() {
         "preset = \"risk\"\ncategory = \"legal\"",
         "09:00 push 1 by 1 toned 0.3
          09:00 want nothing
-         09:01 push 1 by 1 toned 0.3 passing
-         09:01 want opened to team",
+         09:01 push 1 by 1 toned 0.3 risking safety
+         09:01 want nothing
+         09:02 push 1 by 1 toned 0.3 risking legal
+         09:02 want opened to team",
     );
     check(
         "preset = \"influential author\"",
