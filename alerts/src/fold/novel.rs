@@ -1,7 +1,8 @@
 //! What was never there: stories and sources of a subject, each with what it has gathered since its first mention.
 //!
 //! A value is new where its first mention came after we had listened for a while, and it is forgotten when it was not
-//! seen for the look-back. What belongs here: the account of values and authors, and the alert that a new one opens.
+//! seen for the look-back. Where a rule asks for what spreads, a value that has gathered too little begins anew with its
+//! next mention, and only what had spread before we had listened for a while is old. What belongs here: the account of values and authors, and the alert that a new one opens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,7 @@ enum Stage {
     Gathering,
     /// It was news.
     Told,
-    /// It is none: it was there before, or gathered too little in time.
+    /// It is none: it was there before, or gathered too little in time. Of what spreads: it had spread before.
     Old,
 }
 
@@ -86,7 +87,7 @@ impl Novelties {
         let author_first = author.map(|author| self.hear(author, at));
         let Some((key, name)) = value_of(condition.of, signal, subject) else { return Heard::Nothing };
         let warm = since.is_some_and(|since| at >= since.plus_millis(warm_up_ms(condition)));
-        let stage = if warm { Stage::Gathering } else { Stage::Old };
+        let stage = if warm || condition.spreads { Stage::Gathering } else { Stage::Old };
         let value = self.values.entry(key).or_insert_with(|| Value::new(at, stage));
         value.last = value.last.max(at);
         match value.stage {
@@ -94,9 +95,12 @@ impl Novelties {
             Stage::Old => return Heard::Nothing,
             Stage::Gathering => {}
         }
-        if at > value.first.plus_millis(i64::from(condition.within_hours) * HOUR_MS) {
-            value.give_up();
-            return Heard::Nothing;
+        if at > value.end(condition) {
+            if !condition.spreads {
+                value.give_up();
+                return Heard::Nothing;
+            }
+            *value = Value { last: value.last, ..Value::new(at, Stage::Gathering) };
         }
         value.mentions += 1;
         value.evidence.add(witness, &signal.source);
@@ -106,6 +110,10 @@ impl Novelties {
             value.new_authors += 1;
         }
         if !value.is_news(condition) || at < now.plus_millis(-STALE_MS) {
+            return Heard::Nothing;
+        }
+        if condition.spreads && !warm {
+            value.give_up();
             return Heard::Nothing;
         }
         let arithmetic = NoveltyArithmetic {
@@ -121,6 +129,7 @@ impl Novelties {
                 authors_at_least: condition.authors_at_least,
                 new_authors_share_at_least: condition.new_authors_share_at_least,
                 within_hours: condition.within_hours,
+                spreads: condition.spreads,
             }),
         };
         let evidence = std::mem::take(&mut value.evidence);
@@ -172,6 +181,11 @@ impl Novelties {
         self.pruned = now;
         let oldest = now.plus_millis(-i64::from(condition.look_back_days) * DAY_MS);
         self.values.retain(|_, value| value.last >= oldest);
+        // What comes so late is no longer news.
+        let over = now.plus_millis(-STALE_MS);
+        for value in self.values.values_mut().filter(|value| value.end(condition) < over) {
+            value.forget_mentions();
+        }
         self.authors.retain(|_, (_, last)| *last >= oldest);
     }
 }
@@ -241,9 +255,18 @@ impl Value {
             && new_share >= condition.new_authors_share_at_least
     }
 
+    /// Until when it may gather what it needs.
+    fn end(&self, condition: &NoveltyCondition) -> Timestamp {
+        self.first.plus_millis(i64::from(condition.within_hours) * HOUR_MS)
+    }
+
     /// Nothing more is to be known of it.
     fn give_up(&mut self) {
         self.stage = Stage::Old;
+        self.forget_mentions();
+    }
+
+    fn forget_mentions(&mut self) {
         self.authors = BTreeSet::new();
         self.evidence = Evidence::default();
     }

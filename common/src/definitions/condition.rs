@@ -99,8 +99,10 @@ pub struct NoveltyCondition {
     pub of: NoveltyOf,
     /// It is forgotten after this time, and new again.
     pub look_back_days: u32,
-    /// It must gather what it needs within this time of its first mention.
+    /// It must gather what it needs within this time of its first mention; of any, where it need not be new.
     pub within_hours: u32,
+    /// It need not be new: one that was heard before and never told counts where it spreads.
+    pub spreads: bool,
     /// Mentions of it, at least.
     pub mentions_at_least: u32,
     /// Distinct authors of these, at least.
@@ -223,6 +225,10 @@ impl Condition {
                 "`look_back_days = {}` must be between 1 and {MOST_DAYS}",
                 novelty.look_back_days
             )),
+            Self::Novelty(novelty) if novelty.spreads && novelty.mentions_at_least < 2 => Err(format!(
+                "`mentions_at_least = {}` must be at least 2 with `spreads = true`: one mention is no spreading",
+                novelty.mentions_at_least
+            )),
             Self::Novelty(novelty) if novelty.authors_at_least > MOST_AUTHORS => Err(format!(
                 "`authors_at_least = {}` must be at most {MOST_AUTHORS} for a novelty",
                 novelty.authors_at_least
@@ -303,14 +309,15 @@ impl fmt::Display for CountCondition {
 
 impl fmt::Display for NoveltyCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "novelty: {} that ", self.of.in_words())?;
+        match self.spreads {
+            true => f.write_str("spreads")?,
+            false => write!(f, "was not there within {} days", self.look_back_days)?,
+        }
         write!(
             f,
-            "novelty: {} that was not there within {} days, with at least {} mentions by {} authors within {} hours",
-            self.of.in_words(),
-            self.look_back_days,
-            self.mentions_at_least,
-            self.authors_at_least,
-            self.within_hours
+            ", with at least {} mentions by {} authors within {} hours",
+            self.mentions_at_least, self.authors_at_least, self.within_hours
         )?;
         if self.new_authors_share_at_least > 0.0 {
             write!(f, ", at least {:.0} % of them new", self.new_authors_share_at_least * 100.0)?;

@@ -270,7 +270,7 @@ mod tests {
             (
                 "momentum\"\nmentions_at_least = 80\nof = \"story",
                 expect![
-                    "novelty: a story that was not there within 30 days, with at least 80 mentions by 25 authors within 24 hours"
+                    "novelty: a story that spreads, with at least 80 mentions by 25 authors within 24 hours"
                 ],
             ),
             (
@@ -282,7 +282,7 @@ mod tests {
             (
                 "coordinated posting",
                 expect![
-                    "novelty: a story that was not there within 30 days, with at least 10 mentions by 10 authors within 1 hours, at least 50 % of them new"
+                    "novelty: a story that spreads, with at least 10 mentions by 10 authors within 1 hours, at least 50 % of them new"
                 ],
             ),
             ("subject silent", expect!["absence of mentions for 3 hours or longer, probability below 0.001"]),

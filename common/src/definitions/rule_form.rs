@@ -84,6 +84,8 @@ pub(super) struct RuleForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within_hours: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    spreads: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     new_authors_share_at_least: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     competitors: Option<Vec<String>>,
@@ -209,9 +211,13 @@ impl RuleForm {
                 return Ok(When::Each);
             }
             Preset::NewStory => self.novelty(3, 3, 24),
-            Preset::Momentum => self.novelty(50, 25, 24),
+            Preset::Momentum => {
+                self.novelty(50, 25, 24);
+                self.spreads.get_or_insert(true);
+            }
             Preset::CoordinatedPosting => {
                 self.novelty(10, 10, 1);
+                self.spreads.get_or_insert(true);
                 self.new_authors_share_at_least.get_or_insert(0.5);
             }
         }
@@ -245,6 +251,7 @@ impl RuleForm {
             ("of", self.of.is_some()),
             ("look_back_days", self.look_back_days.is_some()),
             ("within_hours", self.within_hours.is_some()),
+            ("spreads", self.spreads.is_some()),
             ("new_authors_share_at_least", self.new_authors_share_at_least.is_some()),
             ("competitors", self.competitors.is_some()),
         ];
@@ -271,6 +278,7 @@ impl RuleForm {
                 "of",
                 "look_back_days",
                 "within_hours",
+                "spreads",
                 "mentions_at_least",
                 "authors_at_least",
                 "new_authors_share_at_least",
@@ -339,6 +347,7 @@ impl RuleForm {
                     of,
                     look_back_days: self.look_back_days.unwrap_or(30),
                     within_hours: self.within_hours.unwrap_or(24),
+                    spreads: self.spreads.unwrap_or_default(),
                     mentions_at_least: self.mentions_at_least.unwrap_or(few),
                     authors_at_least: self.authors_at_least.unwrap_or(few),
                     new_authors_share_at_least: self.new_authors_share_at_least.unwrap_or(0.0),
@@ -401,6 +410,7 @@ impl RuleForm {
                 self.of = Some(novelty.of);
                 self.look_back_days = Some(novelty.look_back_days);
                 self.within_hours = Some(novelty.within_hours);
+                self.spreads = Some(novelty.spreads).filter(|spreads| *spreads);
                 self.mentions_at_least = Some(novelty.mentions_at_least);
                 self.authors_at_least = Some(novelty.authors_at_least);
                 self.new_authors_share_at_least =

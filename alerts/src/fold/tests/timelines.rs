@@ -916,6 +916,43 @@ fn a_story_that_gathers_slowly_or_was_there_before_is_no_news() {
     );
 }
 
+const MOMENTUM: &str = "preset = \"momentum\"";
+
+#[test]
+fn a_text_that_was_posted_long_before_it_spreads_has_momentum_once() {
+    check(
+        MOMENTUM,
+        "quiet 3 at 1
+         00:00 push 2 by 2 of petition
+         2+00:00 push 49 by 49 of petition
+         2+00:10 want nothing
+         2+00:10 push 1 by 1 of petition
+         2+00:10 want opened to team
+         3+00:11 progress
+         3+00:11 want resolved
+         4+00:00 push 60 by 60 of petition
+         4+00:10 want nothing",
+    );
+}
+
+#[test]
+fn what_was_heard_in_the_first_days_has_momentum_unless_it_had_it_then() {
+    check(
+        MOMENTUM,
+        "quiet 1 at 1
+         00:00 push 2 by 2 of clip
+         3+00:00 push 60 by 60 of clip
+         3+00:10 want opened to team",
+    );
+    check(
+        MOMENTUM,
+        "quiet 1 at 1
+         00:00 push 60 by 60 of weather
+         3+00:00 push 60 by 60 of weather
+         3+00:10 want nothing",
+    );
+}
+
 #[test]
 fn the_first_mention_by_a_source_is_news_after_two_weeks_of_listening() {
     check(
