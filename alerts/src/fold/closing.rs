@@ -166,7 +166,7 @@ impl Watched {
             let Some(open) = self.rules[rule].open.as_mut() else {
                 let fires = self.series(rule, condition.window).may_fire(&bucket, clock);
                 if let Some(arithmetic) =
-                    arithmetic.filter(|_| is_bad && fires && self.is_scheduled(rule, bucket.start))
+                    arithmetic.filter(|_| is_bad && fires && self.is_scheduled_within(rule, &bucket))
                 {
                     self.open_tone(rule, condition, &bucket, arithmetic);
                     return Some(Transition::Opened);

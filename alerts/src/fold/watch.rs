@@ -400,6 +400,13 @@ impl Watched {
         rule.schedule.as_ref().is_none_or(|hours| hours.end(at, &rule.telling.zone(&self.zone())).is_some())
     }
 
+    /// Whether the rule raises alerts at some time of a window that is judged when it has closed.
+    pub(super) fn is_scheduled_within(&self, rule: usize, bucket: &Bucket) -> bool {
+        let Rule { schedule: Some(hours), telling, .. } = &self.rules[rule].rule else { return true };
+        let begins = || hours.next_start(bucket.start, &telling.zone(&self.zone()));
+        self.is_scheduled(rule, bucket.start) || begins().is_some_and(|begin| begin < bucket.end)
+    }
+
     /// The key of an alert of this rule.
     pub(super) fn key(&self, rule: usize, situation: &str) -> AlertKey {
         let rule = &self.rules[rule].rule;

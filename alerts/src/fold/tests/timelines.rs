@@ -775,6 +775,20 @@ fn a_share_of_negatives_that_is_far_from_usual_is_said_when_its_hour_has_closed(
 }
 
 #[test]
+fn a_day_that_reaches_into_the_schedule_is_judged() {
+    let of_days = |days: &str, want: &str| {
+        check(
+            &format!(
+                "{SHARE}\nwindow = \"1d\"\nschedule = {{ days = [{days}], from = \"09:00\", to = \"18:00\" }}"
+            ),
+            &format!("quiet 15 at 4\n10:00 push 90 by 90 toned -0.8\n1+00:00 progress\n1+00:00 want {want}"),
+        );
+    };
+    of_days("\"thu\"", "opened to team");
+    of_days("\"mon\", \"fri\"", "nothing");
+}
+
+#[test]
 fn a_few_negatives_or_those_of_few_authors_are_no_share() {
     check(
         SHARE,
@@ -1038,12 +1052,13 @@ pub(super) fn day_of(timeline: &mut Timeline, day: i64, harbor: u32, oakmere: u3
 }
 
 /// Twelve days on which harbor is ahead of oakmere, under a rule about their ranks.
-pub(super) fn usually_ahead() -> Timeline {
-    let mut timeline = Timeline::new(
+pub(super) fn usually_ahead(rule: &str) -> Timeline {
+    let mut timeline = Timeline::new(&format!(
         "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
          [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
-         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n",
-    );
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n\
+         {rule}\n"
+    ));
     timeline.progress("2026-01-05T00:00");
     for day in 0..12 {
         day_of(&mut timeline, day, 6, 4);
@@ -1053,7 +1068,8 @@ pub(super) fn usually_ahead() -> Timeline {
 
 #[test]
 fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_usual_one_again() {
-    let mut timeline = usually_ahead();
+    // From nine to five: a day that reaches into it is judged.
+    let mut timeline = usually_ahead("schedule = { from = \"09:00\", to = \"17:00\" }");
     day_of(&mut timeline, 12, 5, 6);
     assert_eq!(timeline.said(), "", "nearly equal for a day: that is chance");
     day_of(&mut timeline, 13, 4, 20);
