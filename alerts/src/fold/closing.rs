@@ -11,7 +11,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening};
-use super::baseline::{Rhythm, baseline};
+use super::baseline::{Rhythm, baseline, mark_loud_days};
 use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
 use super::model::Expectation;
@@ -285,7 +285,9 @@ impl Watched {
                 continue;
             }
             let rhythm = Rhythm::from(Window::Hour);
-            let past = PastCounts::of(rhythm, &self.rules[rule].past_buckets(series, &bucket));
+            let mut past = self.rules[rule].past_buckets(series, &bucket);
+            mark_loud_days(&mut past);
+            let past = PastCounts::of(rhythm, &past);
             let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
             let silence = &mut self.rules[rule].silence;
             silence.last(bucket.end, expected);

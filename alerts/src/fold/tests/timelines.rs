@@ -19,6 +19,8 @@
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
 use earshot_common::events::{Command, CommandKind, SourceStatus};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 
@@ -863,6 +865,29 @@ fn a_subject_that_is_seldom_heard_may_be_silent_for_long() {
     }
     timeline.progress("2026-01-15T11:00");
     assert_eq!(timeline.said(), "");
+}
+
+#[test]
+fn one_crisis_does_not_make_the_quiet_hours_of_the_weeks_after_it_a_silence() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"silent\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n",
+    );
+    let mut random = StdRng::seed_from_u64(4);
+    let begin = at("2026-01-05T00:00");
+    timeline.progress_at(begin);
+    // Two mentions a day by chance for twelve weeks, and a day of two hundred an hour after the eighth.
+    for hour in 0..84 * 24 {
+        let time = begin.plus_millis(hour * HOUR_MS);
+        let mentions = if hour / 24 == 55 { 200 } else { u32::from(random.random_range(0..12) == 0) };
+        timeline.push(&time.to_string(), mentions, mentions.max(1));
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    }
+    assert_eq!(timeline.said(), "");
+    for hour in 84 * 24..96 * 24 {
+        timeline.progress_at(begin.plus_millis(hour * HOUR_MS));
+    }
+    assert!(timeline.said().starts_with("opened silent/harbor #1"), "twelve days are one");
 }
 
 #[test]
