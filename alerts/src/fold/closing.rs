@@ -1,7 +1,7 @@
 //! What is judged when time has passed: a tone over a window that has closed, and silence.
 //!
-//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While a
-//! source does not answer nobody knows whether it is silent, or calm again.
+//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While sources
+//! that bring a real share do not answer nobody knows whether it is silent, or calm again.
 
 use std::collections::BTreeMap;
 
@@ -298,7 +298,7 @@ impl Watched {
         let silence = &self.rules[rule].silence;
         let since = silence.heard.unwrap_or(start);
         let probability = probability_of(silence.ln_probability);
-        let blocked = self.sources.keys().any(|source| failing.contains_key(source));
+        let blocked = self.brought(rule).misses(failing, clock);
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
         if blocked || !fires || !self.is_scheduled(rule, clock) {
@@ -327,9 +327,7 @@ impl Watched {
         if self.historic {
             return None;
         }
-        let oldest = clock.plus_millis(-LOOK_BACK_MS);
-        let brought = |source: &String| self.sources.get(source).is_some_and(|last| *last >= oldest);
-        let failing_here = || failing.iter().filter(|(source, _)| brought(source));
+        let failing_here = || failing.iter().filter(|(source, _)| self.sources.is_heard(source, clock));
         if self.rules[rule].open.is_some() {
             let over = failing_here().next().is_none();
             if let Some(open) = self.rules[rule].open.as_mut().filter(|_| over) {

@@ -902,6 +902,54 @@ fn while_its_source_does_not_answer_nobody_knows_whether_a_subject_is_silent() {
 }
 
 #[test]
+fn one_dead_blog_does_not_mute_a_silence() {
+    check(
+        SILENT,
+        "quiet 3 at 6
+         00:00 push 1 by 1 from blog
+         00:10 failing blog
+         02:00 progress
+         03:00 progress
+         04:00 progress
+         04:00 want opened to team",
+    );
+}
+
+#[test]
+fn a_signed_door_is_watched_by_the_silence_of_its_mentions() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"door\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n\
+         filter = \"source:partner\"\n",
+    );
+    let mut named = 0;
+    let mut hour = |timeline: &mut Timeline, number: i64, partner: u32| {
+        let time = at("2026-01-05T00:00").plus_millis(number * HOUR_MS);
+        for source in std::iter::repeat_n("partner", partner as usize).chain(["hn"; 6]) {
+            named += 1;
+            let mut post = Post { source, ..Post::new(&format!("post-{named}")) };
+            post.matched = if source == "partner" { vec!["rule:door"] } else { Vec::new() };
+            timeline.post_at(time, &post);
+        }
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    };
+    timeline.progress("2026-01-05T00:00");
+    for number in 0..3 * 24 {
+        hour(&mut timeline, number, 6);
+    }
+    // Whether other sources answer says nothing of the door.
+    timeline.health(at("2026-01-08T00:00"), "hn", SourceStatus::Failing);
+    for number in 3 * 24..3 * 24 + 2 {
+        hour(&mut timeline, number, 0);
+    }
+    assert_eq!(timeline.said(), "");
+    for number in 3 * 24 + 2..3 * 24 + 4 {
+        hour(&mut timeline, number, 0);
+    }
+    assert!(timeline.said().starts_with("opened door/harbor #1"));
+}
+
+#[test]
 fn a_source_that_does_not_answer_is_told_after_an_hour_and_over_when_it_does() {
     check(
         "preset = \"source silent\"",
