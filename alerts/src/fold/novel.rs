@@ -18,7 +18,7 @@ use super::calendar::{DAY_MS, HOUR_MS};
 use super::evidence::{Evidence, Witness};
 use super::watch::Watched;
 
-/// A bound on memory: past it the half that was not seen for longest is forgotten.
+/// A bound on memory: past it half is forgotten, first what was heard once, then what was not heard for longest.
 const MOST_VALUES: usize = 20_000;
 const MOST_AUTHORS: usize = 200_000;
 /// A story whose first mention came in the first two days may be older than our listening.
@@ -42,6 +42,8 @@ pub(crate) struct Novelties {
 struct Value {
     first: Timestamp,
     last: Timestamp,
+    /// Whether it was heard more than once.
+    again: bool,
     mentions: u32,
     authors: BTreeSet<u64>,
     new_authors: u32,
@@ -88,7 +90,8 @@ impl Novelties {
         let Some((key, name)) = value_of(condition.of, signal, subject) else { return Heard::Nothing };
         let warm = since.is_some_and(|since| at >= since.plus_millis(warm_up_ms(condition)));
         let stage = if warm || condition.spreads { Stage::Gathering } else { Stage::Old };
-        let value = self.values.entry(key).or_insert_with(|| Value::new(at, stage));
+        let value = self.values.entry(key).and_modify(|value| value.again = true);
+        let value = value.or_insert_with(|| Value::new(at, stage));
         value.last = value.last.max(at);
         match value.stage {
             Stage::Told => return Heard::Again,
@@ -100,7 +103,7 @@ impl Novelties {
                 value.give_up();
                 return Heard::Nothing;
             }
-            *value = Value { last: value.last, ..Value::new(at, Stage::Gathering) };
+            *value = Value { last: value.last, again: true, ..Value::new(at, Stage::Gathering) };
         }
         value.mentions += 1;
         value.evidence.add(witness, &signal.source);
@@ -160,10 +163,10 @@ impl Novelties {
     /// Forgets what was not seen for the look-back, once an hour, and where there is too much of it.
     fn prune(&mut self, condition: &NoveltyCondition, now: Timestamp) {
         if self.values.len() > MOST_VALUES {
-            let mut ages: Vec<(Timestamp, u64)> =
-                self.values.iter().map(|(key, value)| (value.last, *key)).collect();
+            let mut ages: Vec<(bool, Timestamp, u64)> =
+                self.values.iter().map(|(key, value)| (value.again, value.last, *key)).collect();
             ages.sort_unstable();
-            for (_, key) in ages.iter().take(MOST_VALUES / 2) {
+            for (_, _, key) in ages.iter().take(MOST_VALUES / 2) {
                 self.values.remove(key);
             }
         }
@@ -239,6 +242,7 @@ impl Value {
         Self {
             first,
             last: first,
+            again: false,
             mentions: 0,
             authors: BTreeSet::new(),
             new_authors: 0,

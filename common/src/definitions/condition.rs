@@ -202,6 +202,10 @@ impl Condition {
         if let Some(below) = probability.filter(|below| !(*below > 0.0 && *below < 1.0)) {
             return Err(format!("`probability_below = {below}` must be between 0 and 1"));
         }
+        let authors = self.authors_at_least();
+        if authors > MOST_AUTHORS {
+            return Err(format!("`authors_at_least = {authors}` must be at most {MOST_AUTHORS}"));
+        }
         match self {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
@@ -229,11 +233,17 @@ impl Condition {
                 "`mentions_at_least = {}` must be at least 2 with `spreads = true`: one mention is no spreading",
                 novelty.mentions_at_least
             )),
-            Self::Novelty(novelty) if novelty.authors_at_least > MOST_AUTHORS => Err(format!(
-                "`authors_at_least = {}` must be at most {MOST_AUTHORS} for a novelty",
-                novelty.authors_at_least
-            )),
             _ => Ok(()),
+        }
+    }
+
+    /// Distinct authors that it asks for.
+    fn authors_at_least(&self) -> u32 {
+        match self {
+            Self::Count(count) => count.authors_at_least,
+            Self::Tone(tone) => tone.authors_at_least,
+            Self::Novelty(novelty) => novelty.authors_at_least,
+            Self::Each(_) | Self::Absence(_) | Self::SourceAbsence(_) | Self::Rank(_) => 0,
         }
     }
 }
@@ -242,8 +252,8 @@ impl Condition {
 const MOST_WINDOWS: u32 = 24;
 /// What is new is looked for among so many days at most: as long as baselines reach back.
 const MOST_DAYS: u32 = 56;
-/// Of each value so many authors are told apart at most.
-const MOST_AUTHORS: u32 = 1_000;
+/// Of each window and value so many authors are told apart at most.
+pub const MOST_AUTHORS: u32 = 1_000;
 
 impl fmt::Display for Condition {
     /// The condition in words, as alerts carry it.

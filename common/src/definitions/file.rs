@@ -371,6 +371,14 @@ mod tests {
             expect!["harbor.toml:1: rule `r`: `filter` does not belong to its `when`"],
         );
         refused(
+            &rule("preset = \"volume spike\"\nauthors_at_least = 1001"),
+            expect!["harbor.toml:1: rule `r`: `authors_at_least = 1001` must be at most 1000"],
+        );
+        refused(
+            &rule("preset = \"sentiment drop\"\nauthors_at_least = 1001"),
+            expect!["harbor.toml:1: rule `r`: `authors_at_least = 1001` must be at most 1000"],
+        );
+        refused(
             &rule("preset = \"volume spike\"\nwindows = 25"),
             expect!["harbor.toml:1: rule `r`: `windows = 25` must be between 1 and 24"],
         );

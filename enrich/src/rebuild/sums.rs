@@ -10,7 +10,8 @@ use earshot_common::events::{
 };
 use earshot_common::time::Timestamp;
 
-/// Values and authors of one rule, at most: they stand in one record. The newest are told.
+/// Values and authors of one rule, at most: they stand in one record. As on the decision side those that were heard once
+/// are left out first, then those that were not heard for longest.
 const MOST_KEYS: usize = 20_000;
 /// What is older than this is not new, however seldom it is heard: the decision side listens for so long before it
 /// calls a source or an author new.
@@ -302,12 +303,13 @@ fn hear(heard: &mut HashMap<u64, Heard>, key: u64, at: Timestamp) {
     heard.last = at.max(heard.last);
 }
 
-/// The keys that were heard last, in their order.
+/// The keys that were heard more than once, then those that were heard last; in their order.
 fn newest(heard: HashMap<u64, Heard>) -> Vec<u64> {
-    let mut heard: Vec<(Timestamp, u64)> = heard.into_iter().map(|(key, heard)| (heard.last, key)).collect();
+    let mut heard: Vec<(bool, Timestamp, u64)> =
+        heard.into_iter().map(|(key, heard)| (heard.mentions > 1, heard.last, key)).collect();
     heard.sort_unstable_by(|one, other| other.cmp(one));
     heard.truncate(MOST_KEYS);
-    let mut keys: Vec<u64> = heard.into_iter().map(|(_, key)| key).collect();
+    let mut keys: Vec<u64> = heard.into_iter().map(|(_, _, key)| key).collect();
     keys.sort_unstable();
     keys
 }

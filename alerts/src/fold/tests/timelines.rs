@@ -1041,6 +1041,25 @@ fn what_was_heard_in_the_first_days_has_momentum_unless_it_had_it_then() {
 }
 
 #[test]
+fn what_was_heard_again_is_remembered_longer_than_what_was_heard_once() {
+    let mut timeline = played(
+        &format!("{MOMENTUM}\nmentions_at_least = 3\nauthors_at_least = 3"),
+        "quiet 3 at 1
+         00:00 push 2 by 2 of petition
+         00:10 want nothing",
+    );
+    for number in 0..20_001 {
+        let mut post = Post::new(&format!("other-{number}"));
+        post.story = Some(post.name.clone().leak());
+        timeline.post("2026-01-08T00:30", &post);
+    }
+    let mut third = Post::new("third");
+    third.story = Some("petition");
+    timeline.post("2026-01-08T01:00", &third);
+    assert!(timeline.said().starts_with("opened rule/harbor #1: a story that spreads, with 3 mentions"));
+}
+
+#[test]
 fn the_first_mention_by_a_source_is_news_after_two_weeks_of_listening() {
     check(
         "when = \"novelty\"\nof = \"source\"",
