@@ -336,7 +336,7 @@ impl Watched {
         now: Timestamp,
     ) -> Option<Transition> {
         let reaches = condition.reach_at_least == 0
-            || signal.reach.is_some_and(|reach| reach >= condition.reach_at_least);
+            || signal.accounts().is_some_and(|reach| reach >= condition.reach_at_least);
         let at_risk = condition.risk.as_ref().is_none_or(|risk| subject.risk.contains(risk));
         let satisfied = at_risk && reaches && subject.polarity <= condition.sentiment_at_most;
         let opens = self.rules[rule].open.is_none();

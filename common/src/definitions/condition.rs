@@ -216,6 +216,15 @@ impl Condition {
             Self::Rank(rank) if rank.competitors.is_empty() => {
                 Err("`competitors` is empty: name at least one subject".to_owned())
             }
+            Self::Count(count)
+                if count.window == Window::Day
+                    && count.little_data_at_least != CountCondition::of(Window::Day).little_data_at_least =>
+            {
+                Err(format!(
+                    "`little_data_at_least = {}` does not belong to `window = \"1d\"`: a day with too little data waits",
+                    count.little_data_at_least
+                ))
+            }
             Self::Count(count) if !(1..=MOST_WINDOWS).contains(&count.windows) => {
                 Err(format!("`windows = {}` must be between 1 and {MOST_WINDOWS}", count.windows))
             }

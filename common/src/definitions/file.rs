@@ -371,6 +371,18 @@ mod tests {
             expect!["harbor.toml:1: rule `r`: `filter` does not belong to its `when`"],
         );
         refused(
+            &rule("preset = \"volume spike\"\nwindow = \"1d\"\nlittle_data_at_least = 30"),
+            expect![[
+                r#"harbor.toml:1: rule `r`: `little_data_at_least = 30` does not belong to `window = "1d"`: a day with too little data waits"#
+            ]],
+        );
+        refused(
+            &rule("preset = \"rank\"\ncompetitors = [\"b\", \"a\"]"),
+            expect![
+                "harbor.toml:1: rule `r`: `competitors` names `a`, which is among the rule's own `subjects`"
+            ],
+        );
+        refused(
             &rule("preset = \"volume spike\"\nauthors_at_least = 1001"),
             expect!["harbor.toml:1: rule `r`: `authors_at_least = 1001` must be at most 1000"],
         );

@@ -1,5 +1,6 @@
 //! Rules about each mention.
 
+use earshot_common::events::ReachUnit;
 use expect_test::expect;
 
 use super::past::due;
@@ -59,6 +60,17 @@ fn only_a_known_reach_satisfies() {
     doubtful.lane = Lane::Doubtful;
     timeline.post("2026-01-05T09:00", &doubtful);
     assert_eq!(timeline.said(), "");
+}
+
+#[test]
+fn visits_of_a_month_are_no_accounts_that_could_have_seen_it() {
+    let mut timeline = Timeline::new(STRONG);
+    for (number, unit) in (0..).zip([ReachUnit::MonthlyVisits, ReachUnit::Followers]) {
+        let mut signal = strong(&format!("{unit:?}")).signal(at("2026-01-05T09:00"), number);
+        signal.reach_unit = Some(unit);
+        timeline.append(at("2026-01-05T09:00"), SignalRecord::Signal(Box::new(signal)));
+        assert_eq!(timeline.said().starts_with("opened"), unit == ReachUnit::Followers);
+    }
 }
 
 #[test]
