@@ -42,7 +42,10 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
         Arithmetic::Each(each) => each_sentences(each, event.opened, zone),
         Arithmetic::Tone(tone) => tone_sentences(tone, event.until, zone),
         Arithmetic::Absence(absence) => absence_sentences(absence, zone),
-        Arithmetic::Novelty(novelty) => vec![format!("First heard at {}.", with_zone(novelty.first, zone))],
+        Arithmetic::Novelty(novelty) => {
+            let what = if novelty.spreads() { "Counted since" } else { "First heard at" };
+            vec![format!("{what} {}.", with_zone(novelty.first, zone))]
+        }
         Arithmetic::Rank(rank) => rank_sentences(rank, event.until, zone),
     };
     if let Some(filter) = event.definition.filter.as_ref().filter(|_| !headline_has_filter(event)) {

@@ -1,7 +1,7 @@
 //! What is judged when time has passed: a tone over a window that has closed, and silence.
 //!
-//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While a
-//! source does not answer nobody knows whether it is silent, or calm again.
+//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While sources
+//! that bring a real share do not answer nobody knows whether it is silent, or calm again.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening};
-use super::baseline::{Rhythm, baseline};
+use super::baseline::{Rhythm, baseline, mark_loud_days};
 use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
 use super::model::Expectation;
@@ -166,7 +166,7 @@ impl Watched {
             let Some(open) = self.rules[rule].open.as_mut() else {
                 let fires = self.series(rule, condition.window).may_fire(&bucket, clock);
                 if let Some(arithmetic) =
-                    arithmetic.filter(|_| is_bad && fires && self.is_scheduled(rule, bucket.start))
+                    arithmetic.filter(|_| is_bad && fires && self.is_scheduled_within(rule, &bucket))
                 {
                     self.open_tone(rule, condition, &bucket, arithmetic);
                     return Some(Transition::Opened);
@@ -285,7 +285,9 @@ impl Watched {
                 continue;
             }
             let rhythm = Rhythm::from(Window::Hour);
-            let past = PastCounts::of(rhythm, &self.rules[rule].past_buckets(series, &bucket));
+            let mut past = self.rules[rule].past_buckets(series, &bucket);
+            mark_loud_days(&mut past);
+            let past = PastCounts::of(rhythm, &past);
             let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
             let silence = &mut self.rules[rule].silence;
             silence.last(bucket.end, expected);
@@ -296,7 +298,7 @@ impl Watched {
         let silence = &self.rules[rule].silence;
         let since = silence.heard.unwrap_or(start);
         let probability = probability_of(silence.ln_probability);
-        let blocked = self.sources.keys().any(|source| failing.contains_key(source));
+        let blocked = self.brought(rule).misses(failing, clock);
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
         if blocked || !fires || !self.is_scheduled(rule, clock) {
@@ -325,9 +327,7 @@ impl Watched {
         if self.historic {
             return None;
         }
-        let oldest = clock.plus_millis(-LOOK_BACK_MS);
-        let brought = |source: &String| self.sources.get(source).is_some_and(|last| *last >= oldest);
-        let failing_here = || failing.iter().filter(|(source, _)| brought(source));
+        let failing_here = || failing.iter().filter(|(source, _)| self.sources.is_heard(source, clock));
         if self.rules[rule].open.is_some() {
             let over = failing_here().next().is_none();
             if let Some(open) = self.rules[rule].open.as_mut().filter(|_| over) {

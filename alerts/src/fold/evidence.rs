@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use earshot_common::events::{Polarity, ReachUnit, Signal, SubjectSignal};
+use earshot_common::events::{Polarity, Signal, SubjectSignal};
 use earshot_common::keys::{MentionKey, StoryKey};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,11 +52,7 @@ impl Witness {
             story: signal.story,
             polarity: subject.polarity,
             event_time: signal.event_time,
-            // Visits of a month are not the readers of one article.
-            reach: signal
-                .reach
-                .filter(|_| signal.reach_unit != Some(ReachUnit::MonthlyVisits))
-                .unwrap_or_default(),
+            reach: signal.accounts().unwrap_or_default(),
             desks: DeskSet::of(&signal.desks),
         }
     }

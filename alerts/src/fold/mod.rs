@@ -9,6 +9,7 @@
 mod alert;
 mod baseline;
 mod briefs;
+mod brought;
 mod buckets;
 mod closing;
 mod command;

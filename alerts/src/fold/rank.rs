@@ -214,7 +214,7 @@ impl Watched {
             return Some(Transition::Resolved);
         }
         let fires =
-            self.series(rule, window).may_fire(bucket, clock) && self.is_scheduled(rule, bucket.start);
+            self.series(rule, window).may_fire(bucket, clock) && self.is_scheduled_within(rule, bucket);
         if arithmetic.passed.is_empty() || !fires {
             return None;
         }

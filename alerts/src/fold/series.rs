@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use earshot_common::definitions::Window;
+use earshot_common::definitions::{self, Window};
 use earshot_common::events::{Counted as CountedBy, Measure, Rebuilt, Signal, SubjectSignal};
 use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
@@ -18,10 +18,11 @@ use super::evidence::{Evidence, Witness};
 pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
 const FRESH_WINDOWS: i64 = 2;
-/// A measure that counts each story or author once is exact up to here.
-const MOST_DISTINCT: usize = 100_000;
+/// A measure that counts each story or author once is exact up to here: more than a day has at two thousand mentions a
+/// minute. A window that fills it costs 60 MB while it may fire, and others what they hold.
+const MOST_DISTINCT: usize = 4_000_000;
 /// Distinct authors are counted exactly up to here.
-pub(crate) const MOST_AUTHORS: usize = 1_000;
+pub(crate) const MOST_AUTHORS: usize = definitions::MOST_AUTHORS as usize;
 
 /// Counts by bucket start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -225,6 +226,13 @@ impl Series {
         let stale = self.fresh_from(now).plus_millis(-2 * length_ms(self.window));
         while self.details.first_key_value().is_some_and(|(start, _)| *start < stale) {
             self.details.pop_first();
+        }
+        // What comes so late counts no story and no author any more.
+        let fresh_from = self.fresh_from(now);
+        let late: Vec<Timestamp> =
+            self.details.keys().copied().filter(|start| self.bucket(*start).end < fresh_from).collect();
+        for start in late {
+            self.details.entry(start).or_default().counted = BTreeSet::new();
         }
     }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Rhythm, baseline};
+use super::brought::Brought;
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
@@ -30,8 +31,6 @@ use super::threshold::Threshold;
 
 /// A mention that matched a rule does not match it again after an edit within this time.
 const MATCHED_FOR_MS: i64 = 30 * DAY_MS;
-/// So many sources of a subject are told apart.
-const MOST_SOURCES: usize = 100;
 /// A live alert about a count ends after this: what lasts longer is not a burst.
 pub(crate) const LONGEST_MS: i64 = 7 * DAY_MS;
 
@@ -41,8 +40,8 @@ pub(crate) struct Watched {
     pub(crate) subject: Subject,
     pub(crate) rules: Vec<Watch>,
     pub(super) historic: bool,
-    /// The sources that brought mentions of it, and when each last did.
-    pub(super) sources: BTreeMap<String, Timestamp>,
+    /// The sources that brought mentions of it.
+    pub(super) sources: Brought,
     /// What its newest mention was judged with.
     pub(super) lexicon: String,
     /// Sources that do not count yet, and since when the log knows them.
@@ -79,6 +78,8 @@ pub(crate) struct Watch {
     /// Windows up to here were judged, of a rule about ranks.
     pub(super) looked: Option<Timestamp>,
     pub(super) silence: Silence,
+    /// The sources that brought what it counts for itself, of a rule about silence.
+    brought: Brought,
     pub(super) novelties: Novelties,
     pub(super) past: Vec<PastBucket>,
     bursts: Vec<Range<Timestamp>>,
@@ -99,7 +100,7 @@ impl Watched {
             subject,
             rules: Vec::new(),
             historic,
-            sources: BTreeMap::new(),
+            sources: Brought::default(),
             lexicon: String::new(),
             young: BTreeMap::new(),
             rebuilding: None,
@@ -173,7 +174,7 @@ impl Watched {
     pub(crate) fn take(&mut self, signal: &Signal, subject: &SubjectSignal, now: Timestamp) -> Novelty {
         let novelty = self.memory.take(signal.mention, signal.revision, now);
         if novelty == Novelty::New {
-            self.note_source(signal, now);
+            self.sources.note(&signal.source, now);
             if self.lexicon != signal.lexicon {
                 self.lexicon.clone_from(&signal.lexicon);
             }
@@ -204,23 +205,13 @@ impl Watched {
         }
         if let Some(own) = self.rules[rule].own.as_mut() {
             own.count(signal, subject, witness, now);
+            if let Condition::Absence(_) = self.rules[rule].rule.condition {
+                self.rules[rule].brought.note(&signal.source, now);
+            }
         }
         if let Condition::Tone(condition) = &self.rules[rule].rule.condition {
             let window = self.series(rule, condition.window).bucket(signal.event_time).start;
             self.rules[rule].tones.add(window, signal.event_time, subject.polarity);
-        }
-    }
-
-    fn note_source(&mut self, signal: &Signal, now: Timestamp) {
-        match self.sources.get_mut(&signal.source) {
-            Some(last) => *last = now,
-            None => {
-                let oldest = now.plus_millis(-LOOK_BACK_MS);
-                self.sources.retain(|_, last| *last >= oldest);
-                if self.sources.len() < MOST_SOURCES {
-                    self.sources.insert(signal.source.clone(), now);
-                }
-            }
         }
     }
 
@@ -345,8 +336,9 @@ impl Watched {
         now: Timestamp,
     ) -> Option<Transition> {
         let reaches = condition.reach_at_least == 0
-            || signal.reach.is_some_and(|reach| reach >= condition.reach_at_least);
-        let satisfied = reaches && subject.polarity <= condition.sentiment_at_most;
+            || signal.accounts().is_some_and(|reach| reach >= condition.reach_at_least);
+        let at_risk = condition.risk.as_ref().is_none_or(|risk| subject.risk.contains(risk));
+        let satisfied = at_risk && reaches && subject.polarity <= condition.sentiment_at_most;
         let opens = self.rules[rule].open.is_none();
         if !satisfied || (opens && !self.is_scheduled(rule, signal.event_time)) {
             return None;
@@ -387,6 +379,12 @@ impl Watched {
         }
     }
 
+    /// The sources that bring what a rule about silence counts.
+    pub(super) fn brought(&self, rule: usize) -> &Brought {
+        let watch = &self.rules[rule];
+        if watch.own.is_some() { &watch.brought } else { &self.sources }
+    }
+
     /// Since when a rule hears all of what it counts.
     pub(super) fn listened_from(&self, rule: usize) -> Option<Timestamp> {
         let start = self.spans.first()?.start;
@@ -397,6 +395,13 @@ impl Watched {
     pub(super) fn is_scheduled(&self, rule: usize, at: Timestamp) -> bool {
         let rule = &self.rules[rule].rule;
         rule.schedule.as_ref().is_none_or(|hours| hours.end(at, &rule.telling.zone(&self.zone())).is_some())
+    }
+
+    /// Whether the rule raises alerts at some time of a window that is judged when it has closed.
+    pub(super) fn is_scheduled_within(&self, rule: usize, bucket: &Bucket) -> bool {
+        let Rule { schedule: Some(hours), telling, .. } = &self.rules[rule].rule else { return true };
+        let begins = || hours.next_start(bucket.start, &telling.zone(&self.zone()));
+        self.is_scheduled(rule, bucket.start) || begins().is_some_and(|begin| begin < bucket.end)
     }
 
     /// The key of an alert of this rule.
@@ -652,6 +657,7 @@ impl Watch {
             tones: Tones::default(),
             looked: None,
             silence: Silence::default(),
+            brought: Brought::default(),
             novelties: Novelties::default(),
             past: Vec::new(),
             bursts: Vec::new(),

@@ -189,17 +189,28 @@ impl Counted<'_> {
         let found = mention.map_or("no such mention".to_owned(), |seen| {
             format!("{} with reach {}", seen.polarity, reach(seen.reach))
         });
+        let risk = match &self.rule.condition {
+            Condition::Each(asked) => asked.risk.as_ref(),
+            _ => None,
+        };
         let satisfies = |seen: &&&Seen| {
-            seen.polarity <= each.polarity_at_most && reaches(seen.reach, each.reach_at_least)
+            seen.polarity <= each.polarity_at_most
+                && reaches(seen.reach, each.reach_at_least)
+                && risk.is_none_or(|risk| seen.risk.contains(risk))
         };
         let since_opening = |seen: &&&Seen| self.event.historic || seen.offset >= self.opening.signals.offset;
         let matched: BTreeSet<MentionKey> =
             self.seen.iter().filter(since_opening).filter(satisfies).map(|seen| seen.mention).collect();
-        vec![
+        let mut checks = vec![
             Check::of("polarity of the mention", told, found),
             // One that matched before the opening, or that the rule's filter left out, is among those found.
             again("matches since the opening", each.matched, matched.len(), false),
-        ]
+        ];
+        checks.extend(risk.map(|risk| {
+            let found = mention.map_or(&[][..], |seen| seen.risk.as_slice());
+            Check::that("risk said of the subject", risk, found.contains(risk), found.join(", "))
+        }));
+        checks
     }
 
     fn tone(&self, tone: &ToneArithmetic) -> Vec<Check> {

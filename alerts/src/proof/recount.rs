@@ -83,6 +83,8 @@ pub(super) struct Seen {
     pub(super) event_time: Timestamp,
     pub(super) polarity: f32,
     pub(super) reach: Option<u64>,
+    /// The risks that are said of the subject.
+    pub(super) risk: Vec<String>,
     pub(super) desks: DeskSet,
     /// Whether the rule's filter matched.
     pub(super) matched: bool,
@@ -187,7 +189,7 @@ impl Recount {
         let mut concerned = signal.concerned();
         self.of_competitors(place, signal, &concerned, now);
         concerned.retain(|subject| subject.id == self.subject);
-        for subject in concerned {
+        for mut subject in concerned {
             if is_young {
                 self.young.push((place.offset, signal.event_time));
             }
@@ -212,6 +214,7 @@ impl Recount {
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
+                    risk: std::mem::take(&mut subject.risk),
                     desks: DeskSet::of(&signal.desks),
                     matched: signal.matched.contains(&self.filter),
                     value,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Measure, NoveltyOf, ToneMeasure};
+use crate::events::{Measure, NoveltyOf, RISKS, ToneMeasure};
 
 /// What has to happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,8 @@ pub struct EachCondition {
     pub sentiment_at_most: f32,
     /// Accounts that could have seen it: this or more. An unknown reach satisfies zero alone.
     pub reach_at_least: u64,
+    /// One of [`RISKS`], which must be said of the subject, not of another one in the same message.
+    pub risk: Option<String>,
     /// Without another such mention for this long, the alert is over.
     pub quiet_after_hours: u32,
 }
@@ -97,8 +99,10 @@ pub struct NoveltyCondition {
     pub of: NoveltyOf,
     /// It is forgotten after this time, and new again.
     pub look_back_days: u32,
-    /// It must gather what it needs within this time of its first mention.
+    /// It must gather what it needs within this time of its first mention; of any, where it need not be new.
     pub within_hours: u32,
+    /// It need not be new: one that was heard before and never told counts where it spreads.
+    pub spreads: bool,
     /// Mentions of it, at least.
     pub mentions_at_least: u32,
     /// Distinct authors of these, at least.
@@ -198,12 +202,28 @@ impl Condition {
         if let Some(below) = probability.filter(|below| !(*below > 0.0 && *below < 1.0)) {
             return Err(format!("`probability_below = {below}` must be between 0 and 1"));
         }
+        let authors = self.authors_at_least();
+        if authors > MOST_AUTHORS {
+            return Err(format!("`authors_at_least = {authors}` must be at most {MOST_AUTHORS}"));
+        }
         match self {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
             }
+            Self::Each(EachCondition { risk: Some(risk), .. }) if !RISKS.contains(&risk.as_str()) => {
+                Err(format!("`category = \"{risk}\"` is no risk; there are: {}", RISKS.join(", ")))
+            }
             Self::Rank(rank) if rank.competitors.is_empty() => {
                 Err("`competitors` is empty: name at least one subject".to_owned())
+            }
+            Self::Count(count)
+                if count.window == Window::Day
+                    && count.little_data_at_least != CountCondition::of(Window::Day).little_data_at_least =>
+            {
+                Err(format!(
+                    "`little_data_at_least = {}` does not belong to `window = \"1d\"`: a day with too little data waits",
+                    count.little_data_at_least
+                ))
             }
             Self::Count(count) if !(1..=MOST_WINDOWS).contains(&count.windows) => {
                 Err(format!("`windows = {}` must be between 1 and {MOST_WINDOWS}", count.windows))
@@ -218,11 +238,21 @@ impl Condition {
                 "`look_back_days = {}` must be between 1 and {MOST_DAYS}",
                 novelty.look_back_days
             )),
-            Self::Novelty(novelty) if novelty.authors_at_least > MOST_AUTHORS => Err(format!(
-                "`authors_at_least = {}` must be at most {MOST_AUTHORS} for a novelty",
-                novelty.authors_at_least
+            Self::Novelty(novelty) if novelty.spreads && novelty.mentions_at_least < 2 => Err(format!(
+                "`mentions_at_least = {}` must be at least 2 with `spreads = true`: one mention is no spreading",
+                novelty.mentions_at_least
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Distinct authors that it asks for.
+    fn authors_at_least(&self) -> u32 {
+        match self {
+            Self::Count(count) => count.authors_at_least,
+            Self::Tone(tone) => tone.authors_at_least,
+            Self::Novelty(novelty) => novelty.authors_at_least,
+            Self::Each(_) | Self::Absence(_) | Self::SourceAbsence(_) | Self::Rank(_) => 0,
         }
     }
 }
@@ -231,18 +261,14 @@ impl Condition {
 const MOST_WINDOWS: u32 = 24;
 /// What is new is looked for among so many days at most: as long as baselines reach back.
 const MOST_DAYS: u32 = 56;
-/// Of each value so many authors are told apart at most.
-const MOST_AUTHORS: u32 = 1_000;
+/// Of each window and value so many authors are told apart at most.
+pub const MOST_AUTHORS: u32 = 1_000;
 
 impl fmt::Display for Condition {
     /// The condition in words, as alerts carry it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Each(each) => write!(
-                f,
-                "each mention with sentiment at most {} and reach at least {}",
-                each.sentiment_at_most, each.reach_at_least
-            ),
+            Self::Each(each) => each.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Tone(tone) => write!(
                 f,
@@ -273,6 +299,16 @@ impl fmt::Display for Condition {
     }
 }
 
+impl fmt::Display for EachCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("each mention with ")?;
+        if let Some(risk) = &self.risk {
+            write!(f, "risk {risk}, ")?;
+        }
+        write!(f, "sentiment at most {} and reach at least {}", self.sentiment_at_most, self.reach_at_least)
+    }
+}
+
 impl fmt::Display for CountCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -292,14 +328,15 @@ impl fmt::Display for CountCondition {
 
 impl fmt::Display for NoveltyCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "novelty: {} that ", self.of.in_words())?;
+        match self.spreads {
+            true => f.write_str("spreads")?,
+            false => write!(f, "was not there within {} days", self.look_back_days)?,
+        }
         write!(
             f,
-            "novelty: {} that was not there within {} days, with at least {} mentions by {} authors within {} hours",
-            self.of.in_words(),
-            self.look_back_days,
-            self.mentions_at_least,
-            self.authors_at_least,
-            self.within_hours
+            ", with at least {} mentions by {} authors within {} hours",
+            self.mentions_at_least, self.authors_at_least, self.within_hours
         )?;
         if self.new_authors_share_at_least > 0.0 {
             write!(f, ", at least {:.0} % of them new", self.new_authors_share_at_least * 100.0)?;

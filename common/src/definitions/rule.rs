@@ -125,6 +125,11 @@ impl Rule {
         {
             return Err(format!("`routes` names `{}` twice", twice.1));
         }
+        if let Condition::Rank(rank) = &self.condition
+            && let Some(own) = rank.competitors.iter().find(|competitor| self.subjects.contains(competitor))
+        {
+            return Err(format!("`competitors` names `{own}`, which is among the rule's own `subjects`"));
+        }
         self.telling.check()?;
         self.condition.check()
     }

@@ -102,6 +102,11 @@ impl Signal {
         sure.chain(searches.map(as_subject)).collect()
     }
 
+    /// Accounts that could have seen it, as far as is known: visits of a month are not the readers of one article.
+    pub fn accounts(&self) -> Option<u64> {
+        self.reach.filter(|_| self.reach_unit != Some(ReachUnit::MonthlyVisits))
+    }
+
     /// How a measure takes it, as it concerns one of its subjects.
     pub fn counted_by(&self, measure: Measure, subject: &SubjectSignal) -> Counted {
         match measure {

@@ -209,6 +209,12 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             number(rank.mentions.into()),
             rank.probability
         )],
+        Arithmetic::Novelty(novelty) if novelty.spreads() => vec![format!(
+            "What spreads: {} ({}), counted since {}.",
+            novelty.of.in_words(),
+            novelty.value,
+            novelty.first
+        )],
         Arithmetic::Novelty(novelty) => vec![format!(
             "What is new: {} ({}), first heard {}.",
             novelty.of.in_words(),

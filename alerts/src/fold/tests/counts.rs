@@ -1,9 +1,12 @@
 //! Count rules: when they open, rise and are over.
 
-use earshot_common::events::{Arithmetic, SignalRecord, SourceHealth, SourceStatus};
+use earshot_common::definitions::Window;
+use earshot_common::events::{Arithmetic, Measure, SignalRecord, SourceHealth, SourceStatus};
 use expect_test::expect;
 
 use super::*;
+use crate::fold::evidence::Witness;
+use crate::fold::series::Series;
 
 fn health(state: SourceStatus) -> SignalRecord {
     SignalRecord::SourceHealth(SourceHealth {
@@ -225,4 +228,17 @@ fn a_count_of_stories_says_how_many_mentions_they_stand_in() {
     let opened = timeline.events.first().unwrap();
     let Arithmetic::Count(count) = &opened.arithmetic else { panic!("a count") };
     assert_eq!(count.mentions, Some(count.observed + 29));
+}
+
+#[test]
+fn an_hour_of_two_thousand_stories_a_minute_is_counted_to_the_last() {
+    let time = at("2026-01-08T00:00");
+    let mut series = Series::new(Measure::Stories, Window::Hour, jiff::tz::TimeZone::UTC);
+    let mut signal = Post::new("").signal(time, 0);
+    let subject = signal.subjects[0].clone();
+    for number in 0..120_000_u32 {
+        signal.mention = MentionKey::of(&number.to_string());
+        series.count(&signal, &subject, Witness::of(&signal, &subject), time);
+    }
+    assert_eq!(series.count_at(time), 120_000);
 }

@@ -19,6 +19,8 @@
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
 use earshot_common::events::{Command, CommandKind, SourceStatus};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 
@@ -98,6 +100,7 @@ impl Case {
                 ["of", story] => ordinary.story = Some(story.to_owned().leak()),
                 ["from", source] => ordinary.source = source.to_owned().leak(),
                 ["for", desk] => ordinary.desks = vec![desk.to_owned().leak()],
+                ["risking", risk] => ordinary.risks = vec![("harbor", risk.to_owned().leak())],
                 ["passing"] => ordinary.matched = vec!["rule:rule"],
                 ["listed"] => ordinary.passing = true,
                 _ => panic!("not of a push: {pair:?}"),
@@ -802,6 +805,20 @@ fn a_share_of_negatives_that_is_far_from_usual_is_said_when_its_hour_has_closed(
 }
 
 #[test]
+fn a_day_that_reaches_into_the_schedule_is_judged() {
+    let of_days = |days: &str, want: &str| {
+        check(
+            &format!(
+                "{SHARE}\nwindow = \"1d\"\nschedule = {{ days = [{days}], from = \"09:00\", to = \"18:00\" }}"
+            ),
+            &format!("quiet 15 at 4\n10:00 push 90 by 90 toned -0.8\n1+00:00 progress\n1+00:00 want {want}"),
+        );
+    };
+    of_days("\"thu\"", "opened to team");
+    of_days("\"mon\", \"fri\"", "nothing");
+}
+
+#[test]
 fn a_few_negatives_or_those_of_few_authors_are_no_share() {
     check(
         SHARE,
@@ -879,6 +896,29 @@ fn a_subject_that_is_seldom_heard_may_be_silent_for_long() {
 }
 
 #[test]
+fn one_crisis_does_not_make_the_quiet_hours_of_the_weeks_after_it_a_silence() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"silent\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n",
+    );
+    let mut random = StdRng::seed_from_u64(4);
+    let begin = at("2026-01-05T00:00");
+    timeline.progress_at(begin);
+    // Two mentions a day by chance for twelve weeks, and a day of two hundred an hour after the eighth.
+    for hour in 0..84 * 24 {
+        let time = begin.plus_millis(hour * HOUR_MS);
+        let mentions = if hour / 24 == 55 { 200 } else { u32::from(random.random_range(0..12) == 0) };
+        timeline.push(&time.to_string(), mentions, mentions.max(1));
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    }
+    assert_eq!(timeline.said(), "");
+    for hour in 84 * 24..96 * 24 {
+        timeline.progress_at(begin.plus_millis(hour * HOUR_MS));
+    }
+    assert!(timeline.said().starts_with("opened silent/harbor #1"), "twelve days are one");
+}
+
+#[test]
 fn while_its_source_does_not_answer_nobody_knows_whether_a_subject_is_silent() {
     check(
         SILENT,
@@ -887,6 +927,54 @@ fn while_its_source_does_not_answer_nobody_knows_whether_a_subject_is_silent() {
          08:00 progress
          08:00 want nothing",
     );
+}
+
+#[test]
+fn one_dead_blog_does_not_mute_a_silence() {
+    check(
+        SILENT,
+        "quiet 3 at 6
+         00:00 push 1 by 1 from blog
+         00:10 failing blog
+         02:00 progress
+         03:00 progress
+         04:00 progress
+         04:00 want opened to team",
+    );
+}
+
+#[test]
+fn a_signed_door_is_watched_by_the_silence_of_its_mentions() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"door\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n\
+         filter = \"source:partner\"\n",
+    );
+    let mut named = 0;
+    let mut hour = |timeline: &mut Timeline, number: i64, partner: u32| {
+        let time = at("2026-01-05T00:00").plus_millis(number * HOUR_MS);
+        for source in std::iter::repeat_n("partner", partner as usize).chain(["hn"; 6]) {
+            named += 1;
+            let mut post = Post { source, ..Post::new(&format!("post-{named}")) };
+            post.matched = if source == "partner" { vec!["rule:door"] } else { Vec::new() };
+            timeline.post_at(time, &post);
+        }
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    };
+    timeline.progress("2026-01-05T00:00");
+    for number in 0..3 * 24 {
+        hour(&mut timeline, number, 6);
+    }
+    // Whether other sources answer says nothing of the door.
+    timeline.health(at("2026-01-08T00:00"), "hn", SourceStatus::Failing);
+    for number in 3 * 24..3 * 24 + 2 {
+        hour(&mut timeline, number, 0);
+    }
+    assert_eq!(timeline.said(), "");
+    for number in 3 * 24 + 2..3 * 24 + 4 {
+        hour(&mut timeline, number, 0);
+    }
+    assert!(timeline.said().starts_with("opened door/harbor #1"));
 }
 
 #[test]
@@ -941,6 +1029,62 @@ fn a_story_that_gathers_slowly_or_was_there_before_is_no_news() {
          00:00 push 9 by 9 of merger
          00:10 want nothing",
     );
+}
+
+const MOMENTUM: &str = "preset = \"momentum\"";
+
+#[test]
+fn a_text_that_was_posted_long_before_it_spreads_has_momentum_once() {
+    check(
+        MOMENTUM,
+        "quiet 3 at 1
+         00:00 push 2 by 2 of petition
+         2+00:00 push 49 by 49 of petition
+         2+00:10 want nothing
+         2+00:10 push 1 by 1 of petition
+         2+00:10 want opened to team
+         3+00:11 progress
+         3+00:11 want resolved
+         4+00:00 push 60 by 60 of petition
+         4+00:10 want nothing",
+    );
+}
+
+#[test]
+fn what_was_heard_in_the_first_days_has_momentum_unless_it_had_it_then() {
+    check(
+        MOMENTUM,
+        "quiet 1 at 1
+         00:00 push 2 by 2 of clip
+         3+00:00 push 60 by 60 of clip
+         3+00:10 want opened to team",
+    );
+    check(
+        MOMENTUM,
+        "quiet 1 at 1
+         00:00 push 60 by 60 of weather
+         3+00:00 push 60 by 60 of weather
+         3+00:10 want nothing",
+    );
+}
+
+#[test]
+fn what_was_heard_again_is_remembered_longer_than_what_was_heard_once() {
+    let mut timeline = played(
+        &format!("{MOMENTUM}\nmentions_at_least = 3\nauthors_at_least = 3"),
+        "quiet 3 at 1
+         00:00 push 2 by 2 of petition
+         00:10 want nothing",
+    );
+    for number in 0..20_001 {
+        let mut post = Post::new(&format!("other-{number}"));
+        post.story = Some(post.name.clone().leak());
+        timeline.post("2026-01-08T00:30", &post);
+    }
+    let mut third = Post::new("third");
+    third.story = Some("petition");
+    timeline.post("2026-01-08T01:00", &third);
+    assert!(timeline.said().starts_with("opened rule/harbor #1: a story that spreads, with 3 mentions"));
 }
 
 #[test]
@@ -999,8 +1143,10 @@ fn a_risk_needs_no_reach_and_an_influential_author_no_tone() {
         "preset = \"risk\"\ncategory = \"legal\"",
         "09:00 push 1 by 1 toned 0.3
          09:00 want nothing
-         09:01 push 1 by 1 toned 0.3 passing
-         09:01 want opened to team",
+         09:01 push 1 by 1 toned 0.3 risking safety
+         09:01 want nothing
+         09:02 push 1 by 1 toned 0.3 risking legal
+         09:02 want opened to team",
     );
     check(
         "preset = \"influential author\"",
@@ -1026,12 +1172,13 @@ pub(super) fn day_of(timeline: &mut Timeline, day: i64, harbor: u32, oakmere: u3
 }
 
 /// Twelve days on which harbor is ahead of oakmere, under a rule about their ranks.
-pub(super) fn usually_ahead() -> Timeline {
-    let mut timeline = Timeline::new(
+pub(super) fn usually_ahead(rule: &str) -> Timeline {
+    let mut timeline = Timeline::new(&format!(
         "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
          [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
-         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n",
-    );
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n\
+         {rule}\n"
+    ));
     timeline.progress("2026-01-05T00:00");
     for day in 0..12 {
         day_of(&mut timeline, day, 6, 4);
@@ -1041,7 +1188,8 @@ pub(super) fn usually_ahead() -> Timeline {
 
 #[test]
 fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_usual_one_again() {
-    let mut timeline = usually_ahead();
+    // From nine to five: a day that reaches into it is judged.
+    let mut timeline = usually_ahead("schedule = { from = \"09:00\", to = \"17:00\" }");
     day_of(&mut timeline, 12, 5, 6);
     assert_eq!(timeline.said(), "", "nearly equal for a day: that is chance");
     day_of(&mut timeline, 13, 4, 20);

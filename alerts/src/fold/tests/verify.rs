@@ -360,7 +360,7 @@ fn a_record_of_an_older_version_differs_in_nothing() {
 }
 
 fn passed() -> Timeline {
-    let mut timeline = usually_ahead();
+    let mut timeline = usually_ahead("");
     day_of(&mut timeline, 12, 4, 20);
     timeline
 }
