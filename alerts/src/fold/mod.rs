@@ -179,6 +179,8 @@ impl State {
                 self.note_delivery(delivery);
                 Vec::new()
             }
+            // It says what time it is, and nothing of how far enrichment is.
+            SignalRecord::Tick(_) => Vec::new(),
         });
         // A definition may ask for other times, also where nothing follows from it yet.
         if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
@@ -220,6 +222,11 @@ impl State {
     /// Whether a historic fold must run now, or will when enrichment has come to the end of an import.
     pub fn awaits_history(&self) -> bool {
         self.imports.is_pending() || self.history_due().is_some()
+    }
+
+    /// When the log's clock next ends or begins something.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.next_timer
     }
 
     /// Up to when all is done, where enrichment has told it.

@@ -281,7 +281,8 @@ impl Gathered {
             | SignalRecord::Delivery(_)
             | SignalRecord::History(_)
             | SignalRecord::Rebuild(_)
-            | SignalRecord::Rebuilt(_) => {}
+            | SignalRecord::Rebuilt(_)
+            | SignalRecord::Tick(_) => {}
         }
     }
 

@@ -36,6 +36,8 @@ pub enum SignalRecord {
     Rebuild(Rebuild),
     /// By enrich: counts made anew from the retained mentions.
     Rebuilt(Box<Rebuilt>),
+    /// By alerts: nobody else appends anything, and something is due by the log's clock.
+    Tick(Tick),
 }
 
 /// A mention as the decision side sees it.
@@ -168,6 +170,13 @@ pub struct Progress {
     pub judged_with: Option<String>,
     /// Each raw partition that the author owns.
     pub partitions: Vec<PartitionProgress>,
+}
+
+/// Nothing but the time at which the log takes it: what is due by then is due, also where enrichment stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
 }
 
 /// How far one raw partition is done.

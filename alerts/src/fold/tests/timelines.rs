@@ -12,13 +12,14 @@
 //! 06:00 late 9 of 00:30    9 mentions that were published before
 //! 00:20 again 9            the last 9 are collected again
 //! 00:20 progress           enrichment is done up to here
+//! 00:20 tick               nothing but the time at which the log takes it
 //! 00:20 want opened        what was decided since the last `want`: transitions with ` at SEVERITY` where that is above
 //!                          the rule's and ` to ROUTE` where told, or `nothing`
 //! ```
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
-use earshot_common::events::{Command, CommandKind, SourceStatus};
+use earshot_common::events::{Command, CommandKind, SourceStatus, Tick};
 
 use super::*;
 
@@ -78,6 +79,7 @@ impl Case {
             ["strong", name] => self.strong(time, name, 5_000),
             ["strong", name, "reaching", reach] => self.strong(time, name, reach.parse().unwrap()),
             ["progress"] => self.timeline.progress_at(time),
+            ["tick"] => self.timeline.append(time, SignalRecord::Tick(Tick::default())),
             [state @ ("failing" | "healthy"), source] => self.health(time, state, source),
             [who, "says", what] => self.command(time, who, what, None),
             [who, "says", what, "until", until] => self.command(time, who, what, Some(moment(until))),
@@ -488,6 +490,36 @@ fn the_next_in_the_order_is_called_while_nobody_has_it_in_hand() {
          10:30 want escalated to deputy, escalated to night
          11:30 progress
          11:30 want nothing",
+    );
+}
+
+#[test]
+fn a_tick_moves_the_timers_of_people_while_enrichment_stands_still_and_closes_nothing() {
+    check(
+        &format!("{STRONG}\nseverity = 9\nescalate = [{{ after_minutes = 15, route = \"deputy\" }}]"),
+        "01:59 progress
+         02:00 strong a
+         02:05 progress
+         02:05 want opened to team
+         02:14 tick
+         02:14 want nothing
+         02:15 tick
+         02:15 want escalated to deputy
+         03:00 team says acknowledge until 04:00
+         03:00 want acknowledged by team
+         04:00 tick
+         04:00 want lapsed to team
+         23:00 tick
+         23:00 want escalated to deputy",
+    );
+    let quiet = "zone = \"UTC\"\nquiet_hours = { from = \"22:00\", to = \"07:00\" }";
+    check(
+        &format!("{STRONG}\n{quiet}"),
+        "02:00 strong a
+         02:05 progress
+         02:05 want opened
+         07:00 tick
+         07:00 want told to team",
     );
 }
 
