@@ -20,8 +20,8 @@ use earshot_common::broker::{
 };
 use earshot_common::definitions::{Watchlist, doubts, follow};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Tick, Transition,
-    decode, encode,
+    AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Tick,
+    Transition, decode, encode,
 };
 use earshot_common::fail_point;
 use earshot_common::http::Refusal;

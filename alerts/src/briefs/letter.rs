@@ -405,9 +405,14 @@ impl Told<'_> {
             (Some(name), Some(until)) => {
                 format!("{name} did not answer from {} ({length}).", self.span_in_words(gap.from, until))
             }
-            (None, until) => {
-                let span = self.span_in_words(gap.from, until.unwrap_or(self.period.end));
-                format!("Earshot itself was not at work from {span} ({length}).")
+            (None, None) => {
+                format!("What was said since {} ({length}) is not read yet.", self.when(gap.from))
+            }
+            (None, Some(until)) => {
+                format!(
+                    "Earshot itself was not at work from {} ({length}).",
+                    self.span_in_words(gap.from, until)
+                )
             }
         };
         let link = match &gap.source {

@@ -60,17 +60,22 @@ impl Gaps {
 }
 
 impl State {
-    /// What was not heard at some time in a period: first what lasts, then by when it began.
+    /// What was not heard at some time in a period: first what lasts, then by when it began. What enrichment has not
+    /// come to yet lasts.
     pub(crate) fn gaps(&self, period: &Range<Timestamp>) -> Vec<Gap> {
+        let done = self.clock.filter(|clock| clock.plus_millis(PAUSE_MS) <= period.end);
+        let unread = done.map(|from| Gap { source: None, from, until: None });
         let is_source = |id: &String| self.watchlist.sources().any(|source| source.id == *id);
         let lasting = self.failing.iter().filter(|(id, _)| is_source(id)).map(|(id, from)| Gap {
             source: Some(id.clone()),
             from: *from,
             until: None,
         });
-        let over = self.gaps.over.iter().cloned();
+        // A pause of enrichment that it has not made up for is part of what lasts.
+        let is_over = |gap: &&Gap| gap.source.is_some() || done.is_none_or(|done| gap.until <= Some(done));
+        let over = self.gaps.over.iter().filter(is_over).cloned();
         let within = |gap: &Gap| gap.from < period.end && gap.until.is_none_or(|until| until > period.start);
-        let mut gaps: Vec<Gap> = lasting.chain(over).filter(within).collect();
+        let mut gaps: Vec<Gap> = lasting.chain(unread).chain(over).filter(within).collect();
         gaps.sort_by_key(|gap| (gap.until.is_some(), gap.from));
         gaps
     }

@@ -233,6 +233,34 @@ fn without_an_answer_of_the_index_it_says_what_it_cannot_say() {
 }
 
 #[test]
+fn what_was_not_heard_is_said_by_who_did_not_hear_it() {
+    let gap = |source: Option<&str>, from: &str, until: Option<&str>| GapFacts {
+        source: source.map(str::to_owned),
+        name: source.map(str::to_owned),
+        from: at(from),
+        until: until.map(at),
+    };
+    let facts = Facts {
+        subjects: vec![subject("harbor", "Harbor Bank", Vec::new(), None)],
+        gaps: vec![
+            gap(None, "2026-01-08T02:05:00Z", None),
+            gap(None, "2026-01-07T08:00:00Z", Some("2026-01-07T09:00:00Z")),
+            gap(Some("times"), "2026-01-07T10:00:00Z", Some("2026-01-07T10:30:00Z")),
+        ],
+    };
+    let letter = letter(&facts, Some(&[digest([0; 3], [0; 3])]));
+    let said: Vec<&str> = letter.sections[0].lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "What was said since Thu 8 Jan, 03:05 (4 h 25 min) is not read yet.",
+            "Earshot itself was not at work from Wed 7 Jan, 09:00 to 10:00 (1 h).",
+            "times did not answer from Wed 7 Jan, 11:00 to 11:30 (30 min).",
+        ]
+    );
+}
+
+#[test]
 fn durations_and_lists_are_said_as_people_say_them() {
     for (minutes, wanted) in
         [(16, "16 min"), (60, "1 h"), (258, "4 h 18 min"), (1_440, "1 day"), (3_000, "2 days 2 h")]

@@ -1,6 +1,6 @@
 //! Briefs on the time-line of the log: when one is due, for which time, and what the fold has to say in it.
 
-use earshot_common::events::{DeliveryState, SourceStatus};
+use earshot_common::events::{DeliveryState, SourceStatus, Tick};
 
 use super::*;
 use crate::fold::{Facts, GapFacts};
@@ -156,4 +156,28 @@ fn a_silent_source_and_an_outage_of_earshot_itself_are_gaps() {
             (None, "05:00".to_owned(), Some("06:30".to_owned())),
         ]
     );
+}
+
+#[test]
+fn what_enrichment_has_not_come_to_is_a_gap_that_lasts() {
+    let mut timeline = Timeline::new(&watchlist());
+    timeline.progress("2026-01-01T02:00");
+    timeline.append(at("2026-01-01T06:30"), SignalRecord::Tick(Tick::default()));
+    let gaps = |timeline: &Timeline| -> Vec<_> {
+        facts(timeline).gaps.iter().map(|gap| (gap.source.clone(), gap.from, gap.until)).collect()
+    };
+    assert_eq!(gaps(&timeline), [(None, at("2026-01-01T02:00"), None)], "it stands still since two");
+    // It is back, and hours behind.
+    let partitions = vec![PartitionProgress { partition: 0, next: 9, done_up_to: at("2026-01-01T04:00") }];
+    let progress = Progress { v: SchemaVersion::default(), judged_with: None, partitions };
+    timeline.append(at("2026-01-01T07:00"), SignalRecord::Progress(progress));
+    assert_eq!(gaps(&timeline), [(None, at("2026-01-01T04:00"), None)]);
+    timeline.progress("2026-01-01T07:05");
+    let wanted = [(None, at("2026-01-01T02:00"), Some(at("2026-01-01T07:00")))];
+    assert_eq!(gaps(&timeline), wanted, "it has made up for it, late");
+    // A few minutes are the usual delay.
+    timeline.progress("2026-01-02T06:16");
+    timeline.append(at("2026-01-02T06:30"), SignalRecord::Tick(Tick::default()));
+    let lasting: Vec<_> = gaps(&timeline).into_iter().filter(|(_, _, until)| until.is_none()).collect();
+    assert_eq!(lasting, []);
 }
