@@ -213,9 +213,9 @@ fn without_an_answer_of_the_index_it_says_what_it_cannot_say() {
     reads(
         letter(&facts, None),
         expect![[r#"
-        Daily brief: nothing happened (Harbor Bank)
+        Daily brief: No alert, but not everything was heard (Harbor Bank)
 
-        Still listening: nothing happened
+        No alert, but not everything was heard
 
         Daily brief on Harbor Bank
         Wed 7 Jan, 07:30 to Thu 8 Jan, 07:30 (Europe/Berlin)
@@ -249,6 +249,8 @@ fn what_was_not_heard_is_said_by_who_did_not_hear_it() {
         ],
     };
     let letter = letter(&facts, Some(&[digest([0; 3], [0; 3])]));
+    assert_eq!(letter.title, "No alert, but not everything was heard");
+    assert_eq!(letter.subject_line, "Daily brief: No alert, but not everything was heard (Harbor Bank)");
     let said: Vec<&str> = letter.sections[0].lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(
         said,
