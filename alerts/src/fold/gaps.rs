@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use super::calendar::DAY_MS;
 
-/// Enrichment tells its progress every few seconds; a pause as long as this is an outage.
+/// Enrichment tells its progress every few seconds; a pause as long as this is an outage. A source that answers again
+/// sooner was busy, and nothing is missing.
 const PAUSE_MS: i64 = 15 * 60 * 1_000;
 /// What ended longer ago than a brief reaches back is forgotten.
 const KEPT_MS: i64 = 32 * DAY_MS;
-/// So many are remembered.
+/// So many are remembered, the newest.
 const MOST_KEPT: usize = 1_000;
 
 /// A time in which something was not heard.
@@ -37,25 +38,26 @@ pub(super) struct Gaps {
 impl Gaps {
     /// A source answers again.
     pub(super) fn end(&mut self, source: &str, from: Timestamp, until: Timestamp) {
-        self.note(Gap { source: Some(source.to_owned()), from, until: Some(until) });
+        self.note(Some(source), from, until);
     }
 
     /// Enrichment told its progress.
     pub(super) fn progress(&mut self, at: Timestamp) {
-        if let Some(before) = self.progressed
-            && before.plus_millis(PAUSE_MS) <= at
-        {
-            self.note(Gap { source: None, from: before, until: Some(at) });
+        if let Some(before) = self.progressed {
+            self.note(None, before, at);
         }
         self.progressed = Some(at);
     }
 
-    fn note(&mut self, gap: Gap) {
-        let oldest = gap.until.unwrap_or(gap.from).plus_millis(-KEPT_MS);
-        self.over.retain(|gap| gap.until >= Some(oldest));
-        if self.over.len() < MOST_KEPT {
-            self.over.push(gap);
+    fn note(&mut self, source: Option<&str>, from: Timestamp, until: Timestamp) {
+        if until < from.plus_millis(PAUSE_MS) {
+            return;
         }
+        self.over.retain(|gap| gap.until >= Some(until.plus_millis(-KEPT_MS)));
+        if self.over.len() == MOST_KEPT {
+            self.over.remove(0);
+        }
+        self.over.push(Gap { source: source.map(str::to_owned), from, until: Some(until) });
     }
 }
 

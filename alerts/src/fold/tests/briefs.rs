@@ -158,6 +158,28 @@ fn a_silent_source_and_an_outage_of_earshot_itself_are_gaps() {
     );
 }
 
+/// The source fails from then on for so many minutes, and answers for one.
+fn fail(timeline: &mut Timeline, now: &mut Timestamp, minutes: i64) {
+    timeline.health(*now, "times", SourceStatus::Failing);
+    timeline.health(now.plus_millis(minutes * 60_000), "times", SourceStatus::Healthy);
+    *now = now.plus_millis((minutes + 1) * 60_000);
+}
+
+#[test]
+fn a_source_that_fails_all_the_time_for_a_minute_pushes_no_outage_out() {
+    let mut timeline = Timeline::new(&watchlist());
+    let mut now = at("2026-01-01T00:00");
+    fail(&mut timeline, &mut now, 20);
+    (0..1_200).for_each(|_| fail(&mut timeline, &mut now, 1));
+    fail(&mut timeline, &mut now, 15);
+    let period = at("2026-01-01T00:00")..at("2026-02-01T00:00");
+    assert_eq!(timeline.state.gaps(&period).len(), 2, "the two that are outages");
+    (0..1_000).for_each(|_| fail(&mut timeline, &mut now, 15));
+    let gaps = timeline.state.gaps(&period);
+    assert_eq!(gaps.len(), 1_000);
+    assert_eq!(gaps.last().unwrap().until, Some(now.plus_millis(-60_000)), "the newest is among them");
+}
+
 #[test]
 fn what_enrichment_has_not_come_to_is_a_gap_that_lasts() {
     let mut timeline = Timeline::new(&watchlist());
