@@ -832,6 +832,10 @@ impl Worker {
         }
         tracing::info!(transitions = found.events.len(), "the past is folded");
         self.write(found.events).await?;
+        // Where the lease went meanwhile, whoever has it folds the past again: `signals` must not say that it is done.
+        if !self.active {
+            return Ok(());
+        }
         self.append_signals(found.histories.into_iter().map(SignalRecord::History)).await?;
         self.past_done = Some(due.offset);
         Ok(())
