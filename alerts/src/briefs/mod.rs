@@ -23,7 +23,7 @@ use crate::fold::{DueBrief, Facts};
 use letter::Told;
 
 /// So long a brief waits for the index; then it goes without what the index knows, and says so.
-const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
+pub(crate) const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
 /// A brief that comes so long after it was due says so.
 const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
 
