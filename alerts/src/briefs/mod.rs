@@ -47,9 +47,9 @@ impl BriefDraft {
         now: Timestamp,
     ) -> Result<Message, Refused> {
         let Self { job, due, facts } = self;
-        let told =
-            Told { brief: &due.brief, period: due.period(), facts: &facts, console: links.console_url() };
-        let digests = reader.read(&due.brief, &facts, &due.period()).await;
+        let period = due.period(&job.key());
+        let digests = reader.read(&due.brief, &facts, &period).await;
+        let told = Told { brief: &due.brief, period, facts: &facts, console: links.console_url() };
         if let Err(error) = &digests
             && now < due.decided.plus_millis(INDEX_PATIENCE_MS)
         {

@@ -23,7 +23,7 @@ fn due(timeline: &Timeline) -> Option<String> {
 
 fn facts(timeline: &Timeline) -> Facts {
     let due = timeline.state.due_briefs().next().unwrap();
-    timeline.state.facts(&due.brief, &due.period())
+    timeline.state.facts(&due.brief, &(due.from..due.until))
 }
 
 #[test]
@@ -67,6 +67,38 @@ fn after_an_outage_the_last_one_missed_is_due_alone_and_reaches_back_to_the_last
     timeline.progress("2026-03-01T06:30");
     let late = due(&timeline).unwrap();
     assert!(late.starts_with("2026-01-29T06:30:00.000Z to 2026-03-01T06:30:00.000Z"), "{late}");
+}
+
+#[test]
+fn who_did_not_get_one_is_told_its_time_by_the_next_and_who_got_it_is_not() {
+    let two = "mail = [\"comms@harbor.example\", \"chief@harbor.example\"]\nfallback = \"desk\"\n\
+               [[route]]\nid = \"desk\"\nslack = [\"desk\"]";
+    let text = watchlist().replace("mail = [\"comms@harbor.example\"]", two);
+    let mut timeline = Timeline::new(&text);
+    let key = |day: u32, rest: &str| format!("brief/daily/2026-01-0{day}T06:30:00.000Z/mail/{rest}");
+    let begins = |timeline: &Timeline, key: &str| {
+        timeline.state.due_briefs().next().unwrap().period(key).start.to_string()[8..10].to_owned()
+    };
+    timeline.progress("2026-01-02T06:30");
+    timeline.delivery("2026-01-02T06:31", &key(2, "comms@harbor.example"), DeliveryState::Delivered);
+    timeline.delivery("2026-01-02T06:32", &key(2, "chief@harbor.example"), DeliveryState::Failed);
+    timeline.progress("2026-01-03T06:30");
+    assert_eq!(begins(&timeline, &key(3, "comms@harbor.example")), "02");
+    assert_eq!(begins(&timeline, &key(3, "chief@harbor.example")), "01");
+    let instead = key(3, "chief@harbor.example/instead/slack/desk");
+    assert_eq!(begins(&timeline, &instead), "01", "what takes its place tells the same");
+    // Who was told instead was told.
+    timeline.delivery("2026-01-03T06:31", &instead, DeliveryState::Delivered);
+    timeline.progress("2026-01-04T06:30");
+    assert_eq!(begins(&timeline, &key(4, "chief@harbor.example")), "03");
+    assert_eq!(
+        begins(&timeline, &key(4, "comms@harbor.example")),
+        "02",
+        "of the one before nothing is known"
+    );
+    // As it would read now it is what somebody gets who got the last one.
+    let brief = timeline.state.watchlist().brief("daily").unwrap();
+    assert_eq!(timeline.state.period_to(brief, at("2026-01-04T12:00")).start, at("2026-01-03T06:30"));
 }
 
 #[test]
