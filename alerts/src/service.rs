@@ -577,6 +577,7 @@ impl Worker {
                             | SignalRecord::Delivery(_)
                             | SignalRecord::Command(_)
                             | SignalRecord::Tick(_)
+                            | SignalRecord::Collecting(_)
                     );
                     events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
                 }

@@ -404,7 +404,10 @@ impl Told<'_> {
                 format!("{name} has not answered since {} ({length}).", self.when(gap.from))
             }
             (Some(name), Some(until)) => {
-                format!("{name} did not answer from {} ({length}).", self.span_in_words(gap.from, until))
+                format!(
+                    "{name} did not answer, or was not asked, from {} ({length}).",
+                    self.span_in_words(gap.from, until)
+                )
             }
             (None, None) => {
                 format!("What was said since {} ({length}) is not read yet.", self.when(gap.from))

@@ -265,7 +265,7 @@ impl Watched {
         rule: usize,
         condition: &AbsenceCondition,
         clock: Timestamp,
-        failing: &BTreeMap<String, Timestamp>,
+        unheard: &BTreeMap<String, Timestamp>,
     ) -> Option<Transition> {
         if self.historic || self.rules[rule].open.is_some() {
             return None;
@@ -296,7 +296,7 @@ impl Watched {
         let silence = &self.rules[rule].silence;
         let since = silence.heard.unwrap_or(start);
         let probability = probability_of(silence.ln_probability);
-        let blocked = self.sources.keys().any(|source| failing.contains_key(source));
+        let blocked = self.sources.keys().any(|source| unheard.contains_key(source));
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
         if blocked || !fires || !self.is_scheduled(rule, clock) {

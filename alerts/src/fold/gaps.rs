@@ -1,5 +1,6 @@
 //! When nobody heard what a source had to say, or Earshot itself heard nothing: what a brief must name.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use earshot_common::time::Timestamp;
@@ -33,12 +34,35 @@ pub(super) struct Gaps {
     over: Vec<Gap>,
     /// When the log last took enrichment's progress.
     progressed: Option<Timestamp>,
+    /// When the log last took a sign of ingest; none where that has never given one.
+    collected: Option<Timestamp>,
+    /// When ingest last stood still.
+    stood_still: Option<Range<Timestamp>>,
 }
 
 impl Gaps {
-    /// A source answers again.
+    /// A source answers again. One that nobody asked while ingest stood still is no gap beside that.
     pub(super) fn end(&mut self, source: &str, from: Timestamp, until: Timestamp) {
-        self.note(Some(source), from, until);
+        let is_within = |still: &Range<Timestamp>| {
+            still.start <= from.plus_millis(PAUSE_MS) && until <= still.end.plus_millis(PAUSE_MS)
+        };
+        if !self.stood_still.as_ref().is_some_and(is_within) {
+            self.note(Some(source), from, until);
+        }
+    }
+
+    /// Ingest is at work.
+    pub(super) fn collecting(&mut self, at: Timestamp) {
+        if let Some(since) = self.stands_still(at) {
+            self.note(None, since, at);
+            self.stood_still = Some(since..at);
+        }
+        self.collected = Some(at);
+    }
+
+    /// Since when ingest gives no sign, where that is too long by then. It tells one every five minutes.
+    pub(super) fn stands_still(&self, now: Timestamp) -> Option<Timestamp> {
+        self.collected.filter(|at| at.plus_millis(PAUSE_MS) <= now)
     }
 
     /// Enrichment told its progress.
@@ -53,19 +77,39 @@ impl Gaps {
         if until < from.plus_millis(PAUSE_MS) {
             return;
         }
-        self.over.retain(|gap| gap.until >= Some(until.plus_millis(-KEPT_MS)));
+        let mut gap = Gap { source: source.map(str::to_owned), from, until: Some(until) };
+        self.over.retain(|other| {
+            // Where ingest and enrichment were down together that is told once.
+            let overlaps = other.source == gap.source && other.from < until && other.until > Some(from);
+            if overlaps {
+                (gap.from, gap.until) = (gap.from.min(other.from), gap.until.max(other.until));
+            }
+            !overlaps && other.until >= Some(until.plus_millis(-KEPT_MS))
+        });
         if self.over.len() == MOST_KEPT {
             self.over.remove(0);
         }
-        self.over.push(Gap { source: source.map(str::to_owned), from, until: Some(until) });
+        self.over.push(gap);
     }
 }
 
 impl State {
-    /// What was not heard at some time in a period: first what lasts, then by when it began. What enrichment has not
-    /// come to yet lasts.
+    /// The sources that do not answer; while ingest stands still all that it is to ask.
+    pub(super) fn unheard(&self) -> BTreeMap<String, Timestamp> {
+        let mut unheard = self.failing.clone();
+        if let Some(since) = self.gaps.stands_still(self.cause.appended) {
+            for source in self.watchlist.sources() {
+                unheard.entry(source.id.clone()).or_insert(since);
+            }
+        }
+        unheard
+    }
+
+    /// What was not heard at some time in a period: first what lasts, then by when it began. What nobody has collected
+    /// and what enrichment has not come to yet lasts.
     pub(crate) fn gaps(&self, period: &Range<Timestamp>) -> Vec<Gap> {
-        let done = self.clock.filter(|clock| clock.plus_millis(PAUSE_MS) <= period.end);
+        let read = self.clock.filter(|clock| clock.plus_millis(PAUSE_MS) <= period.end);
+        let done = read.into_iter().chain(self.gaps.stands_still(period.end)).min();
         let unread = done.map(|from| Gap { source: None, from, until: None });
         let is_source = |id: &String| self.watchlist.sources().any(|source| source.id == *id);
         let lasting = self.failing.iter().filter(|(id, _)| is_source(id)).map(|(id, from)| Gap {
@@ -73,7 +117,7 @@ impl State {
             from: *from,
             until: None,
         });
-        // A pause of enrichment that it has not made up for is part of what lasts.
+        // A pause that is not made up for is part of what lasts.
         let is_over = |gap: &&Gap| gap.source.is_some() || done.is_none_or(|done| gap.until <= Some(done));
         let over = self.gaps.over.iter().filter(is_over).cloned();
         let within = |gap: &Gap| gap.from < period.end && gap.until.is_none_or(|until| until > period.start);

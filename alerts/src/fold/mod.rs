@@ -181,6 +181,10 @@ impl State {
             }
             // It says what time it is, and nothing of how far enrichment is.
             SignalRecord::Tick(_) => Vec::new(),
+            SignalRecord::Collecting(_) => {
+                self.gaps.collecting(self.cause.appended);
+                Vec::new()
+            }
         });
         // A definition may ask for other times, also where nothing follows from it yet.
         if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
@@ -325,11 +329,12 @@ impl State {
     /// Closes the buckets that are over, and with them moves the alerts on.
     pub(crate) fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
         self.clock = Some(clock);
+        let unheard = self.unheard();
         let mut passed = Vec::new();
         for (id, watched) in &mut self.subjects {
             watched.close(clock);
             for rule in 0..watched.rules.len() {
-                if let Some(transition) = watched.pass_to(rule, clock, &self.failing) {
+                if let Some(transition) = watched.pass_to(rule, clock, &self.failing, &unheard) {
                     passed.push((id.clone(), rule, transition));
                 }
             }
@@ -553,6 +558,7 @@ impl State {
         called: Called,
         word: Option<Word>,
     ) -> Option<AlertEvent> {
+        let unheard = self.unheard();
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let mut open = watch.open.take()?;
         let decided_by = DecidedBy {
@@ -560,7 +566,7 @@ impl State {
             version: watch.version,
             subject,
             historic: self.historic,
-            failing: &self.failing,
+            unheard: &unheard,
             tell: called.routes.iter().filter_map(|route| routes(&self.watchlist, route)).collect(),
             passed_over: called.passed_over,
             unrouted: called.unrouted,

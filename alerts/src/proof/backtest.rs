@@ -282,7 +282,8 @@ impl Gathered {
             | SignalRecord::History(_)
             | SignalRecord::Rebuild(_)
             | SignalRecord::Rebuilt(_)
-            | SignalRecord::Tick(_) => {}
+            | SignalRecord::Tick(_)
+            | SignalRecord::Collecting(_) => {}
         }
     }
 

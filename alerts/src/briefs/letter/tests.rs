@@ -257,7 +257,7 @@ fn what_was_not_heard_is_said_by_who_did_not_hear_it() {
         [
             "What was said since Thu 8 Jan, 03:05 (4 h 25 min) is not read yet.",
             "Earshot itself was not at work from Wed 7 Jan, 09:00 to 10:00 (1 h).",
-            "times did not answer from Wed 7 Jan, 11:00 to 11:30 (30 min).",
+            "times did not answer, or was not asked, from Wed 7 Jan, 11:00 to 11:30 (30 min).",
         ]
     );
 }

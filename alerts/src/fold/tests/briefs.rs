@@ -1,6 +1,6 @@
 //! Briefs on the time-line of the log: when one is due, for which time, and what the fold has to say in it.
 
-use earshot_common::events::{DeliveryState, SourceStatus, Tick};
+use earshot_common::events::{Collecting, DeliveryState, SourceStatus, Tick};
 
 use super::*;
 use crate::fold::{Facts, GapFacts};
@@ -188,6 +188,59 @@ fn a_silent_source_and_an_outage_of_earshot_itself_are_gaps() {
             (None, "05:00".to_owned(), Some("06:30".to_owned())),
         ]
     );
+}
+
+#[test]
+fn while_ingest_stands_still_nothing_is_collected_and_that_is_told_once() {
+    let mut timeline = Timeline::new(&watchlist());
+    let collecting = SignalRecord::Collecting(Collecting::default());
+    timeline.append(at("2026-01-01T02:00"), collecting.clone());
+    // Enrichment goes on: there is nothing to read.
+    for minutes in (0..=30 * 60).step_by(5) {
+        timeline.progress_at(at("2026-01-01T02:00").plus_millis(minutes * 60_000));
+        if minutes == 4 * 60 + 30 {
+            let told = facts(&timeline);
+            let told: Vec<_> = told.gaps.iter().map(|gap| (&gap.source, gap.from, gap.until)).collect();
+            assert_eq!(told, [(&None, at("2026-01-01T02:00"), None)], "half past six");
+        }
+        if minutes == 7 * 60 {
+            timeline.append(at("2026-01-01T09:00"), collecting.clone());
+            // Each source says that it was not asked, since the last time before.
+            for (state, time) in [(SourceStatus::Failing, "01:57"), (SourceStatus::Healthy, "09:01")] {
+                let health = SourceHealth {
+                    v: SchemaVersion::default(),
+                    source: "times".to_owned(),
+                    state,
+                    reason: None,
+                    raw: Vec::new(),
+                    at: at(&format!("2026-01-01T{time}")),
+                };
+                timeline.append(at("2026-01-01T09:01"), SignalRecord::SourceHealth(health));
+            }
+        }
+        if minutes > 7 * 60 {
+            timeline.append(at("2026-01-01T02:00").plus_millis(minutes * 60_000), collecting.clone());
+        }
+    }
+    let told = facts(&timeline);
+    let told: Vec<_> = told.gaps.iter().map(|gap| (&gap.source, gap.from, gap.until)).collect();
+    assert_eq!(told, [(&None, at("2026-01-01T02:00"), Some(at("2026-01-01T09:00")))], "the next day");
+}
+
+#[test]
+fn an_outage_of_the_whole_is_told_once() {
+    let mut timeline = Timeline::new(&watchlist());
+    let collecting = SignalRecord::Collecting(Collecting::default());
+    timeline.append(at("2026-01-01T01:58"), collecting.clone());
+    for progress in ["02:00", "02:30", "04:00"] {
+        timeline.progress(&format!("2026-01-01T{progress}"));
+    }
+    timeline.append(at("2026-01-01T05:00"), collecting);
+    timeline.progress("2026-01-01T05:01");
+    let period = at("2026-01-01T00:00")..at("2026-01-01T05:10");
+    let gaps = timeline.state.gaps(&period);
+    let gaps: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.until)).collect();
+    assert_eq!(gaps, [(at("2026-01-01T01:58"), Some(at("2026-01-01T05:01")))]);
 }
 
 /// The source fails from then on for so many minutes, and answers for one.
