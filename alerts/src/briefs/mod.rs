@@ -23,7 +23,7 @@ use crate::fold::{DueBrief, Facts};
 use letter::Told;
 
 /// So long a brief waits for the index; then it goes without what the index knows, and says so.
-const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
+pub(crate) const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
 /// A brief that comes so long after it was due says so.
 const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
 
@@ -47,9 +47,9 @@ impl BriefDraft {
         now: Timestamp,
     ) -> Result<Message, Refused> {
         let Self { job, due, facts } = self;
-        let told =
-            Told { brief: &due.brief, period: due.period(), facts: &facts, console: links.console_url() };
-        let digests = reader.read(&due.brief, &facts, &due.period()).await;
+        let period = due.period(&job.key());
+        let digests = reader.read(&due.brief, &facts, &period).await;
+        let told = Told { brief: &due.brief, period, facts: &facts, console: links.console_url() };
         if let Err(error) = &digests
             && now < due.decided.plus_millis(INDEX_PATIENCE_MS)
         {

@@ -13,6 +13,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
+use crate::briefs::INDEX_PATIENCE_MS;
 use crate::fold::DueBrief;
 use crate::settings::in_words;
 
@@ -585,6 +586,7 @@ impl Ledger {
                 };
                 let since = entry.first_claim.unwrap_or(now).max(self.started);
                 let until = since.plus_millis(retry_for_ms);
+                let until = entry.brief_until(&self.limits).map_or(until, |brief| brief.max(until));
                 let next = now.plus_millis(wait_ms(attempt, after));
                 if next >= until {
                     let error = Some(format!("given up after {attempt} attempts: {error}"));
@@ -673,6 +675,16 @@ impl Entry {
 
     fn is_of_brief(&self, id: &str) -> bool {
         matches!(&self.content, Content::Brief(due) if due.brief.id == id)
+    }
+
+    /// How long a brief is tried, which calls nobody: until the next one, that would tell its time too. One with a
+    /// fallback first waits for the index, which is no failure of its channel.
+    fn brief_until(&self, limits: &Limits) -> Option<Timestamp> {
+        let Content::Brief(due) = &self.content else { return None };
+        Some(match self.notification.fallback.is_empty() {
+            true => due.brief.next_due(due.until),
+            false => due.decided.plus_millis(INDEX_PATIENCE_MS + limits.fallback_after_ms),
+        })
     }
 
     fn is_late(&self, now: Timestamp) -> bool {
@@ -1264,6 +1276,38 @@ mod tests {
         assert!(ledger.expect_brief(&due(3).0));
         assert!(matches!(ledger.settle(&new, Ok(()), now), Outcome::Done(_)));
         assert!(matches!(ledger.settle(&old, Ok(()), now), Outcome::Later), "it is known no longer");
+    }
+
+    /// When a brief is given up that nobody takes from its time on.
+    fn given_up_at(due: &DueBrief, key: &str) -> Timestamp {
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        ledger.expect_brief(due);
+        let mut now = due.decided;
+        loop {
+            claim_all(&mut ledger, now);
+            for _ in ledger.jobs(9, now) {
+                if let Outcome::Done(done) = ledger.settle(key, for_now(), now) {
+                    assert_eq!(done.state, DeliveryState::Failed);
+                    return now;
+                }
+            }
+            now = now.plus_millis(1_000);
+        }
+    }
+
+    #[test]
+    fn a_brief_is_tried_until_the_next_one_and_its_fallback_waits_for_the_index() {
+        // Due at one in the morning; the next is due at half past seven. Attempts are two minutes apart at last.
+        let (mut due, key) = due(1);
+        let hour = 60 * 60;
+        let given_up = given_up_at(&due, &key);
+        assert!((at(7 * hour + 28 * 60)..=at(7 * hour + 30 * 60)).contains(&given_up), "{given_up}");
+        // The index may be silent for ten minutes, and the channel then for two.
+        let slack = Channel::Slack("newsroom".to_owned());
+        let instead = Notification { to: slack, fallback: Vec::new(), ..due.notify[0].clone() };
+        due.notify[0].fallback = vec![instead];
+        let given_up = given_up_at(&due, &key);
+        assert!((at(hour + 10 * 60)..=at(hour + 12 * 60)).contains(&given_up), "{given_up}");
     }
 
     #[test]

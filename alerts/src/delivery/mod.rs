@@ -122,7 +122,7 @@ impl Outbox {
     pub(crate) fn draft(&self, job: Job, state: &State) -> Draft {
         match job.brief() {
             Some(due) => {
-                let facts = state.facts(&due.brief, &due.period());
+                let facts = state.facts(&due.brief, &due.period(&job.key()));
                 Draft::Brief(Box::new(BriefDraft { job, due, facts }))
             }
             None => Draft::Alerts(Box::new(self.compose(job, state.watchlist()))),

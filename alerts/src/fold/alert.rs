@@ -358,7 +358,7 @@ impl OpenAlert {
             until: self.until,
             arithmetic: self.arithmetic.clone(),
             evidence: self.evidence.mentions(),
-            silent_sources: self.evidence.sources_among(decided_by.failing),
+            silent_sources: self.evidence.sources_among(decided_by.unheard),
             definition: DecidedWith {
                 watchlist: decided_by.version,
                 rule: decided_by.rule.to_string(),
@@ -385,7 +385,7 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) version: u64,
     pub(crate) subject: &'a str,
     pub(crate) historic: bool,
-    pub(crate) failing: &'a BTreeMap<String, Timestamp>,
+    pub(crate) unheard: &'a BTreeMap<String, Timestamp>,
     /// Whom to tell, where this transition is told to anybody.
     pub(crate) tell: Vec<Routes<'a>>,
     /// Which addresses of these routes.

@@ -265,7 +265,7 @@ impl Watched {
         rule: usize,
         condition: &AbsenceCondition,
         clock: Timestamp,
-        failing: &BTreeMap<String, Timestamp>,
+        unheard: &BTreeMap<String, Timestamp>,
     ) -> Option<Transition> {
         if self.historic || self.rules[rule].open.is_some() {
             return None;
@@ -298,7 +298,7 @@ impl Watched {
         let silence = &self.rules[rule].silence;
         let since = silence.heard.unwrap_or(start);
         let probability = probability_of(silence.ln_probability);
-        let blocked = self.brought(rule).misses(failing, clock);
+        let blocked = self.brought(rule).misses(unheard, clock);
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
         if blocked || !fires || !self.is_scheduled(rule, clock) {

@@ -23,6 +23,7 @@ impl State {
             self.subjects.get_mut(&subject)?.rules[rule].open = Some(alert);
             return self.record(&subject, rule, transition, Called::default(), Some(word(command)));
         }
+        let unheard = self.unheard();
         let mut over = self.over.remove(&command.alert)?;
         let transition = self.take_word(command, &over.rule.id, &over.subject, &mut over.alert);
         let decided_by = DecidedBy {
@@ -30,7 +31,7 @@ impl State {
             version: over.version,
             subject: &over.subject,
             historic: self.historic,
-            failing: &self.failing,
+            unheard: &unheard,
             tell: Vec::new(),
             addresses: Route::channels,
             passed_over: Vec::new(),

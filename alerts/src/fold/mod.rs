@@ -184,6 +184,12 @@ impl State {
                 self.note_delivery(delivery);
                 Vec::new()
             }
+            // It says what time it is, and nothing of how far enrichment is.
+            SignalRecord::Tick(_) => Vec::new(),
+            SignalRecord::Collecting(_) => {
+                self.gaps.collecting(self.cause.appended);
+                Vec::new()
+            }
         });
         // A definition may ask for other times, also where nothing follows from it yet.
         if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
@@ -225,6 +231,11 @@ impl State {
     /// Whether a historic fold must run now, or will when enrichment has come to the end of an import.
     pub fn awaits_history(&self) -> bool {
         self.imports.is_pending() || self.history_due().is_some()
+    }
+
+    /// When the log's clock next ends or begins something.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.next_timer
     }
 
     /// Up to when all is done, where enrichment has told it.
@@ -323,11 +334,12 @@ impl State {
     /// Closes the buckets that are over, and with them moves the alerts on.
     pub(crate) fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
         self.clock = Some(clock);
+        let unheard = self.unheard();
         let mut passed = Vec::new();
         for (id, watched) in &mut self.subjects {
             watched.close(clock);
             for rule in 0..watched.rules.len() {
-                if let Some(transition) = watched.pass_to(rule, clock, &self.failing) {
+                if let Some(transition) = watched.pass_to(rule, clock, &self.failing, &unheard) {
                     passed.push((id.clone(), rule, transition));
                 }
             }
@@ -582,6 +594,7 @@ impl State {
         word: Option<Word>,
     ) -> Option<AlertEvent> {
         let addresses = self.addresses(self.subjects.get(subject)?, rule, transition);
+        let unheard = self.unheard();
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let mut open = watch.open.take()?;
         let decided_by = DecidedBy {
@@ -589,7 +602,7 @@ impl State {
             version: watch.version,
             subject,
             historic: self.historic,
-            failing: &self.failing,
+            unheard: &unheard,
             tell: called.routes.iter().filter_map(|route| routes(&self.watchlist, route)).collect(),
             addresses,
             passed_over: called.passed_over,

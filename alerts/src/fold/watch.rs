@@ -486,22 +486,23 @@ impl Watched {
     }
 
     /// What the clock makes of the rule's open alert: the phase that begins, or that it is over, and then until when
-    /// it held.
+    /// it held. `unheard` are the sources that fail and those that nobody asks.
     pub(crate) fn pass_to(
         &mut self,
         rule: usize,
         clock: Timestamp,
         failing: &BTreeMap<String, Timestamp>,
+        unheard: &BTreeMap<String, Timestamp>,
     ) -> Option<Transition> {
         let condition = self.rules[rule].rule.condition.clone();
         let waits = self.waits(rule);
         match &condition {
             Condition::Absence(_) | Condition::Tone(_) if waits => return None,
-            Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, failing),
+            Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, unheard),
             Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
             Condition::Tone(condition) => {
                 let open = self.rules[rule].open.as_ref();
-                let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
+                let silent = open.is_some_and(|open| !open.evidence.sources_among(unheard).is_empty());
                 return self.pass_tone(rule, condition, clock, silent);
             }
             // Several subjects decide that together.
@@ -509,7 +510,7 @@ impl Watched {
             Condition::Each(_) | Condition::Count(_) | Condition::Novelty(_) => {}
         }
         let open = self.rules[rule].open.as_ref()?;
-        let silent = !open.evidence.sources_among(failing).is_empty();
+        let silent = !open.evidence.sources_among(unheard).is_empty();
         let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
         match (condition, &open.course) {
             (

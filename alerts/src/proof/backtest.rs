@@ -281,7 +281,9 @@ impl Gathered {
             | SignalRecord::Delivery(_)
             | SignalRecord::History(_)
             | SignalRecord::Rebuild(_)
-            | SignalRecord::Rebuilt(_) => {}
+            | SignalRecord::Rebuilt(_)
+            | SignalRecord::Tick(_)
+            | SignalRecord::Collecting(_) => {}
         }
     }
 

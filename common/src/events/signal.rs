@@ -36,6 +36,10 @@ pub enum SignalRecord {
     Rebuild(Rebuild),
     /// By enrich: counts made anew from the retained mentions.
     Rebuilt(Box<Rebuilt>),
+    /// By alerts: nobody else appends anything, and something is due by the log's clock.
+    Tick(Tick),
+    /// By ingest: it is at work, told every few minutes.
+    Collecting(Collecting),
 }
 
 /// A mention as the decision side sees it.
@@ -173,6 +177,20 @@ pub struct Progress {
     pub judged_with: Option<String>,
     /// Each raw partition that the author owns.
     pub partitions: Vec<PartitionProgress>,
+}
+
+/// Nothing but the time at which the log takes it: what is due by then is due, also where enrichment stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+}
+
+/// A sign that an instance of ingest asks its sources and opens its doors: where it stays away, nobody collects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collecting {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
 }
 
 /// How far one raw partition is done.

@@ -12,13 +12,15 @@
 //! 06:00 late 9 of 00:30    9 mentions that were published before
 //! 00:20 again 9            the last 9 are collected again
 //! 00:20 progress           enrichment is done up to here
+//! 00:20 collecting         a sign of ingest
+//! 00:20 tick               nothing but the time at which the log takes it
 //! 00:20 want opened        what was decided since the last `want`: transitions with ` at SEVERITY` where that is above
 //!                          the rule's and ` to ROUTE` where told, or `nothing`
 //! ```
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
-use earshot_common::events::{Command, CommandKind, SourceStatus};
+use earshot_common::events::{Collecting, Command, CommandKind, SourceStatus, Tick};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -80,6 +82,10 @@ impl Case {
             ["strong", name] => self.strong(time, name, 5_000),
             ["strong", name, "reaching", reach] => self.strong(time, name, reach.parse().unwrap()),
             ["progress"] => self.timeline.progress_at(time),
+            ["collecting"] => {
+                self.timeline.append(time, SignalRecord::Collecting(Collecting::default()));
+            }
+            ["tick"] => self.timeline.append(time, SignalRecord::Tick(Tick::default())),
             [state @ ("failing" | "healthy"), source] => self.health(time, state, source),
             [who, "says", what] => self.command(time, who, what, None),
             [who, "says", what, "until", until] => self.command(time, who, what, Some(moment(until))),
@@ -491,6 +497,69 @@ fn the_next_in_the_order_is_called_while_nobody_has_it_in_hand() {
          10:30 want escalated to deputy, escalated to night
          11:30 progress
          11:30 want nothing",
+    );
+}
+
+#[test]
+fn while_nobody_collects_an_alert_is_not_over_and_a_subject_not_silent() {
+    let source = "[[source]]\nid = \"hn\"\nkind = \"feed\"\nurl = \"https://hn.example\"";
+    let played = played(
+        &format!("{STRONG}\n{source}"),
+        "09:00 collecting
+         09:00 strong a
+         09:00 want opened to team
+         15:10 progress
+         15:10 want nothing
+         15:20 collecting
+         15:20 progress
+         15:20 want resolved
+         15:35 strong b
+         15:35 want reopened to team
+         23:00 collecting
+         23:00 progress
+         23:00 want resolved",
+    );
+    let silent: Vec<String> = played.events.iter().map(|event| event.silent_sources.join(" ")).collect();
+    assert_eq!(silent, ["", "", "hn", ""], "a message names it");
+    check(
+        &format!("when = \"absence of mentions\"\n{source}"),
+        "quiet 14 at 6
+         00:30 collecting
+         06:00 progress
+         06:00 want nothing
+         06:10 collecting
+         06:10 progress
+         06:10 want opened to team",
+    );
+}
+
+#[test]
+fn a_tick_moves_the_timers_of_people_while_enrichment_stands_still_and_closes_nothing() {
+    check(
+        &format!("{STRONG}\nseverity = 9\nescalate = [{{ after_minutes = 15, route = \"deputy\" }}]"),
+        "01:59 progress
+         02:00 strong a
+         02:05 progress
+         02:05 want opened to team
+         02:14 tick
+         02:14 want nothing
+         02:15 tick
+         02:15 want escalated to deputy
+         03:00 team says acknowledge until 04:00
+         03:00 want acknowledged by team
+         04:00 tick
+         04:00 want lapsed to team
+         23:00 tick
+         23:00 want escalated to deputy",
+    );
+    let quiet = "zone = \"UTC\"\nquiet_hours = { from = \"22:00\", to = \"07:00\" }";
+    check(
+        &format!("{STRONG}\n{quiet}"),
+        "02:00 strong a
+         02:05 progress
+         02:05 want opened
+         07:00 tick
+         07:00 want told to team",
     );
 }
 
