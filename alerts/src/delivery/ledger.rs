@@ -586,7 +586,11 @@ impl Ledger {
                 };
                 let since = entry.first_claim.unwrap_or(now).max(self.started);
                 let until = since.plus_millis(retry_for_ms);
-                let until = entry.brief_until(&self.limits).map_or(until, |brief| brief.max(until));
+                let until = match entry.brief_until(&self.limits) {
+                    Some(brief) if entry.notification.fallback.is_empty() => brief,
+                    Some(brief) => brief.max(until),
+                    None => until,
+                };
                 let next = now.plus_millis(wait_ms(attempt, after));
                 if next >= until {
                     let error = Some(format!("given up after {attempt} attempts: {error}"));
@@ -1280,7 +1284,7 @@ mod tests {
 
     /// When a brief is given up that nobody takes from its time on.
     fn given_up_at(due: &DueBrief, key: &str) -> Timestamp {
-        let mut ledger = Ledger::new("a".to_owned(), LIMITS);
+        let mut ledger = Ledger::new("a".to_owned(), LIMITS, at(0));
         ledger.expect_brief(due);
         let mut now = due.decided;
         loop {
