@@ -2,6 +2,7 @@
 
 use earshot_common::events::{AlertEvent, Command, CommandKind, Transition};
 use earshot_common::keys::AlertKey;
+use earshot_common::time::Timestamp;
 
 use super::State;
 use super::alert::{DecidedBy, OpenAlert};
@@ -50,17 +51,40 @@ impl State {
     ) -> Transition {
         let now = self.cause.appended;
         match command.what {
-            CommandKind::MuteRule => {
-                self.muted.retain(|_, until| *until > now);
-                self.muted.insert((rule.to_owned(), subject.to_owned()), mute_end(command, now));
-            }
+            CommandKind::MuteRule => self.mute_rule(rule, subject, mute_end(command, now)),
             CommandKind::Useful | CommandKind::Noise => {
                 let before = alert.people.rate(command);
                 self.feedback.entry(rule.to_owned()).or_default().count(command.what, before);
             }
             CommandKind::Acknowledge | CommandKind::Mute | CommandKind::Note => {}
         }
-        alert.people.take(command, alert.opened_in_log, now)
+        let transition = alert.people.take(command, alert.opened_in_log, now);
+        if transition == Transition::Muted {
+            let rule_muted_until = self.rule_muted_until(rule, subject);
+            alert.people.muted_until = alert.people.muted_until.max(rule_muted_until);
+        }
+        transition
+    }
+
+    /// Nobody is told of a rule's alerts about a subject until then, also of the one that is open.
+    fn mute_rule(&mut self, rule: &str, subject: &str, until: Timestamp) {
+        let now = self.cause.appended;
+        self.muted.retain(|_, until| *until > now);
+        self.muted.insert((rule.to_owned(), subject.to_owned()), until);
+        if let Some(open) = self.open_of(rule, subject) {
+            open.people.muted_until = open.people.muted_until.max(Some(until));
+        }
+    }
+
+    /// Until when a rule is muted for a subject, where it is.
+    pub(super) fn rule_muted_until(&self, rule: &str, subject: &str) -> Option<Timestamp> {
+        let until = self.muted.get(&(rule.to_owned(), subject.to_owned())).copied();
+        until.filter(|until| *until > self.cause.appended)
+    }
+
+    fn open_of(&mut self, rule: &str, subject: &str) -> Option<&mut OpenAlert> {
+        let rules = &mut self.subjects.get_mut(subject)?.rules;
+        rules.iter_mut().find(|watch| watch.rule.id == rule)?.open.as_mut()
     }
 
     /// Where the alert of this key is open.

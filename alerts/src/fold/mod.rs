@@ -126,7 +126,7 @@ pub struct State {
     /// Alerts that are over and still take words of people, and may go on.
     over: BTreeMap<AlertKey, Over>,
     commands: Commands,
-    /// Rules that are muted for a subject, and until when.
+    /// Rules that are muted for a subject, and until when: so long each alert of them is muted as it opens.
     muted: BTreeMap<(String, String), Timestamp>,
     /// What people said of the alerts of each rule.
     feedback: BTreeMap<String, Feedback>,
@@ -523,6 +523,7 @@ impl State {
         let cools_down = transition == Transition::Opened && self.cools_down(subject, rule);
         self.opened += 1;
         let (place, now) = (self.opened, self.cause.appended);
+        let muted_until = self.rule_muted_until(&self.subjects.get(subject)?.rules[rule].rule.id, subject);
         let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
         open.opened_in_log = now;
         open.place = place;
@@ -533,6 +534,7 @@ impl State {
             open.go_on_as(over.alert);
             while open.people.end(now).is_some() {}
         }
+        open.people.muted_until = open.people.muted_until.max(muted_until);
         let called = self.call(subject, rule, Call::First);
         self.record(subject, rule, transition, called, None)
     }

@@ -71,6 +71,11 @@ impl People {
         self.verdicts.insert(command.by.clone(), command.what)
     }
 
+    /// Whether nobody is to be told of it at this time.
+    pub(crate) fn is_muted(&self, now: Timestamp) -> bool {
+        self.muted_until.is_some_and(|until| until > now)
+    }
+
     /// When the next of it ends.
     pub(crate) fn next_end(&self) -> Option<Timestamp> {
         let acknowledged = self.acknowledged.as_ref().and_then(|held| held.until);

@@ -19,7 +19,8 @@ const SAME_STORIES_MS: i64 = 7 * DAY_MS;
 pub(super) struct Situation {
     /// The alert that speaks for it.
     pub(super) parent: Option<AlertKey>,
-    /// The routes that are told already of something as severe, or will be.
+    /// The routes that are told already of something as severe, or will be. Of what is muted nobody is to hear, so it
+    /// speaks for nothing.
     pub(super) told: BTreeSet<String>,
 }
 
@@ -72,7 +73,11 @@ impl State {
         if members.is_empty() {
             members = self.with_the_same_stories(watched, &alert.evidence);
         }
-        let as_severe = members.iter().filter(|member| member.alert.severity >= alert.severity);
+        let now = self.cause.appended;
+        let speaks_for_it = |member: &&Member<'_>| {
+            member.alert.severity >= alert.severity && !member.alert.people.is_muted(now)
+        };
+        let as_severe = members.iter().filter(speaks_for_it);
         let first = members.iter().map(|member| member.alert).min_by_key(|first| first.place);
         Some(Situation {
             parent: first.map(|first| first.parent.unwrap_or(first.key)),

@@ -92,11 +92,9 @@ impl State {
     /// has this one in hand, or does not want it told.
     fn is_kept_from_people(&self, subject: &str, rule: usize, call: Call) -> Option<bool> {
         let watch = &self.subjects.get(subject)?.rules[rule];
-        let muted = self.muted.get(&(watch.rule.id.clone(), subject.to_owned()));
-        let rule_is_muted = muted.is_some_and(|until| *until > self.cause.appended);
         let open = watch.open.as_ref()?;
         let in_hand = open.people.acknowledged.is_some() && call == Call::First;
-        Some(!open.speaks || in_hand || open.people.muted_until.is_some() || rule_is_muted)
+        Some(!open.speaks || in_hand || open.people.muted_until.is_some())
     }
 
     /// Calls routes whose schedules have begun.

@@ -295,6 +295,23 @@ fn a_muted_rule_opens_alerts_that_nobody_is_told_of() {
 }
 
 #[test]
+fn what_opened_while_its_rule_was_muted_is_told_when_the_mute_ends() {
+    check(
+        &format!("{STRONG}\nreopen_within_hours = 0"),
+        "09:00 strong a
+         09:01 ann says mute-rule until 1+01:00
+         16:00 progress
+         16:00 want opened to team, muted by ann, resolved
+         20:00 strong b
+         20:01 ann says mute until 22:00
+         22:00 progress
+         22:00 want opened, muted by ann
+         1+01:00 progress
+         1+01:00 want unmuted to team",
+    );
+}
+
+#[test]
 fn a_rule_may_open_another_alert_each_time() {
     check(
         &format!("{VOLUME}\nreopen_within_hours = 0"),
