@@ -143,6 +143,20 @@ fn quiet_hours_come_first_and_then_the_schedule() {
     );
 }
 
+/// It is told when both allow: Berlin's nine is eight in UTC.
+#[test]
+fn a_schedule_that_begins_in_quiet_hours_waits_for_their_end() {
+    check(
+        TIERS,
+        &format!("{STRONG}\nquiet_hours = {{ from = \"22:00\", to = \"08:30\" }}"),
+        "20:00 strong a
+         1+08:00 progress
+         1+08:00 want opened
+         1+08:30 progress
+         1+08:30 want told to team",
+    );
+}
+
 #[test]
 fn an_alert_is_for_the_desks_of_its_mentions() {
     let routes =

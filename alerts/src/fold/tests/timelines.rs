@@ -549,6 +549,33 @@ fn in_quiet_hours_an_alert_waits_unless_it_is_severe() {
     );
 }
 
+/// Only the first message waited: who was next in the order was called at night.
+#[test]
+fn in_quiet_hours_nobody_is_called_next_unless_it_is_severe() {
+    let rule = format!(
+        "{}\nquiet_hours = {{ from = \"22:00\", to = \"07:00\" }}\n\
+         escalate = [{{ after_minutes = 15, route = \"deputy\" }}, {{ after_minutes = 600, route = \"night\" }}]",
+        STRONG.replace("quiet_after_hours = 6", "quiet_after_hours = 24")
+    );
+    check(
+        &rule,
+        "21:50 strong a
+         22:05 progress
+         1+06:59 progress
+         1+06:59 want opened to team
+         1+07:00 progress
+         1+07:00 want escalated to deputy
+         1+07:50 progress
+         1+07:50 want escalated to night",
+    );
+    check(
+        &format!("{rule}\nseverity = 7"),
+        "21:50 strong a
+         22:05 progress
+         22:05 want opened to team, escalated to deputy",
+    );
+}
+
 #[test]
 fn after_an_alert_was_told_the_next_is_not_until_the_rule_has_cooled_down() {
     check(
