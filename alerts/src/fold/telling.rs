@@ -102,10 +102,12 @@ impl State {
         if self.is_kept_from_people(subject, rule, Call::First)? {
             return None;
         }
-        let called = self.call_these(subject, rule, routes)?;
+        let mut called = self.call_these(subject, rule, routes)?;
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        let open = watch.open.as_ref()?;
+        called.unrouted &= open.told.is_none() && open.waiting.is_empty();
         if !called.routes.is_empty() {
-            let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
-            let before = watch.open.as_ref()?.told;
+            let before = open.told;
             watch.note_told(self.cause.appended, before);
         }
         Some(called)
@@ -156,7 +158,7 @@ impl State {
                         (Transition::Escalated, self.call_these(&subject, rule, &[route]).unwrap_or_default())
                     }
                 };
-                if transition != Transition::Told || !called.routes.is_empty() {
+                if transition != Transition::Told || !called.routes.is_empty() || called.unrouted {
                     events.extend(self.record(&subject, rule, transition, called, None));
                 }
             }

@@ -218,6 +218,27 @@ fn an_alert_that_no_route_takes_says_so_and_escalates_to_nobody() {
     assert!(events[0].unrouted && events[0].passed_over.is_empty(), "it names none, and none states a match");
 }
 
+/// Whoever was on duty at night would have taken it. Nothing was written, and nobody knew.
+#[test]
+fn an_alert_that_no_route_takes_when_quiet_hours_are_over_says_so() {
+    let routes = route("executive", "severity_at_least = 7") + &route("night", "");
+    let night = "from = \"22:00\", to = \"07:00\"";
+    let events = check(
+        &routes,
+        &format!(
+            "{STRONG}\nroute = \"executive\"\nquiet_hours = {{ {night} }}\n\
+             on_duty = [{{ route = \"night\", {night} }}]"
+        ),
+        "23:00 strong a
+         1+07:00 progress
+         1+07:00 want opened, told
+         1+07:01 progress
+         1+07:01 want nothing",
+    );
+    assert!(!events[0].unrouted && events[1].unrouted);
+    assert_eq!(passed_over(&events[1]), ["executive: severity 5 is under its 7"]);
+}
+
 #[test]
 fn a_step_of_the_escalation_asks_its_route_too() {
     let routes = route("team", "") + &route("board", "severity_at_least = 9") + &route("deputy", "");
