@@ -75,6 +75,7 @@ pub(crate) fn transition(transition: Transition) -> &'static str {
         Transition::Peak => "stands at its height",
         Transition::Escalated => "the next was called",
         Transition::Told => "told when quiet hours were over",
+        Transition::Blocked => "not known to be over: a source is silent",
         other => other.name(),
     }
 }

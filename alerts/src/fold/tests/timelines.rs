@@ -197,6 +197,9 @@ fn said(event: &AlertEvent) -> String {
     if !event.raise.is_none() && event.word.is_none() {
         write!(text, " at {}", event.severity).unwrap();
     }
+    if event.transition == Transition::Blocked {
+        write!(text, " on {}", event.silent_sources.join(" and ")).unwrap();
+    }
     for notify in &event.notify {
         write!(text, " to {}", notify.route).unwrap();
     }
@@ -625,10 +628,51 @@ fn an_outage_of_the_source_in_the_middle_keeps_an_alert_where_it_is() {
          00:00 push 50 by 30
          01:00 failing hn
          05:00 progress
-         05:00 want opened to team, rising
+         05:00 want opened to team, rising, blocked on hn
+         05:01 progress
+         05:01 want nothing
          05:10 healthy hn
          06:00 progress
          06:00 want resolved",
+    );
+}
+
+/// It named nobody where the source failed after the opening.
+#[test]
+fn a_source_that_keeps_an_alert_from_being_over_is_named_once() {
+    check(
+        STRONG,
+        "09:00 strong a
+         09:10 failing hn
+         14:59 progress
+         14:59 want opened to team
+         15:00 progress
+         16:00 progress
+         16:00 want blocked on hn
+         7+08:59 progress
+         7+08:59 want nothing
+         7+09:00 progress
+         7+09:00 want resolved",
+    );
+}
+
+#[test]
+fn a_tone_is_not_known_to_be_calm_while_its_source_is_silent() {
+    check(
+        SHARE,
+        "quiet 3 at 4
+         00:00 push 30 by 30 toned -0.6
+         01:00 progress
+         01:00 want opened to team
+         01:00 push 30 by 30 toned 0.1
+         01:30 failing hn
+         02:00 progress
+         03:00 progress
+         03:00 want blocked on hn
+         03:10 healthy hn
+         03:20 push 30 by 30 toned 0.1
+         04:00 progress
+         04:00 want resolved",
     );
 }
 
@@ -1072,4 +1116,27 @@ fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_us
     let fired = timeline.backtest_of("rank", "2026-01-06T00:00", "").fired;
     let opened: Vec<Timestamp> = fired.iter().map(|fired| fired.opened).collect();
     assert_eq!(opened, [timeline.events[0].opened], "the back-test says what was decided live");
+}
+
+/// A rank was over whatever was silent.
+#[test]
+fn a_rank_is_not_known_to_be_usual_again_while_a_source_of_a_competitor_is_silent() {
+    let mut timeline = usually_ahead();
+    for (day, name) in [("2026-01-05", "one"), ("2026-01-17", "two")] {
+        let mut elsewhere = Post::new(name).about("oakmere", 0.0);
+        elsewhere.source = "rss";
+        timeline.post(&format!("{day}T00:00"), &elsewhere);
+    }
+    day_of(&mut timeline, 12, 4, 20);
+    timeline.health(at("2026-01-18T00:01"), "rss", SourceStatus::Failing);
+    day_of(&mut timeline, 13, 6, 4);
+    day_of(&mut timeline, 14, 6, 4);
+    timeline.health(at("2026-01-20T00:01"), "rss", SourceStatus::Healthy);
+    day_of(&mut timeline, 15, 6, 4);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere\n\
+         blocked rank/harbor #2: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere, silent: rss\n\
+         resolved rank/harbor #3: rank 1 of 2 by mentions, where 1 is usual\n"
+    );
 }
