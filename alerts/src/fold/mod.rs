@@ -567,7 +567,7 @@ impl State {
             return Some(event);
         }
         let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
-        self.hand_over(&open);
+        self.hand_over(&open, &rule);
         self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
         self.over.insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
         Some(event)

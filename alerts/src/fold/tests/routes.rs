@@ -356,6 +356,63 @@ fn a_rule_that_is_muted_does_not_silence_another_rule_of_the_situation() {
     );
 }
 
+/// The escalation ended with the first alert, and the second one had none.
+#[test]
+fn who_is_next_is_called_for_the_rest_of_a_situation_where_nobody_had_its_first_alert_in_hand() {
+    let escalate =
+        "escalate = [{ after_minutes = 5, route = \"deputy\" }, { after_minutes = 420, route = \"night\" }]";
+    for (word, said, at_four) in
+        [("note", "noted", "escalated to night"), ("acknowledge", "acknowledged", "nothing")]
+    {
+        check(
+            &(route("team", "") + &route("deputy", "") + &route("night", "")),
+            &format!("{escalate}\n{}\n{escalate}", a_passing_one_beside_a_strong_one()),
+            &format!(
+                "09:00 push 1 by 1 passing
+                 09:05 progress
+                 09:05 want opened to team, escalated to deputy
+                 09:06 ann says {word}
+                 09:10 strong b
+                 15:00 progress
+                 15:00 want {said} by ann, opened, resolved
+                 15:59 progress
+                 15:59 want nothing
+                 16:00 progress
+                 16:00 want {at_four}",
+            ),
+        );
+    }
+}
+
+/// Who spoke for it was another child, and only the children of what was over were looked at.
+#[test]
+fn what_a_child_held_back_for_another_is_told_when_it_is_over() {
+    let rule = |id: &str, severity: u8, rest: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nsubjects = [\"harbor\"]\nwhen = \"each mention\"\nroute = \"team\"\n\
+             severity = {severity}\nquiet_hours = {{ from = \"22:00\", to = \"07:00\" }}\n{rest}\n"
+        )
+    };
+    let passing = "filter = \"lang:de\"\nsentiment_at_most = 1.0\nreach_at_least = 0\nquiet_after_hours = 96";
+    for (first, second, morning) in [(3, 5, "told to team, told to team"), (5, 6, "told to team")] {
+        let rules = rule("rule", first, passing)
+            + &rule("second", second, "reach_at_least = 1000\nquiet_after_hours = 3")
+            + &rule("third", 5, "reach_at_least = 50000\nquiet_after_hours = 96");
+        played_with(
+            &format!("{SUBJECT}{}{rules}", route("team", "")),
+            &format!(
+                "23:00 push 1 by 1 passing
+                 23:10 strong a
+                 23:20 strong b reaching 60000
+                 1+02:20 progress
+                 1+02:20 want opened, opened, rising, opened, resolved
+                 1+07:00 progress
+                 1+07:00 want {morning}"
+            ),
+        );
+    }
+}
+
 #[test]
 fn a_route_that_is_not_in_force_yet_is_named() {
     let text = format!(
