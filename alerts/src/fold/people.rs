@@ -39,7 +39,14 @@ impl People {
                 self.muted_until = Some(mute_end(command, now));
                 Transition::Muted
             }
-            CommandKind::Note => Transition::Noted,
+            CommandKind::Release if self.acknowledged.take().is_some() => Transition::Lapsed,
+            CommandKind::Unmute | CommandKind::UnmuteRule if self.muted_until.take().is_some() => {
+                Transition::Unmuted
+            }
+            // What holds already is a note: nobody is called.
+            CommandKind::Note | CommandKind::Release | CommandKind::Unmute | CommandKind::UnmuteRule => {
+                Transition::Noted
+            }
             CommandKind::Useful | CommandKind::Noise => Transition::Rated,
         }
     }

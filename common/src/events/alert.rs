@@ -168,7 +168,7 @@ pub enum Transition {
     Reopened,
     /// Somebody has it in hand.
     Acknowledged,
-    /// Nobody has it in hand any more: the time of the one who had it ran out.
+    /// Nobody has it in hand any more: the time of the one who had it ran out, or it was given back.
     Lapsed,
     /// A person wanted it, and somebody else has it already.
     Declined,

@@ -165,6 +165,9 @@ impl Case {
                 "acknowledge" => CommandKind::Acknowledge,
                 "mute" => CommandKind::Mute,
                 "mute-rule" => CommandKind::MuteRule,
+                "release" => CommandKind::Release,
+                "unmute" => CommandKind::Unmute,
+                "unmute-rule" => CommandKind::UnmuteRule,
                 "note" => CommandKind::Note,
                 "useful" => CommandKind::Useful,
                 "noise" => CommandKind::Noise,
@@ -295,6 +298,87 @@ fn a_muted_rule_opens_alerts_that_nobody_is_told_of() {
          2+00:00 strong c
          2+00:00 want opened to team",
     );
+}
+
+#[test]
+fn an_alert_that_is_given_back_calls_the_route_again_and_then_the_next() {
+    check(
+        &format!("{STRONG}\nescalate = [{{ after_minutes = 15, route = \"deputy\" }}]"),
+        "09:00 strong a
+         09:05 ann says acknowledge until 12:00
+         09:20 progress
+         09:20 want opened to team, acknowledged by ann
+         09:30 bob says release
+         09:30 want lapsed by bob to team
+         09:31 bob says release
+         09:31 want noted by bob
+         09:44 progress
+         09:44 want nothing
+         09:45 progress
+         09:45 want escalated to deputy
+         09:50 bob says acknowledge
+         12:00 progress
+         12:00 want acknowledged by bob",
+    );
+}
+
+#[test]
+fn a_mute_is_taken_back() {
+    check(
+        STRONG,
+        "09:00 strong a
+         09:01 ann says mute until 12:00
+         09:30 bob says unmute
+         09:30 want opened to team, muted by ann, unmuted by bob to team
+         12:00 progress
+         12:00 want nothing",
+    );
+}
+
+#[test]
+fn a_mute_of_a_rule_is_taken_back_for_one_alert_or_for_all() {
+    for (what, evening) in [("unmute", "opened"), ("unmute-rule", "opened to team")] {
+        check(
+            &format!("{STRONG}\nreopen_within_hours = 0"),
+            &format!(
+                "09:00 strong a
+                 09:01 ann says mute-rule until 2+00:00
+                 09:02 bob says {what}
+                 09:02 want opened to team, muted by ann, unmuted by bob to team
+                 16:00 progress
+                 16:00 want resolved
+                 20:00 strong b
+                 20:00 want {evening}"
+            ),
+        );
+    }
+}
+
+/// The page of the alert that was muted is where it is taken back, also when another one is open.
+#[test]
+fn a_mute_of_a_rule_is_taken_back_on_an_alert_that_is_over() {
+    let mut timeline = played(
+        &format!("{STRONG}\nreopen_within_hours = 0"),
+        "09:00 strong a
+         09:01 ann says mute-rule until 2+00:00
+         16:00 progress
+         16:00 want opened to team, muted by ann, resolved",
+    );
+    let over = timeline.events[0].alert;
+    timeline.post("2026-01-08T20:00", &Post::new("b").about("harbor", -0.9).reach(5_000));
+    let command = Command {
+        v: SchemaVersion::default(),
+        id: "back".to_owned(),
+        alert: over,
+        what: CommandKind::UnmuteRule,
+        by: "bob".to_owned(),
+        note: None,
+        until: None,
+    };
+    timeline.append(at("2026-01-08T20:10"), SignalRecord::Command(command));
+    timeline.progress("2026-01-08T20:10");
+    let said: Vec<String> = timeline.events[3..].iter().map(said).collect();
+    assert_eq!(said, ["opened", "unmuted by bob", "unmuted to team"]);
 }
 
 #[test]
