@@ -37,8 +37,8 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// The same in milliseconds.
 pub(crate) const ACKNOWLEDGE_MS: i64 = ACKNOWLEDGE_HOURS as i64 * HOUR_MS;
 
-/// What `POST /api/alerts/{alert}/{what}` takes; `what` is `acknowledge`, `mute`, `mute_rule`, `note`, `useful` or
-/// `noise`.
+/// What `POST /api/alerts/{alert}/{what}` takes; `what` is `acknowledge`, `release`, `mute`, `mute_rule`, `unmute`,
+/// `unmute_rule`, `note`, `useful` or `noise`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandRequest {

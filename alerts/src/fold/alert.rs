@@ -72,6 +72,8 @@ pub(crate) struct OpenAlert {
     pub(crate) parent: Option<AlertKey>,
     /// Alerts are numbered as they open, so that the first of a situation can be told.
     pub(crate) place: u64,
+    /// The sources of which it was said that their silence keeps it from being over.
+    blocked_by: BTreeSet<String>,
 }
 
 /// That people were told.
@@ -184,6 +186,7 @@ impl OpenAlert {
             speaks: false,
             parent: None,
             place: 0,
+            blocked_by: BTreeSet::new(),
         }
     }
 
@@ -323,6 +326,22 @@ impl OpenAlert {
         }
     }
 
+    /// It would be over, but these sources do not answer. That is said once of each.
+    pub(crate) fn block(&mut self, silent: &[String]) -> Option<Transition> {
+        let known = self.blocked_by.len();
+        self.blocked_by.extend(silent.iter().cloned());
+        (self.blocked_by.len() > known).then_some(Transition::Blocked)
+    }
+
+    /// The sources behind it, or that keep it from being over, which do not answer.
+    fn silent_sources(&self, unheard: &BTreeMap<String, Timestamp>) -> Vec<String> {
+        let mut silent = self.evidence.sources_among(unheard);
+        silent.extend(self.blocked_by.iter().filter(|source| unheard.contains_key(*source)).cloned());
+        silent.sort();
+        silent.dedup();
+        silent
+    }
+
     /// The next transition's record.
     pub(crate) fn transition(
         &mut self,
@@ -358,7 +377,7 @@ impl OpenAlert {
             until: self.until,
             arithmetic: self.arithmetic.clone(),
             evidence: self.evidence.mentions(),
-            silent_sources: self.evidence.sources_among(decided_by.unheard),
+            silent_sources: self.silent_sources(decided_by.unheard),
             definition: DecidedWith {
                 watchlist: decided_by.version,
                 rule: decided_by.rule.to_string(),

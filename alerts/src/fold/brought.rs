@@ -40,7 +40,12 @@ impl Brought {
 
     /// Whether a source brought any within the look-back.
     pub(super) fn is_heard(&self, source: &str, clock: Timestamp) -> bool {
-        self.0.get(source).is_some_and(|source| source.last >= clock.plus_millis(-LOOK_BACK_MS))
+        self.is_heard_since(source, clock.plus_millis(-LOOK_BACK_MS))
+    }
+
+    /// Whether a source brought any since then.
+    pub(super) fn is_heard_since(&self, source: &str, since: Timestamp) -> bool {
+        self.0.get(source).is_some_and(|source| source.last >= since)
     }
 
     /// Whether the sources that do not answer bring a real share of the mentions, so that without them nobody knows

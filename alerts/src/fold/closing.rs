@@ -147,7 +147,7 @@ impl Watched {
         rule: usize,
         condition: &ToneCondition,
         clock: Timestamp,
-        silent: bool,
+        silent: &[String],
     ) -> Option<Transition> {
         let start = self.listened_from(rule)?.max(clock.plus_millis(-LOOK_BACK_MS));
         loop {
@@ -174,11 +174,15 @@ impl Watched {
                 continue;
             };
             let expired = !historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
-            if silent && !expired {
+            let calm = CALM_PROBABILITY.max(condition.probability_below);
+            let over = expired || tone.is_none_or(|tone| tone.probability > calm);
+            if !silent.is_empty() && !expired {
+                if over && let Some(blocked) = open.block(silent) {
+                    return Some(blocked);
+                }
                 continue;
             }
-            let calm = CALM_PROBABILITY.max(condition.probability_below);
-            if expired || tone.is_none_or(|tone| tone.probability > calm) {
+            if over {
                 open.until = bucket.start;
                 if let Some(arithmetic) = arithmetic {
                     open.arithmetic = Arithmetic::Tone(arithmetic);

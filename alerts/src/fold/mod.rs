@@ -131,7 +131,7 @@ pub struct State {
     /// Alerts that are over and still take words of people, and may go on.
     over: BTreeMap<AlertKey, Over>,
     commands: Commands,
-    /// Rules that are muted for a subject, and until when.
+    /// Rules that are muted for a subject, and until when: so long each alert of them is muted as it opens.
     muted: BTreeMap<(String, String), Timestamp>,
     /// What people said of the alerts of each rule.
     feedback: BTreeMap<String, Feedback>,
@@ -570,6 +570,7 @@ impl State {
         let cools_down = transition == Transition::Opened && self.cools_down(subject, rule);
         self.opened += 1;
         let (place, now) = (self.opened, self.cause.appended);
+        let muted_until = self.rule_muted_until(&self.subjects.get(subject)?.rules[rule].rule.id, subject);
         let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
         open.opened_in_log = now;
         open.place = place;
@@ -580,6 +581,7 @@ impl State {
             open.go_on_as(over.alert);
             while open.people.end(now).is_some() {}
         }
+        open.people.muted_until = open.people.muted_until.max(muted_until);
         let called = self.call(subject, rule, Call::First);
         self.record(subject, rule, transition, called, None)
     }
@@ -615,7 +617,7 @@ impl State {
             return Some(event);
         }
         let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
-        self.hand_over(&open);
+        self.hand_over(&open, &rule);
         self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
         self.over.insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
         Some(event)

@@ -53,11 +53,30 @@ impl State {
             }
             watched.rules[rule].looked = Some(bucket.end);
             let arithmetic = self.rank(id, rule, &condition, &bucket);
+            let silent = self.silent_in_rank(id, rule, &condition);
             let watched = self.subjects.get_mut(id)?;
-            if let Some(transition) = watched.take_rank(rule, condition.window, &bucket, clock, arithmetic) {
+            let transition = watched.take_rank(rule, condition.window, &bucket, clock, arithmetic, &silent);
+            if let Some(transition) = transition {
                 return Some(transition);
             }
         }
+    }
+
+    /// The sources that do not answer and have brought mentions of the subject or its competitors since the window
+    /// that opened the alert began.
+    fn silent_in_rank(&self, id: &str, rule: usize, condition: &RankCondition) -> Vec<String> {
+        let watch = self.subjects.get(id).map(|watched| &watched.rules[rule]);
+        let Some(Course::Rank { opening }) =
+            watch.and_then(|watch| watch.open.as_ref()).map(|open| &open.course)
+        else {
+            return Vec::new();
+        };
+        let ranked = condition.competitors.iter().map(String::as_str).chain([id]);
+        let ranked: Vec<&Watched> = ranked.filter_map(|id| self.subjects.get(id)).collect();
+        let brought = |source: &String| {
+            ranked.iter().any(|watched| watched.sources.is_heard_since(source, opening.start))
+        };
+        self.unheard().into_keys().filter(brought).collect()
     }
 
     /// The rank in a window that was wholly observed, and the usual one.
@@ -190,7 +209,8 @@ impl Watched {
         if usual.len() * 2 >= all.len() { usual } else { all }
     }
 
-    /// Opens an alert where somebody was passed, and ends it when the rank is the usual one again.
+    /// Opens an alert where somebody was passed, and ends it when the rank is the usual one again, unless a source of
+    /// one of them is silent.
     fn take_rank(
         &mut self,
         rule: usize,
@@ -198,13 +218,15 @@ impl Watched {
         bucket: &Bucket,
         clock: Timestamp,
         arithmetic: Option<RankArithmetic>,
+        silent: &[String],
     ) -> Option<Transition> {
         let arithmetic = arithmetic?;
         if let Some(open) = self.rules[rule].open.as_mut() {
             let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
-            if arithmetic.rank != arithmetic.usual_rank && !expired {
+            let over = arithmetic.rank == arithmetic.usual_rank;
+            if !expired && (!over || !silent.is_empty()) {
                 open.until = bucket.end;
-                return None;
+                return if over { open.block(silent) } else { None };
             }
             open.until = bucket.start;
             open.arithmetic = Arithmetic::Rank(arithmetic);

@@ -502,15 +502,15 @@ impl Watched {
             Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
             Condition::Tone(condition) => {
                 let open = self.rules[rule].open.as_ref();
-                let silent = open.is_some_and(|open| !open.evidence.sources_among(unheard).is_empty());
-                return self.pass_tone(rule, condition, clock, silent);
+                let silent = open.map(|open| open.evidence.sources_among(unheard)).unwrap_or_default();
+                return self.pass_tone(rule, condition, clock, &silent);
             }
             // Several subjects decide that together.
             Condition::Rank(_) => return None,
             Condition::Each(_) | Condition::Count(_) | Condition::Novelty(_) => {}
         }
-        let open = self.rules[rule].open.as_ref()?;
-        let silent = !open.evidence.sources_among(unheard).is_empty();
+        let open = self.rules[rule].open.as_mut()?;
+        let silent = open.evidence.sources_among(unheard);
         let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
         match (condition, &open.course) {
             (
@@ -519,13 +519,15 @@ impl Watched {
                 Course::Each { last_match, .. },
             ) => {
                 let quiet_ms = i64::from(quiet_after_hours) * HOUR_MS;
-                let over = last_match.plus_millis(quiet_ms) <= clock && (!silent || expired);
-                over.then_some(Transition::Resolved)
+                if last_match.plus_millis(quiet_ms) > clock {
+                    return None;
+                }
+                if silent.is_empty() || expired { Some(Transition::Resolved) } else { open.block(&silent) }
             }
             // Its counts are of two definitions until they are made anew.
             (Condition::Count(_), Course::Count { .. }) if waits && !expired => None,
             (Condition::Count(condition), Course::Count { .. }) => {
-                let phase = self.closed_windows(rule, &condition, clock, silent);
+                let phase = self.closed_windows(rule, &condition, clock, &silent);
                 if phase != Some(Transition::Resolved) && expired {
                     return self.end_burst(rule, bucket_of(condition.window, &self.zone(), clock).start);
                 }
@@ -543,7 +545,7 @@ impl Watched {
         rule: usize,
         condition: &CountCondition,
         clock: Timestamp,
-        silent: bool,
+        silent: &[String],
     ) -> Option<Transition> {
         let mut phase = None;
         loop {
@@ -562,15 +564,17 @@ impl Watched {
             let calm = threshold.is_calm(condition, observed);
             let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
             let open = self.rules[rule].open.as_mut()?;
-            if !calm || !silent {
+            if !calm || silent.is_empty() {
                 open.arithmetic = Arithmetic::Count(arithmetic);
             }
-            if calm && !silent {
+            if calm && silent.is_empty() {
                 return self.end_burst(rule, bucket.start);
             }
             open.checked_up_to(bucket.end);
-            if !silent {
+            if silent.is_empty() {
                 phase = open.closed(bucket.start, observed).or(phase);
+            } else if calm {
+                phase = open.block(silent).or(phase);
             }
         }
     }

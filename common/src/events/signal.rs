@@ -242,6 +242,12 @@ pub enum CommandKind {
     Useful,
     /// It was not.
     Noise,
+    /// Whoever has it in hand has it no longer: others are called again.
+    Release,
+    /// People are to be told of this alert again.
+    Unmute,
+    /// People are to be told of this alert again, and of all of the same rule and subject.
+    UnmuteRule,
 }
 
 /// Alerts that are over take words of people for this long: 30 days.

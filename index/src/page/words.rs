@@ -75,6 +75,7 @@ pub(crate) fn transition(transition: Transition) -> &'static str {
         Transition::Peak => "stands at its height",
         Transition::Escalated => "the next was called",
         Transition::Told => "told when quiet hours were over",
+        Transition::Blocked => "not known to be over: a source is silent",
         other => other.name(),
     }
 }
@@ -93,6 +94,9 @@ fn word(word: &Word, zone: &TimeZone) -> String {
         CommandKind::Acknowledge => format!("{} takes it in hand{until}", word.by),
         CommandKind::Mute => format!("{} wants nobody to be told more of it{until}", word.by),
         CommandKind::MuteRule => format!("{} wants nobody to be told of this rule here{until}", word.by),
+        CommandKind::Release => format!("{} gives it back: nobody has it in hand", word.by),
+        CommandKind::Unmute => format!("{} wants people to be told of it again", word.by),
+        CommandKind::UnmuteRule => format!("{} wants people to be told of this rule here again", word.by),
         CommandKind::Note => word.by.clone(),
         CommandKind::Useful => format!("{}: it was worth the attention", word.by),
         CommandKind::Noise => format!("{}: it was noise", word.by),

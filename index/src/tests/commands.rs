@@ -1,6 +1,6 @@
 //! What people say about an alert, over HTTP and on its page.
 
-use earshot_common::events::{Acknowledgement, Command, SignalRecord, Word, decode};
+use earshot_common::events::{Acknowledgement, Command, CommandKind, SignalRecord, Word, decode};
 use earshot_common::topics::SIGNALS;
 
 use super::*;
@@ -137,6 +137,36 @@ async fn a_command_that_cannot_be_carried_out_is_refused_with_the_reason() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(answer["error"].as_str().unwrap().contains("is about the past"), "{answer}");
     assert!(bench.records(&SIGNALS).await.is_empty(), "nothing of it is in the log");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_is_taken_back_by_buttons_that_are_there_while_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = with_alert(folder.path()).await;
+    let page = format!("/alerts/{}", AlertKey::of(&["volume", "harbor"]));
+    let (_, free) = bench.get(&page).await;
+    let mut held = alert(2, Transition::Muted, EVIDENCE);
+    let since = held.decided;
+    held.acknowledged =
+        Some(Acknowledgement { by: "ann".to_owned(), since, until: None, assessed_after_ms: None });
+    held.muted_until = Some("2100-01-01T00:00:00Z".parse().unwrap());
+    show(&bench, &held).await;
+    let (_, holds) = bench.get(&page).await;
+    for what in ["release", "unmute", "unmute_rule"] {
+        let button = format!("formaction=\"{page}/{what}\"");
+        assert!(!free.contains(&button) && holds.contains(&button), "{what}: {holds}");
+    }
+    let release = path("release");
+    let ((status, answer), command) = tokio::join!(
+        bench.post(&release, json!({"by": "bob"})),
+        decide(&bench, 0, 3, Transition::Lapsed, "ann")
+    );
+    assert_eq!(
+        (status, command.what, command.until),
+        (StatusCode::OK, CommandKind::Release, None),
+        "{answer}"
+    );
     bench.stop().await;
 }
 

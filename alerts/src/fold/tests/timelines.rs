@@ -174,6 +174,9 @@ impl Case {
                 "acknowledge" => CommandKind::Acknowledge,
                 "mute" => CommandKind::Mute,
                 "mute-rule" => CommandKind::MuteRule,
+                "release" => CommandKind::Release,
+                "unmute" => CommandKind::Unmute,
+                "unmute-rule" => CommandKind::UnmuteRule,
                 "note" => CommandKind::Note,
                 "useful" => CommandKind::Useful,
                 "noise" => CommandKind::Noise,
@@ -205,6 +208,9 @@ fn said(event: &AlertEvent) -> String {
     }
     if !event.raise.is_none() && event.word.is_none() {
         write!(text, " at {}", event.severity).unwrap();
+    }
+    if event.transition == Transition::Blocked {
+        write!(text, " on {}", event.silent_sources.join(" and ")).unwrap();
     }
     for notify in &event.notify {
         write!(text, " to {}", notify.route).unwrap();
@@ -300,6 +306,104 @@ fn a_muted_rule_opens_alerts_that_nobody_is_told_of() {
          1+06:00 want resolved
          2+00:00 strong c
          2+00:00 want opened to team",
+    );
+}
+
+#[test]
+fn an_alert_that_is_given_back_calls_the_route_again_and_then_the_next() {
+    check(
+        &format!("{STRONG}\nescalate = [{{ after_minutes = 15, route = \"deputy\" }}]"),
+        "09:00 strong a
+         09:05 ann says acknowledge until 12:00
+         09:20 progress
+         09:20 want opened to team, acknowledged by ann
+         09:30 bob says release
+         09:30 want lapsed by bob to team
+         09:31 bob says release
+         09:31 want noted by bob
+         09:44 progress
+         09:44 want nothing
+         09:45 progress
+         09:45 want escalated to deputy
+         09:50 bob says acknowledge
+         12:00 progress
+         12:00 want acknowledged by bob",
+    );
+}
+
+#[test]
+fn a_mute_is_taken_back() {
+    check(
+        STRONG,
+        "09:00 strong a
+         09:01 ann says mute until 12:00
+         09:30 bob says unmute
+         09:30 want opened to team, muted by ann, unmuted by bob to team
+         12:00 progress
+         12:00 want nothing",
+    );
+}
+
+#[test]
+fn a_mute_of_a_rule_is_taken_back_for_one_alert_or_for_all() {
+    for (what, evening) in [("unmute", "opened"), ("unmute-rule", "opened to team")] {
+        check(
+            &format!("{STRONG}\nreopen_within_hours = 0"),
+            &format!(
+                "09:00 strong a
+                 09:01 ann says mute-rule until 2+00:00
+                 09:02 bob says {what}
+                 09:02 want opened to team, muted by ann, unmuted by bob to team
+                 16:00 progress
+                 16:00 want resolved
+                 20:00 strong b
+                 20:00 want {evening}"
+            ),
+        );
+    }
+}
+
+/// The page of the alert that was muted is where it is taken back, also when another one is open.
+#[test]
+fn a_mute_of_a_rule_is_taken_back_on_an_alert_that_is_over() {
+    let mut timeline = played(
+        &format!("{STRONG}\nreopen_within_hours = 0"),
+        "09:00 strong a
+         09:01 ann says mute-rule until 2+00:00
+         16:00 progress
+         16:00 want opened to team, muted by ann, resolved",
+    );
+    let over = timeline.events[0].alert;
+    timeline.post("2026-01-08T20:00", &Post::new("b").about("harbor", -0.9).reach(5_000));
+    let command = Command {
+        v: SchemaVersion::default(),
+        id: "back".to_owned(),
+        alert: over,
+        what: CommandKind::UnmuteRule,
+        by: "bob".to_owned(),
+        note: None,
+        until: None,
+    };
+    timeline.append(at("2026-01-08T20:10"), SignalRecord::Command(command));
+    timeline.progress("2026-01-08T20:10");
+    let said: Vec<String> = timeline.events[3..].iter().map(said).collect();
+    assert_eq!(said, ["opened", "unmuted by bob", "unmuted to team"]);
+}
+
+#[test]
+fn what_opened_while_its_rule_was_muted_is_told_when_the_mute_ends() {
+    check(
+        &format!("{STRONG}\nreopen_within_hours = 0"),
+        "09:00 strong a
+         09:01 ann says mute-rule until 1+01:00
+         16:00 progress
+         16:00 want opened to team, muted by ann, resolved
+         20:00 strong b
+         20:01 ann says mute until 22:00
+         22:00 progress
+         22:00 want opened, muted by ann
+         1+01:00 progress
+         1+01:00 want unmuted to team",
     );
 }
 
@@ -632,6 +736,33 @@ fn in_quiet_hours_an_alert_waits_unless_it_is_severe() {
     );
 }
 
+/// Only the first message waited: who was next in the order was called at night.
+#[test]
+fn in_quiet_hours_nobody_is_called_next_unless_it_is_severe() {
+    let rule = format!(
+        "{}\nquiet_hours = {{ from = \"22:00\", to = \"07:00\" }}\n\
+         escalate = [{{ after_minutes = 15, route = \"deputy\" }}, {{ after_minutes = 600, route = \"night\" }}]",
+        STRONG.replace("quiet_after_hours = 6", "quiet_after_hours = 24")
+    );
+    check(
+        &rule,
+        "21:50 strong a
+         22:05 progress
+         1+06:59 progress
+         1+06:59 want opened to team
+         1+07:00 progress
+         1+07:00 want escalated to deputy
+         1+07:50 progress
+         1+07:50 want escalated to night",
+    );
+    check(
+        &format!("{rule}\nseverity = 7"),
+        "21:50 strong a
+         22:05 progress
+         22:05 want opened to team, escalated to deputy",
+    );
+}
+
 #[test]
 fn after_an_alert_was_told_the_next_is_not_until_the_rule_has_cooled_down() {
     check(
@@ -681,10 +812,51 @@ fn an_outage_of_the_source_in_the_middle_keeps_an_alert_where_it_is() {
          00:00 push 50 by 30
          01:00 failing hn
          05:00 progress
-         05:00 want opened to team, rising
+         05:00 want opened to team, rising, blocked on hn
+         05:01 progress
+         05:01 want nothing
          05:10 healthy hn
          06:00 progress
          06:00 want resolved",
+    );
+}
+
+/// It named nobody where the source failed after the opening.
+#[test]
+fn a_source_that_keeps_an_alert_from_being_over_is_named_once() {
+    check(
+        STRONG,
+        "09:00 strong a
+         09:10 failing hn
+         14:59 progress
+         14:59 want opened to team
+         15:00 progress
+         16:00 progress
+         16:00 want blocked on hn
+         7+08:59 progress
+         7+08:59 want nothing
+         7+09:00 progress
+         7+09:00 want resolved",
+    );
+}
+
+#[test]
+fn a_tone_is_not_known_to_be_calm_while_its_source_is_silent() {
+    check(
+        SHARE,
+        "quiet 3 at 4
+         00:00 push 30 by 30 toned -0.6
+         01:00 progress
+         01:00 want opened to team
+         01:00 push 30 by 30 toned 0.1
+         01:30 failing hn
+         02:00 progress
+         03:00 progress
+         03:00 want blocked on hn
+         03:10 healthy hn
+         03:20 push 30 by 30 toned 0.1
+         04:00 progress
+         04:00 want resolved",
     );
 }
 
@@ -1273,4 +1445,27 @@ fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_us
     let fired = timeline.backtest_of("rank", "2026-01-06T00:00", "").fired;
     let opened: Vec<Timestamp> = fired.iter().map(|fired| fired.opened).collect();
     assert_eq!(opened, [timeline.events[0].opened], "the back-test says what was decided live");
+}
+
+/// A rank was over whatever was silent.
+#[test]
+fn a_rank_is_not_known_to_be_usual_again_while_a_source_of_a_competitor_is_silent() {
+    let mut timeline = usually_ahead("");
+    for (day, name) in [("2026-01-05", "one"), ("2026-01-17", "two")] {
+        let mut elsewhere = Post::new(name).about("oakmere", 0.0);
+        elsewhere.source = "rss";
+        timeline.post(&format!("{day}T00:00"), &elsewhere);
+    }
+    day_of(&mut timeline, 12, 4, 20);
+    timeline.health(at("2026-01-18T00:01"), "rss", SourceStatus::Failing);
+    day_of(&mut timeline, 13, 6, 4);
+    day_of(&mut timeline, 14, 6, 4);
+    timeline.health(at("2026-01-20T00:01"), "rss", SourceStatus::Healthy);
+    day_of(&mut timeline, 15, 6, 4);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere\n\
+         blocked rank/harbor #2: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere, silent: rss\n\
+         resolved rank/harbor #3: rank 1 of 2 by mentions, where 1 is usual\n"
+    );
 }
