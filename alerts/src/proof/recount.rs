@@ -104,7 +104,8 @@ pub(super) struct OfCompetitor {
 impl Recount {
     /// Nothing read yet, for an alert with these transitions.
     pub(crate) fn of(transitions: &[AlertEvent]) -> Option<Self> {
-        let (opening, last) = (transitions.first()?, transitions.last()?);
+        let opening = transitions.first()?;
+        let last = transitions.iter().map(|event| event.signals.offset).max()?;
         let definition = match opening.subject.strip_prefix(&Search::subject_id("")) {
             Some(search) => format!("search/{search}"),
             None => format!("subject/{}", opening.subject),
@@ -134,7 +135,7 @@ impl Recount {
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
-            offsets: first_offset..=last.signals.offset,
+            offsets: first_offset..=last,
             from,
             evidence: transitions.iter().flat_map(|event| event.evidence.iter().copied()).collect(),
             first: None,

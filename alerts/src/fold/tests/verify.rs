@@ -166,6 +166,23 @@ fn a_record_that_was_tampered_with_differs_where_it_was() {
     }
 }
 
+/// A writer that took over writes again what it could not know to be stored.
+#[test]
+fn a_transition_that_stands_in_the_log_twice_is_one_and_differs_where_it_is_written_otherwise() {
+    let timeline = burst();
+    let mut twice = timeline.events.clone();
+    twice.insert(1, timeline.events[0].clone());
+    twice.push(timeline.events[1].clone());
+    let once = verified(&timeline.events, &timeline.log);
+    assert_eq!(verified(&twice, &timeline.log), once);
+    twice[1].severity += 1;
+    let faults = faults(&verified(&twice, &timeline.log));
+    assert_eq!(
+        faults.iter().map(|check| check.what.as_str()).collect::<Vec<_>>(),
+        ["written once, or alike"]
+    );
+}
+
 #[test]
 fn a_tampered_record_about_single_mentions_differs_too() {
     let timeline = strong();
