@@ -56,7 +56,7 @@ use telling::{Call, Called};
 use watch::Watched;
 
 pub(crate) use alert::Cause;
-pub(crate) use baseline::expectation_again;
+pub(crate) use baseline::{Rhythm, baseline, expectation_again};
 pub(crate) use briefs::DueBrief;
 pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
@@ -65,11 +65,12 @@ pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
 pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
+pub(crate) use past::{PastBucket, PastCounts};
 pub(crate) use people::Feedback;
 pub(crate) use rank::Standing as RankStanding;
 pub(crate) use rebuild::Sources;
 pub use rebuild::TakenRebuild;
-pub(crate) use series::MOST_AUTHORS;
+pub(crate) use series::{FRESH_WINDOWS, LOOK_BACK_MS, MOST_AUTHORS, MOST_DISTINCT};
 pub(crate) use threshold::little_data_threshold;
 pub(crate) use tone::{tone_again, tone_probability_again};
 pub(crate) use watch::alert_key;
@@ -79,7 +80,7 @@ pub(crate) const BASELINE_MS: i64 = series::LOOK_BACK_MS + 2 * calendar::DAY_MS;
 
 /// How far a partition of `mentions.raw` is folded.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Folded {
+pub(crate) struct Folded {
     /// What is below this offset was folded.
     next: u64,
     /// The newest append time of what was folded.
@@ -89,7 +90,7 @@ struct Folded {
 impl Folded {
     /// Takes a signal's place in. Answers whether it was not folded before: an offset that was is another
     /// record's where its append time is newer than all that was folded, for then the topic was made anew.
-    fn is_new(&mut self, signal: &Signal) -> bool {
+    pub(crate) fn is_new(&mut self, signal: &Signal) -> bool {
         let new = signal.raw.offset >= self.next || signal.raw_appended > self.appended;
         if new {
             self.next = signal.raw.offset + 1;

@@ -17,9 +17,9 @@ use super::evidence::{Evidence, Witness};
 /// How far back a baseline looks: eight weeks.
 pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
-const FRESH_WINDOWS: i64 = 2;
+pub(crate) const FRESH_WINDOWS: i64 = 2;
 /// A measure that counts each story or author once is exact up to here.
-const MOST_DISTINCT: usize = 100_000;
+pub(crate) const MOST_DISTINCT: usize = 100_000;
 /// Distinct authors are counted exactly up to here.
 pub(crate) const MOST_AUTHORS: usize = 1_000;
 

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod backtest;
+mod before;
 mod gaps;
 mod numbers;
 mod recount;
@@ -32,6 +33,7 @@ pub use gaps::{Period, SourceGap};
 pub use verify::{Check, Finding, Verification, VerifiedTransition};
 
 pub(crate) use backtest::{Gathered, Plan};
+pub(crate) use before::Bursts;
 pub(crate) use recount::Recount;
 pub(crate) use verify::verify;
 
@@ -103,7 +105,10 @@ async fn verified(broker: &Broker, alert: AlertKey) -> Result<Option<Verificatio
         }
     })
     .await?;
-    let Some(mut recount) = Recount::of(&transitions) else { return Ok(None) };
+    let Some(opening) = transitions.first() else { return Ok(None) };
+    let mut bursts = Bursts::around(opening);
+    each_record(broker, &ALERTS, |_, event: AlertEvent| bursts.take(&event)).await?;
+    let Some(mut recount) = Recount::of(&transitions, bursts) else { return Ok(None) };
     each_record(broker, &SIGNALS, |place, record: SignalRecord| recount.take(place, &record)).await?;
     Ok(verify(&transitions, &recount))
 }
