@@ -68,8 +68,8 @@ pub(crate) use memory::{Memory, Novelty};
 pub(crate) use past::{PastBucket, PastCounts};
 pub(crate) use people::Feedback;
 pub(crate) use rank::Standing as RankStanding;
-pub(crate) use rebuild::Sources;
 pub use rebuild::TakenRebuild;
+pub(crate) use rebuild::{PastRebuild, Sources};
 pub(crate) use series::{FRESH_WINDOWS, LOOK_BACK_MS, MOST_AUTHORS, MOST_DISTINCT};
 pub(crate) use threshold::little_data_threshold;
 pub(crate) use tone::{tone_again, tone_probability_again};
@@ -602,8 +602,9 @@ impl State {
     }
 
     /// Takes in a mention of the past. They come in the order of event time. In a back-test some were live: then
-    /// little data is judged as it was, for it is no file that begins there.
-    pub(crate) fn past_mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+    /// little data is judged as it was, for it is no file that begins there, and those of a source that was young do not
+    /// count.
+    pub(crate) fn past_mention(&mut self, signal: &Signal, is_young: bool) -> Vec<AlertEvent> {
         if signal.origin == Origin::Live {
             for subject in signal.concerned() {
                 if let Some(watched) = self.subjects.get_mut(&subject.id) {
@@ -611,10 +612,15 @@ impl State {
                 }
             }
         }
-        let clock = quarter_hour(signal.event_time);
-        let mut events = if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() };
-        events.extend(self.mention(signal, None));
+        let mut events = self.pass_to_quarter(signal.event_time);
+        events.extend(self.mention(signal, is_young.then_some(signal.event_time)));
         events
+    }
+
+    /// Moves the clock of the past on.
+    fn pass_to_quarter(&mut self, time: Timestamp) -> Vec<AlertEvent> {
+        let clock = quarter_hour(time);
+        if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() }
     }
 
     /// The past ends here, and with it the alerts that are still open.

@@ -37,6 +37,9 @@ pub(crate) use before::Bursts;
 pub(crate) use recount::Recount;
 pub(crate) use verify::verify;
 
+/// A back-test holds no more mentions than this at once: about a gigabyte, beside the state of the writer.
+const MOST_MENTIONS: usize = 5_000_000;
+
 /// What the routes answer from.
 #[derive(Clone)]
 pub(crate) struct Proof {
@@ -76,6 +79,7 @@ async fn backtest(
     let watchlist = Arc::clone(&proof.watchlist.borrow());
     let plan = Plan::of(request, &watchlist).map_err(Refusal::bad_request)?;
     let gathered = gather(&proof.broker, plan).await.map_err(Refusal::unavailable)?;
+    gathered.fits().map_err(Refusal::bad_request)?;
     let folding = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         gathered.fold()
@@ -122,7 +126,7 @@ async fn gather(broker: &Broker, plan: Plan) -> Result<Gathered, ReadError> {
         }
     })
     .await?;
-    let mut gathered = Gathered::new(plan, raised);
+    let mut gathered = Gathered::new(plan, raised, MOST_MENTIONS);
     each_record(broker, &SIGNALS, |place, record: SignalRecord| {
         gathered.take(place.offset, place.appended, record);
     })
