@@ -103,7 +103,7 @@ impl Past {
         order.sort_unstable();
         let mut events = Vec::new();
         for (_, key) in order {
-            events.extend(state.past_mention(&self.names.signal(key, &self.mentions[&key])));
+            events.extend(state.past_mention(&self.names.signal(key, &self.mentions[&key]), false));
         }
         if let Some(end) = self.extents.values().map(|extent| whole_hours(extent).end).max() {
             events.extend(state.end_of_the_past(end));

@@ -21,6 +21,8 @@ use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
 const FORMAT: u32 = 6;
+/// The version, and a hash of the sources that decide (`build.rs`): other code may come to another state from the same log.
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("EARSHOT_DECIDING_CODE"));
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";
@@ -131,7 +133,7 @@ impl Snapshots {
         let bytes = rmp_serde::to_vec_named(folded).context("encode the state")?;
         let header = Header {
             format: FORMAT,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
+            program: PROGRAM.to_owned(),
             at: at.clone(),
             bytes: bytes.len() as u64,
             checksum: blake3::hash(&bytes).to_hex().to_string(),
@@ -200,12 +202,11 @@ fn header(path: &Path) -> anyhow::Result<(Header, BufReader<File>)> {
     let mut line = Vec::new();
     file.read_until(b'\n', &mut line).context("read its first line")?;
     let header: Header = serde_json::from_slice(&line).context("read its first line")?;
-    let (format, program) = (header.format, env!("CARGO_PKG_VERSION"));
+    let (format, program) = (header.format, &header.program);
     ensure!(format == FORMAT, "its format is {format}, and this program writes {FORMAT}");
     ensure!(
-        header.program == program,
-        "earshot {} wrote it, and this is {program}, which may decide otherwise",
-        header.program
+        program == PROGRAM,
+        "earshot {program} wrote it, and this is {PROGRAM}, which may decide otherwise"
     );
     Ok((header, file))
 }
@@ -274,7 +275,9 @@ mod tests {
         let of_format = |format: u32| format!("\"format\":{format}");
         for (ours, others) in [
             (of_format(FORMAT), of_format(FORMAT + 1)),
-            (env!("CARGO_PKG_VERSION").to_owned(), "99.0.0".to_owned()),
+            (PROGRAM.to_owned(), "99.0.0".to_owned()),
+            // The same version, built from other sources.
+            (env!("EARSHOT_DECIDING_CODE").to_owned(), "0123456789abcdef".to_owned()),
         ] {
             assert!(text.contains(&ours));
             fs::write(&path, text.replacen(&ours, &others, 1)).unwrap();

@@ -58,7 +58,7 @@ use telling::{Call, Called};
 use watch::Watched;
 
 pub(crate) use alert::Cause;
-pub(crate) use baseline::expectation_again;
+pub(crate) use baseline::{Rhythm, baseline, expectation_again};
 pub(crate) use briefs::DueBrief;
 pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
@@ -67,11 +67,12 @@ pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
 pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
+pub(crate) use past::{PastBucket, PastCounts};
 pub(crate) use people::Feedback;
 pub(crate) use rank::Standing as RankStanding;
-pub(crate) use rebuild::Sources;
 pub use rebuild::TakenRebuild;
-pub(crate) use series::MOST_AUTHORS;
+pub(crate) use rebuild::{PastRebuild, Sources};
+pub(crate) use series::{FRESH_WINDOWS, LOOK_BACK_MS, MOST_AUTHORS, MOST_DISTINCT};
 pub(crate) use threshold::little_data_threshold;
 pub(crate) use tone::{tone_again, tone_probability_again};
 pub(crate) use watch::alert_key;
@@ -84,7 +85,7 @@ const TOLD_OF_THE_END: u8 = 7;
 
 /// How far a partition of `mentions.raw` is folded.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Folded {
+pub(crate) struct Folded {
     /// What is below this offset was folded.
     next: u64,
     /// The newest append time of what was folded.
@@ -94,7 +95,7 @@ struct Folded {
 impl Folded {
     /// Takes a signal's place in. Answers whether it was not folded before: an offset that was is another
     /// record's where its append time is newer than all that was folded, for then the topic was made anew.
-    fn is_new(&mut self, signal: &Signal) -> bool {
+    pub(crate) fn is_new(&mut self, signal: &Signal) -> bool {
         let new = signal.raw.offset >= self.next || signal.raw_appended > self.appended;
         if new {
             self.next = signal.raw.offset + 1;
@@ -653,8 +654,9 @@ impl State {
     }
 
     /// Takes in a mention of the past. They come in the order of event time. In a back-test some were live: then
-    /// little data is judged as it was, for it is no file that begins there.
-    pub(crate) fn past_mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+    /// little data is judged as it was, for it is no file that begins there, and those of a source that was young do not
+    /// count.
+    pub(crate) fn past_mention(&mut self, signal: &Signal, is_young: bool) -> Vec<AlertEvent> {
         if signal.origin == Origin::Live {
             for subject in signal.concerned() {
                 if let Some(watched) = self.subjects.get_mut(&subject.id) {
@@ -662,10 +664,15 @@ impl State {
                 }
             }
         }
-        let clock = quarter_hour(signal.event_time);
-        let mut events = if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() };
-        events.extend(self.mention(signal, None));
+        let mut events = self.pass_to_quarter(signal.event_time);
+        events.extend(self.mention(signal, is_young.then_some(signal.event_time)));
         events
+    }
+
+    /// Moves the clock of the past on.
+    fn pass_to_quarter(&mut self, time: Timestamp) -> Vec<AlertEvent> {
+        let clock = quarter_hour(time);
+        if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() }
     }
 
     /// The past ends here, and with it the alerts that are still open.

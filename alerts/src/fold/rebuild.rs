@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::definitions::{Condition, Window};
-use earshot_common::events::{Rebuild, RebuildRequest, Rebuilt, SchemaVersion, ToneSums};
+use earshot_common::events::{AlertEvent, Rebuild, RebuildRequest, Rebuilt, SchemaVersion, ToneSums};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,23 @@ pub struct TakenRebuild {
     pub until: Timestamp,
     /// Mentions that were counted.
     pub mentions: u64,
+}
+
+/// A rebuild, to a back-test.
+#[derive(Clone, Debug)]
+pub(crate) struct PastRebuild {
+    /// The subject's id.
+    pub(crate) subject: String,
+    /// The record of `signals` that asked for it.
+    pub(crate) asked: u64,
+    /// What happened before this was counted anew.
+    pub(crate) until: Timestamp,
+    /// Whether the subject's words had changed.
+    pub(crate) changes: bool,
+    /// Young sources that count from then on.
+    pub(crate) entering: BTreeMap<String, Timestamp>,
+    /// The sums; none where they are not in the log yet.
+    pub(crate) sums: Vec<Rebuilt>,
 }
 
 /// Since when the log knows each source.
@@ -179,6 +196,42 @@ impl State {
         }
     }
 
+    /// In a back-test: counts are made anew at the time at which they were, or wait for it. What a rule counted for itself
+    /// is of another version of it where `is_of_rule` does not hold: then it is unknown.
+    pub(crate) fn past_rebuild(&mut self, rebuild: &PastRebuild, is_of_rule: bool) -> Vec<AlertEvent> {
+        let events = self.pass_to_quarter(rebuild.until);
+        let Some(watched) = self.subjects.get_mut(&rebuild.subject) else { return events };
+        let waits = if rebuild.changes { Waits::Baselines } else { Waits::Nothing };
+        watched.begin_rebuild((rebuild.asked, rebuild.until), waits);
+        if let Some(rebuilding) = &mut watched.rebuilding {
+            rebuilding.entering.clone_from(&rebuild.entering);
+        }
+        let Some(first) = rebuild.sums.first() else { return events };
+        for (rule, window) in watched.counting_for_themselves() {
+            if !is_of_rule || !rebuild.sums.iter().any(|sums| sums.rule.as_ref() == Some(&rule)) {
+                let unknown = Rebuilt {
+                    rule: Some(rule),
+                    window,
+                    from: Some(rebuild.until),
+                    buckets: Vec::new(),
+                    values: Vec::new(),
+                    authors: Vec::new(),
+                    last: false,
+                    ..first.clone()
+                };
+                watched.take_rebuilt(&unknown, &BTreeSet::new());
+            }
+        }
+        for sums in &rebuild.sums {
+            if sums.rule.is_none() || is_of_rule {
+                watched.take_rebuilt(sums, &BTreeSet::new());
+            } else if sums.last {
+                watched.end_rebuild(sums);
+            }
+        }
+        events
+    }
+
     /// Sources that have two weeks behind them begin to count, by a rebuild.
     pub(super) fn let_sources_in(&mut self) {
         let now = self.cause.appended;
@@ -220,6 +273,20 @@ impl Watched {
                 self.rules[rule].tones.changes_at(until, window);
             }
         }
+    }
+
+    /// The rules that count for themselves, or by tone.
+    fn counting_for_themselves(&self) -> Vec<(String, Window)> {
+        let mut rules = Vec::new();
+        for watch in &self.rules {
+            let own = watch.rule.own_series().map(|(_, window)| window);
+            let by_tone = match &watch.rule.condition {
+                Condition::Tone(tone) => Some(tone.window),
+                _ => None,
+            };
+            rules.extend(own.or(by_tone).map(|window| (watch.rule.id.clone(), window)));
+        }
+        rules
     }
 
     fn waiting(&self) -> Option<Waits> {

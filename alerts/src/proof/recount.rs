@@ -18,9 +18,13 @@ use jiff::tz::TimeZone;
 
 use super::Place;
 use super::arithmetic::begins;
+use super::before::{Before, Bursts, not_counted};
 use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{DeskSet, Memory, Novelty, Sources, State};
+use crate::fold::{DeskSet, Folded, Memory, Novelty, Sources, State};
+
+/// So many mentions of an alert are held at most: half a gigabyte.
+const MOST_SEEN: usize = 4_000_000;
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
@@ -53,11 +57,14 @@ pub(crate) struct Recount {
     sources: Sources,
     /// Where mentions of a source stand that was too young to count.
     young: Vec<(u64, Timestamp)>,
-    /// What sources said of themselves.
+    /// The sources that an alert is about, and what they said of themselves.
+    sources_told: BTreeSet<String>,
     health: Vec<(u64, SourceHealth)>,
     /// What imports told of the rule and the subject.
     histories: Vec<(u64, History)>,
     seen: Vec<Seen>,
+    /// Whether there are too many to be held.
+    too_many: bool,
     /// The competitors of a rule about ranks, each with which of its mentions were counted already.
     competitors: BTreeMap<String, Memory>,
     of_competitors: Vec<OfCompetitor>,
@@ -65,6 +72,10 @@ pub(crate) struct Recount {
     zones: BTreeMap<String, String>,
     /// Which mentions were counted already, in this window or one before.
     memory: Memory,
+    /// How far each partition of `mentions.raw` is folded.
+    folded: BTreeMap<u32, Folded>,
+    /// What the counts were compared with.
+    before: Option<Before>,
     /// The latest event time so far.
     newest: Timestamp,
     /// Folds nothing but the progress of enrichment, for the log's clock.
@@ -104,9 +115,10 @@ pub(super) struct OfCompetitor {
 }
 
 impl Recount {
-    /// Nothing read yet, for an alert with these transitions.
-    pub(crate) fn of(transitions: &[AlertEvent]) -> Option<Self> {
-        let (opening, last) = (transitions.first()?, transitions.last()?);
+    /// Nothing read yet, for an alert with these transitions; with the bursts of its rule and subject.
+    pub(crate) fn of(transitions: &[AlertEvent], bursts: Bursts) -> Option<Self> {
+        let opening = transitions.first()?;
+        let last = transitions.iter().map(|event| event.signals.offset).max()?;
         let definition = match opening.subject.strip_prefix(&Search::subject_id("")) {
             Some(search) => format!("search/{search}"),
             None => format!("subject/{}", opening.subject),
@@ -128,6 +140,7 @@ impl Recount {
             rebuilt: Vec::new(),
             sources: Sources::default(),
             young: Vec::new(),
+            sources_told: sources_told(transitions),
             health: Vec::new(),
             histories: Vec::new(),
             competitors: competitors(transitions),
@@ -136,14 +149,17 @@ impl Recount {
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
-            offsets: first_offset..=last.signals.offset,
+            offsets: first_offset..=last,
             from,
             evidence: transitions.iter().flat_map(|event| event.evidence.iter().copied()).collect(),
             first: None,
             beginnings: Vec::new(),
             in_force: false,
             seen: Vec::new(),
+            too_many: false,
             memory: Memory::of_counted(),
+            folded: BTreeMap::new(),
+            before: Before::of(transitions, bursts),
             newest: Timestamp::default(),
             clock: State::new(),
         })
@@ -172,17 +188,32 @@ impl Recount {
             SignalRecord::History(history) if history.subject == self.subject && self.is_of_rule(history) => {
                 self.histories.push((place.offset, history.clone()));
             }
-            SignalRecord::SourceHealth(health) => self.health.push((place.offset, health.clone())),
-            SignalRecord::Progress(_) => drop(self.clock.apply(place.offset, place.appended, record)),
+            SignalRecord::SourceHealth(health) if self.sources_told.contains(&health.source) => {
+                self.health.push((place.offset, health.clone()));
+            }
+            SignalRecord::Progress(_) => {
+                self.clock.apply(place.offset, place.appended, record);
+                if let (true, Some(before), Some(clock)) =
+                    (self.in_force, &mut self.before, self.clock.clock())
+                {
+                    before.pass_to(clock);
+                }
+            }
             _ => {}
+        }
+        if let Some(before) = &mut self.before {
+            let elsewhere = |from| counted_anew(&self.rebuilt, &self.young, !self.histories.is_empty(), from);
+            before.note(place.offset, &self.histories, elsewhere);
         }
     }
 
     fn signal(&mut self, place: Place, signal: &Signal) {
-        if signal.origin != self.origin {
+        let is_live = signal.origin == Origin::Live;
+        // What is behind its partition's offset was delivered before.
+        let is_behind = !self.folded.entry(signal.raw.partition).or_default().is_new(signal) && is_live;
+        if signal.origin != self.origin || is_behind {
             return;
         }
-        let is_live = signal.origin == Origin::Live;
         let is_young = is_live && self.sources.note(&signal.source, place.appended).is_some();
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
@@ -194,6 +225,10 @@ impl Recount {
                 self.young.push((place.offset, signal.event_time));
             }
             let is_new = self.memory.take(signal.mention, signal.revision, now) == Novelty::New;
+            let matched = signal.matched.contains(&self.filter);
+            if let (true, Some(before)) = (is_new && !is_young, &mut self.before) {
+                before.count(signal, &subject, matched, now);
+            }
             let value = self.values.as_ref().and_then(|(of, values)| {
                 let value = match of {
                     NoveltyOf::Story => signal.story_about(&subject)?.to_string(),
@@ -204,7 +239,10 @@ impl Recount {
             let is_asked_for =
                 if self.values.is_some() { value.is_some() } else { signal.event_time >= self.from };
             let is_evidence = is_asked_for || self.evidence.contains(&signal.mention);
-            if self.offsets.contains(&place.offset) && is_evidence {
+            if self.seen.len() >= MOST_SEEN {
+                (self.seen, self.too_many) = (Vec::new(), true);
+            }
+            if self.offsets.contains(&place.offset) && is_evidence && !self.too_many {
                 self.seen.push(Seen {
                     offset: place.offset,
                     mention: signal.mention,
@@ -216,7 +254,7 @@ impl Recount {
                     reach: signal.reach,
                     risk: std::mem::take(&mut subject.risk),
                     desks: DeskSet::of(&signal.desks),
-                    matched: signal.matched.contains(&self.filter),
+                    matched,
                     value,
                     is_new,
                 });
@@ -228,7 +266,8 @@ impl Recount {
         for subject in concerned {
             let Some(memory) = self.competitors.get_mut(&subject.id) else { continue };
             let is_new = memory.take(signal.mention, signal.revision, now) == Novelty::New;
-            if is_new && signal.event_time >= self.from {
+            let is_asked_for = signal.event_time >= self.from && self.offsets.contains(&place.offset);
+            if is_new && is_asked_for && self.of_competitors.len() < MOST_SEEN {
                 self.of_competitors.push(OfCompetitor {
                     offset: place.offset,
                     id: subject.id.clone(),
@@ -265,6 +304,9 @@ impl Recount {
         let Some(source) = version.id.strip_prefix("source/").filter(|_| version.definition.is_none()) else {
             return;
         };
+        if !self.sources_told.contains(source) {
+            return;
+        }
         let health = SourceHealth {
             v: SchemaVersion::default(),
             source: source.to_owned(),
@@ -295,6 +337,9 @@ impl Recount {
         if !goes_on {
             let is_first_copy =
                 self.beginnings.is_empty() && self.first.is_some_and(|first| first.offset > 0);
+            if let Some(before) = &mut self.before {
+                before.subject_begins(place.offset, !is_first_copy, &zone, self.clock.clock());
+            }
             self.beginnings.push((if is_first_copy { 0 } else { place.offset }, zone));
             if !is_first_copy {
                 self.memory = Memory::of_counted();
@@ -315,6 +360,9 @@ impl Recount {
         let goes_on = self.watches && self.rules.last().is_some_and(|(_, last)| last.asks_for_the_same(rule));
         if !goes_on {
             let is_first_copy = self.rules.is_empty() && self.first.is_some_and(|first| first.offset > 0);
+            if let Some(before) = &mut self.before {
+                before.rule_begins(place.offset, !is_first_copy, self.clock.clock());
+            }
             self.rules.push((if is_first_copy { 0 } else { place.offset }, rule.clone()));
         }
         self.watches = true;
@@ -367,6 +415,11 @@ impl Recount {
             of_competitors: &of_competitors,
         };
         checks.extend(counted.checks(&health));
+        match (&self.before, &event.arithmetic) {
+            (Some(before), Arithmetic::Count(count)) => checks.extend(before.checks(event, count)),
+            _ if event.transition.raises() => checks.extend(not_counted(event)),
+            _ => {}
+        }
         checks
     }
 
@@ -391,6 +444,9 @@ impl Recount {
         if event.signals.offset < first.offset || event.decided < first.appended {
             return Some(format!("{begins_at}, after this was decided"));
         }
+        if self.too_many || self.of_competitors.len() >= MOST_SEEN {
+            return Some(format!("there are more than {MOST_SEEN} mentions, which are not held at once"));
+        }
         if first.offset > 0 && (event.historic || begins(event) < first.appended) {
             return Some(format!("{begins_at}, and some of the mentions may have been before it"));
         }
@@ -402,6 +458,32 @@ impl Recount {
         let zone = beginning.and_then(|(_, zone)| TimeZone::get(zone).ok());
         (beginning.map_or(0, |(begin, _)| *begin), zone.unwrap_or(TimeZone::UTC))
     }
+}
+
+/// Why buckets from here on cannot be counted again.
+fn counted_anew(
+    rebuilt: &[(u64, Timestamp)],
+    young: &[(u64, Timestamp)],
+    is_imported: bool,
+    from: Timestamp,
+) -> Option<String> {
+    // What imports brought before a rebuild was counted anew with the rest.
+    if let Some((_, until)) = rebuilt.iter().find(|(_, until)| is_imported || *until > from) {
+        return Some(format!("what happened before {until} was counted anew from the retained mentions"));
+    }
+    let is_young = young.iter().any(|(_, time)| *time >= from);
+    is_young.then(|| "mentions of a source that is younger than two weeks are not among them".to_owned())
+}
+
+/// The sources that an alert about silent sources names.
+fn sources_told(transitions: &[AlertEvent]) -> BTreeSet<String> {
+    let mut sources = BTreeSet::new();
+    for event in transitions {
+        if let Arithmetic::Absence(absence) = &event.arithmetic {
+            sources.extend(absence.sources.iter().cloned());
+        }
+    }
+    sources
 }
 
 /// The competitors that an alert about a rank was compared with.

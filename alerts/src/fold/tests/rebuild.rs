@@ -8,7 +8,7 @@ use expect_test::expect;
 
 use super::*;
 
-const NAMES: &str = "name = \"Harbor\"";
+pub(super) const NAMES: &str = "name = \"Harbor\"";
 
 /// A version of a definition in a file, as the log has it from here on.
 fn define(timeline: &mut Timeline, time: &str, text: &str, id: &str, offset: u64) {
@@ -17,12 +17,12 @@ fn define(timeline: &mut Timeline, time: &str, text: &str, id: &str, offset: u64
     timeline.append(at(time), SignalRecord::Definition(version));
 }
 
-fn alias_is_added(timeline: &mut Timeline, time: &str) {
+pub(super) fn alias_is_added(timeline: &mut Timeline, time: &str) {
     let text = HARBOR.replace(NAMES, "name = \"Harbor\"\naliases = [\"Port Bank\"]");
     define(timeline, time, &text, "subject/harbor", 20);
 }
 
-fn request(timeline: &Timeline) -> RebuildRequest {
+pub(super) fn request(timeline: &Timeline) -> RebuildRequest {
     let mut requests = timeline.state.rebuilds();
     let request = requests.next().expect("a rebuild is outstanding");
     assert_eq!(requests.next(), None);
@@ -54,7 +54,7 @@ fn bucket(start: Timestamp, live: u32) -> RebuiltBucket {
 }
 
 /// So many mentions in each hour from a day on until the request.
-fn hours(request: &RebuildRequest, from: &str, an_hour: u32) -> Rebuilt {
+pub(super) fn hours(request: &RebuildRequest, from: &str, an_hour: u32) -> Rebuilt {
     let mut buckets = Vec::new();
     let mut start = at(from);
     while start < request.until {
@@ -64,7 +64,7 @@ fn hours(request: &RebuildRequest, from: &str, an_hour: u32) -> Rebuilt {
     Rebuilt { buckets, ..answer(request, Window::Hour) }
 }
 
-fn take(timeline: &mut Timeline, time: &str, rebuilt: Rebuilt) {
+pub(super) fn take(timeline: &mut Timeline, time: &str, rebuilt: Rebuilt) {
     timeline.append(at(time), SignalRecord::Rebuilt(Box::new(rebuilt)));
 }
 
@@ -294,7 +294,7 @@ fn a_lexicon_is_upgraded_and_only_what_depends_on_judgements_waits() {
 }
 
 /// Mentions of a source in each hour of some days, beside those of the quiet ones.
-fn days_with(timeline: &mut Timeline, from: &str, days: i64, sources: &[(&'static str, u32)]) {
+pub(super) fn days_with(timeline: &mut Timeline, from: &str, days: i64, sources: &[(&'static str, u32)]) {
     for hour in 0..days * 24 {
         let begin = at(from).plus_millis(hour * HOUR_MS);
         for (source, an_hour) in sources {
