@@ -196,6 +196,8 @@ impl State {
         if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
             self.set_timer();
         }
+        // What one alert had begun when it ended may be due for another of its situation.
+        events.extend(self.timers());
         events
     }
 

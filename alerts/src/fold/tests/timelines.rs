@@ -613,7 +613,7 @@ fn while_nobody_collects_an_alert_is_not_over_and_a_subject_not_silent() {
          09:00 strong a
          09:00 want opened to team
          15:10 progress
-         15:10 want nothing
+         15:10 want blocked on hn
          15:20 collecting
          15:20 progress
          15:20 want resolved
@@ -624,7 +624,7 @@ fn while_nobody_collects_an_alert_is_not_over_and_a_subject_not_silent() {
          23:00 want resolved",
     );
     let silent: Vec<String> = played.events.iter().map(|event| event.silent_sources.join(" ")).collect();
-    assert_eq!(silent, ["", "", "hn", ""], "a message names it");
+    assert_eq!(silent, ["", "hn", "", "hn", ""], "it is named");
     check(
         &format!("when = \"absence of mentions\"\n{source}"),
         "quiet 14 at 6
