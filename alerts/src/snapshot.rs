@@ -20,7 +20,7 @@ use crate::delivery::Ledger;
 use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";

@@ -68,6 +68,11 @@ impl Tones {
         self.windows.entry(changed.window).or_default().add_all(&changed.sums);
     }
 
+    /// Windows that end before this are no news.
+    pub(super) fn look_from(&mut self, start: Timestamp) {
+        self.looked.get_or_insert(start);
+    }
+
     /// All is by one judgement from here on.
     pub(super) fn is_changed(&mut self) {
         self.changed = None;

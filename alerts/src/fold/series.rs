@@ -195,6 +195,19 @@ impl Series {
         }
     }
 
+    /// The same, where the spans begin earlier than before.
+    pub(super) fn close_again(&mut self, spans: &[Range<Timestamp>], clock: Timestamp) {
+        self.open = None;
+        self.close(spans, clock);
+    }
+
+    /// What another series of the same windows observed, this one knows too.
+    pub(super) fn observe_as(&mut self, other: &Self) {
+        for counted in other.buckets.iter().filter(|counted| counted.observed) {
+            self.buckets.observe(counted.bucket);
+        }
+    }
+
     /// What happens from now on is counted by another definition; what happened before will be counted anew.
     pub(super) fn changes_at(&mut self, at: Timestamp) {
         self.changed = Some(Changed { at, bucket: self.bucket(at).start, count: 0 });

@@ -71,7 +71,9 @@ pub(crate) struct Watch {
     /// What a signal names its filter by.
     filter: Option<String>,
     /// When it began to count for itself.
-    from: Option<Timestamp>,
+    pub(super) from: Option<Timestamp>,
+    /// Whether what it counts for itself, or remembers, is to be made anew before it opens anything.
+    pub(super) warming: bool,
     /// What it counts for itself, where that is not all mentions.
     pub(super) own: Option<Series>,
     /// What it remembers beside counts; empty where its rule asks for none of it.
@@ -151,22 +153,27 @@ impl Watched {
         self.hours.counted()
     }
 
-    /// Puts a rule on it, or a newer version of a rule that asks for the same. What it counts for itself begins at
-    /// `clock`. Answers whether the rule is new here.
+    /// Puts a rule on it, or a newer version of one. What no version before counted begins at `clock`, and is to be
+    /// counted anew from before that where the subject was listened to. Answers whether it asks for something that no
+    /// rule of this name asked for here.
     pub(crate) fn attach(&mut self, version: u64, rule: &Rule, clock: Option<Timestamp>) -> bool {
+        let mut new = Watch::new(version, rule.clone(), &self.zone(), clock);
+        new.warming =
+            rule.keeps_for_itself() && (self.rebuilding.is_some() || self.observed_from().is_some());
         let place = self.rules.partition_point(|watch| watch.rule.id < rule.id);
         match self.rules.get_mut(place) {
-            Some(watch) if watch.rule.id == rule.id => {
-                watch.rule = rule.clone();
-                watch.version = version;
-                false
-            }
+            Some(watch) if watch.rule.id == rule.id => watch.change_to(new),
             _ => {
-                let watch = Watch::new(version, rule.clone(), &self.subject.time_zone(), clock);
-                self.rules.insert(place, watch);
+                self.rules.insert(place, new);
                 true
             }
         }
+    }
+
+    /// When the first hour began that was wholly listened to, as far back as baselines look.
+    pub(super) fn observed_from(&self) -> Option<Timestamp> {
+        let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
+        self.hours.observed(always).next().map(|counted| counted.bucket.start)
     }
 
     /// Takes a mention in and says whether it is new here.
@@ -458,6 +465,16 @@ impl Watched {
         }
     }
 
+    /// It was listened to since then, as retained mentions tell.
+    pub(super) fn listened_since(&mut self, start: Timestamp, clock: Timestamp) {
+        match self.spans.first_mut() {
+            Some(first) => first.start = first.start.min(start),
+            None => self.listen_from(start),
+        }
+        self.hours.close_again(&self.spans, clock);
+        self.days.close_again(&self.spans, clock);
+    }
+
     /// Closes what is over at `clock`.
     pub(crate) fn close(&mut self, clock: Timestamp) {
         let before = self.hours.closed_until();
@@ -648,6 +665,7 @@ impl Watch {
             told: None,
             covered: false,
             from: clock,
+            warming: false,
             own: own.map(|(measure, window)| Series::new(measure, window, zone.clone())),
             tones: Tones::default(),
             looked: None,
@@ -661,6 +679,23 @@ impl Watch {
         }
     }
 
+    /// Becomes a newer version. What that one counts and remembers as well is kept. Answers whether it asks for
+    /// something else.
+    fn change_to(&mut self, mut new: Self) -> bool {
+        let asks_for_more = !self.rule.asks_for_the_same(&new.rule);
+        if self.rule.counts_the_same(&new.rule) {
+            (self.rule, self.version) = (new.rule, new.version);
+            if asks_for_more {
+                self.covered = false;
+                self.generation += 1;
+            }
+        } else {
+            new.told = self.told.take();
+            *self = new;
+        }
+        asks_for_more
+    }
+
     /// Whether a mention passes the rule's filter.
     fn passes(&self, signal: &Signal) -> bool {
         self.filter.as_ref().is_none_or(|filter| signal.matched.contains(filter))
@@ -672,6 +707,15 @@ impl Watch {
         let open = self.open.as_mut().filter(|open| open.opened < signal.event_time)?;
         open.until = signal.event_time;
         Some(Transition::Resolved)
+    }
+
+    /// Marks the windows of the open alert that were looked at as a burst: the rule is to ask for something else.
+    pub(super) fn note_closed_burst(&mut self, now: Timestamp) {
+        if let Some(Course::Count { opening, checked, .. }) = self.open.as_ref().map(|open| &open.course)
+            && opening.start < *checked
+        {
+            self.note_burst(opening.start..*checked, now);
+        }
     }
 
     /// Marks windows as belonging to a burst, which baselines leave out.
