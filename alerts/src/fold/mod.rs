@@ -52,7 +52,6 @@ use briefs::Schedule;
 use gaps::Gaps;
 use imports::Imports;
 use people::Commands;
-use rebuild::Waits;
 use telling::{Call, Called};
 use watch::Watched;
 
@@ -255,7 +254,10 @@ impl State {
                 let young = self.sources.note(&signal.source, self.cause.appended);
                 self.mention(signal, young)
             }
-            Origin::History => Vec::new(),
+            Origin::History => {
+                self.imports.judged(&signal.source, signal.watchlist);
+                Vec::new()
+            }
         }
     }
 
@@ -365,6 +367,7 @@ impl State {
                 for watch in &mut watched.rules {
                     watch.covered = false;
                 }
+                watched.rebuild_where_warming(&self.imports, (self.cause.offset, self.cause.appended));
             }
         }
     }
@@ -472,9 +475,7 @@ impl State {
             && watched.attach(version, rule, self.clock)
         {
             let cause = (self.cause.offset, self.cause.appended);
-            if watched.rules.iter().any(|watch| watch.warming) {
-                watched.begin_rebuild(cause, Waits::Nothing);
-            }
+            watched.rebuild_where_warming(&self.imports, cause);
             self.imports.defined(cause.0, cause.1);
         }
     }

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::calendar::{DAY_MS, HOUR_MS, bucket_of};
+use super::imports::Imports;
 use super::past::PastBucket;
 use super::series::LOOK_BACK_MS;
 use super::watch::{Watch, Watched};
@@ -280,6 +281,20 @@ impl Watched {
     /// Whether counts of this subject were ever made anew, or are being: those that `signals` adds up to are not its.
     pub(super) fn is_rebuilt(&self) -> bool {
         self.rebuilding.is_some() || self.rebuilt.is_some()
+    }
+
+    /// Asks for the counts of rules that have none yet. So it is where imports were judged before the rule's filter was
+    /// known: what `signals` says of them is not the rule's past, and raises no alerts of it.
+    pub(super) fn rebuild_where_warming(&mut self, imports: &Imports, cause: (u64, Timestamp)) {
+        for watch in self.rules.iter_mut().filter(|watch| !watch.covered && watch.filter.is_some()) {
+            if imports.were_judged_before(watch.filtered_since) {
+                watch.covered = true;
+                watch.warming |= matches!(watch.rule.condition, Condition::Count(_));
+            }
+        }
+        if self.rules.iter().any(|watch| watch.warming) {
+            self.begin_rebuild(cause, Waits::Nothing);
+        }
     }
 
     /// What this is the answer to, if it is to what was asked last.

@@ -69,7 +69,9 @@ pub(crate) struct Watch {
     /// Whether its history is in the log, or there is none to come.
     pub(crate) covered: bool,
     /// What a signal names its filter by.
-    filter: Option<String>,
+    pub(super) filter: Option<String>,
+    /// The version of the rule that brought the filter: signals before it do not say what that matched.
+    pub(super) filtered_since: u64,
     /// When it began to count for itself.
     pub(super) from: Option<Timestamp>,
     /// Whether what it counts for itself, or remembers, is to be made anew before it opens anything.
@@ -661,6 +663,7 @@ impl Watch {
             filter: rule.filter.is_some().then(|| rule.filter_id()),
             rule,
             version,
+            filtered_since: version,
             open: None,
             told: None,
             covered: false,
@@ -691,6 +694,9 @@ impl Watch {
             }
         } else {
             new.told = self.told.take();
+            if self.rule.filter == new.rule.filter {
+                new.filtered_since = self.filtered_since;
+            }
             *self = new;
         }
         asks_for_more
