@@ -157,6 +157,18 @@ impl Series {
         self.buckets.get(start).is_some_and(|counted| counted.observed)
     }
 
+    /// Whether the buckets were observed that end in a range, from the one on that holds its start.
+    pub(crate) fn is_observed_through(&self, range: Range<Timestamp>) -> bool {
+        let mut bucket = self.bucket(range.start);
+        while bucket.end <= range.end {
+            if !self.is_observed(bucket.start) {
+                return false;
+            }
+            bucket = self.bucket(bucket.end);
+        }
+        true
+    }
+
     /// The evidence of the bucket that starts there.
     pub(crate) fn evidence_at(&self, start: Timestamp) -> Evidence {
         self.details.get(&start).map(|details| details.evidence.clone()).unwrap_or_default()

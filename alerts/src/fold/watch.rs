@@ -120,6 +120,11 @@ impl Watched {
         self.hours.count_in(bucket.start..bucket.end)
     }
 
+    /// Whether it was listened to all through a window, by the hours that are over with it.
+    pub(super) fn is_observed_in(&self, bucket: &Bucket) -> bool {
+        self.hours.is_observed_through(bucket.start..bucket.end)
+    }
+
     /// Mentions that were to be expected in a time, by the observed hours before it; none where these are too few.
     pub(crate) fn expected_in(&self, period: &Range<Timestamp>) -> Option<f64> {
         let first = self.hours.bucket(period.start);

@@ -18,7 +18,8 @@
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
-use earshot_common::events::{Command, CommandKind, SourceStatus};
+use earshot_common::definitions::Window;
+use earshot_common::events::{Command, CommandKind, Rebuilt, SourceStatus};
 
 use super::*;
 
@@ -1028,4 +1029,51 @@ fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_us
     let fired = timeline.backtest_of("rank", "2026-01-06T00:00", "").fired;
     let opened: Vec<Timestamp> = fired.iter().map(|fired| fired.opened).collect();
     assert_eq!(opened, [timeline.events[0].opened], "the back-test says what was decided live");
+}
+
+/// Before anybody listened to the competitor nobody knows how often it was named.
+#[test]
+fn a_competitor_that_is_new_has_not_passed_anybody() {
+    let harbor = "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n";
+    let text = format!(
+        "{harbor}[[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n"
+    );
+    let mut timeline = Timeline::new(harbor);
+    timeline.progress("2026-01-05T00:00");
+    for day in 0..12 {
+        day_of(&mut timeline, day, 4, 0);
+    }
+    for (offset, id) in [(30, "subject/oakmere"), (31, "rule/rank")] {
+        let version = DefinitionVersion { version: Some(offset), ..version_of(&text, id) };
+        timeline.append(at("2026-01-17T00:00"), SignalRecord::Definition(version));
+    }
+    // Nothing is retained of the time before.
+    let request = timeline.state.rebuilds().next().unwrap();
+    let rebuilt = Rebuilt {
+        v: SchemaVersion::default(),
+        name: request.name(),
+        subject: request.subject.clone(),
+        asked: request.asked,
+        until: request.until,
+        from: Some(request.until),
+        rule: None,
+        window: Window::Hour,
+        buckets: Vec::new(),
+        values: Vec::new(),
+        authors: Vec::new(),
+        imports: Default::default(),
+        mentions: 0,
+        last: true,
+    };
+    timeline.append(at("2026-01-17T00:00"), SignalRecord::Rebuilt(Box::new(rebuilt)));
+    for day in 12..26 {
+        day_of(&mut timeline, day, 4, 20);
+    }
+    assert_eq!(timeline.said(), "", "it always had five times as many");
+    day_of(&mut timeline, 26, 40, 20);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 1 of 2 by mentions, where 2 is usual: it passed oakmere\n"
+    );
 }
