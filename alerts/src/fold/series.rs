@@ -243,11 +243,13 @@ impl Series {
         self.changed = None;
     }
 
-    /// Forgets details that can no longer matter, and counts past the look-back.
-    pub(crate) fn prune(&mut self, now: Timestamp) {
+    /// Forgets details that can no longer matter to rules that ask for so many windows one after the other, and counts
+    /// past the look-back.
+    pub(crate) fn prune(&mut self, now: Timestamp, windows: u32) {
         let oldest = now.plus_millis(-LOOK_BACK_MS - 2 * DAY_MS);
         self.buckets.forget_before(oldest);
-        let stale = self.fresh_from(now).plus_millis(-2 * length_ms(self.window));
+        // A day of 25 hours begins one earlier.
+        let stale = self.fresh_from(now).plus_millis(-(i64::from(windows) + 1) * length_ms(self.window));
         while self.details.first_key_value().is_some_and(|(start, _)| *start < stale) {
             self.details.pop_first();
         }

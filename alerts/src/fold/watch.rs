@@ -89,7 +89,8 @@ pub(crate) struct Watch {
     matched: Memory,
     /// Counts what changes a threshold beside the closing of buckets.
     pub(super) generation: u64,
-    threshold: Option<(ThresholdKey, Threshold)>,
+    /// Those that were asked for last, as many as the rule asks for windows.
+    thresholds: Vec<(ThresholdKey, Threshold)>,
 }
 
 /// What a threshold was computed for and from.
@@ -299,16 +300,15 @@ impl Watched {
         }
 
         // A threshold costs more than all else here, and few buckets have the authors.
-        if authors < condition.authors_at_least {
+        if authors < condition.authors_at_least
+            || !self.threshold(rule, condition, &bucket).is_reached_by(observed)
+        {
             return None;
         }
         if self.rules[rule].open.is_none() && !self.is_persistent(rule, condition, &bucket) {
             return None;
         }
         let threshold = self.threshold(rule, condition, &bucket);
-        if threshold.count.is_none_or(|count| observed < count) {
-            return None;
-        }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
         let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
         if let Some(open) = self.rules[rule].open.as_mut() {
@@ -333,14 +333,15 @@ impl Watched {
         Some(Transition::Opened)
     }
 
-    /// Whether the windows before this one were surprising too, as many as the rule asks for.
+    /// Whether the windows before this one had all that the rule asks for too, as many as it asks for.
     fn is_persistent(&mut self, rule: usize, condition: &CountCondition, bucket: &Bucket) -> bool {
         let mut start = bucket.start;
         for _ in 1..condition.windows {
-            let before = self.series(rule, condition.window).bucket(start.plus_millis(-1));
-            let observed = self.series(rule, condition.window).count_at(before.start);
-            let threshold = self.threshold(rule, condition, &before);
-            if threshold.count.is_none_or(|count| observed < count) {
+            let series = self.series(rule, condition.window);
+            let before = series.bucket(start.plus_millis(-1));
+            let (observed, authors) = (series.count_at(before.start), series.authors_at(before.start));
+            let are_enough = observed >= condition.mentions_at_least && authors >= condition.authors_at_least;
+            if !are_enough || !self.threshold(rule, condition, &before).is_reached_by(observed) {
                 return false;
             }
             start = before.start;
@@ -426,16 +427,20 @@ impl Watched {
         // What comes late to the window before is part of what is judged.
         let before = series.count_at(series.bucket(bucket.start.plus_millis(-1)).start);
         let key = (bucket.start, series.closed_until(), self.rules[rule].generation, before);
-        let known = self.rules[rule].threshold.take().filter(|(known, _)| *known == key);
-        let threshold = match known {
-            Some((_, threshold)) => threshold,
+        let known = self.rules[rule].thresholds.iter().position(|(known, _)| *known == key);
+        let newest = match known {
+            Some(place) => self.rules[rule].thresholds.remove(place),
             None => {
                 let past = self.rules[rule].past_buckets(self.series(rule, condition.window), bucket);
                 let rhythm = Rhythm::from(condition.window);
-                Threshold::of(condition, rhythm, bucket, &PastCounts::of(rhythm, &past), self.historic)
+                let past = PastCounts::of(rhythm, &past);
+                (key, Threshold::of(condition, rhythm, bucket, &past, self.historic))
             }
         };
-        &self.rules[rule].threshold.insert((key, threshold)).1
+        let thresholds = &mut self.rules[rule].thresholds;
+        thresholds.truncate(condition.windows as usize - 1);
+        thresholds.insert(0, newest);
+        &thresholds[0].1
     }
 
     /// Begins where another left off: what that one has counted is counted anew from here on.
@@ -489,8 +494,8 @@ impl Watched {
         self.days.close(&self.spans, clock);
         let prunes = self.hours.closed_until() != before;
         if prunes {
-            self.hours.prune(clock);
-            self.days.prune(clock);
+            self.hours.prune(clock, self.windows_asked(Window::Hour));
+            self.days.prune(clock, self.windows_asked(Window::Day));
         }
         for watch in &mut self.rules {
             let Some(own) = watch.own.as_mut() else { continue };
@@ -499,9 +504,18 @@ impl Watched {
                 self.spans.iter().map(|span| span.start.max(from)..span.end.max(from)).collect();
             own.close(&spans, clock);
             if prunes {
-                own.prune(clock);
+                own.prune(clock, watch.rule.windows());
             }
         }
+    }
+
+    /// The most windows one after the other that a rule asks for which counts all mentions.
+    fn windows_asked(&self, window: Window) -> u32 {
+        let counts_all = |watch: &&Watch| {
+            matches!(&watch.rule.condition, Condition::Count(count) if count.window == window)
+                && watch.own.is_none()
+        };
+        self.rules.iter().filter(counts_all).map(|watch| watch.rule.windows()).max().unwrap_or(1)
     }
 
     /// What the clock makes of the rule's open alert: the phase that begins, or that it is over, and then until when
@@ -683,7 +697,7 @@ impl Watch {
             bursts: Vec::new(),
             matched: Memory::lasting(MATCHED_FOR_MS),
             generation: 0,
-            threshold: None,
+            thresholds: Vec::new(),
         }
     }
 

@@ -99,6 +99,14 @@ impl Rule {
         condition && self.filter == other.filter
     }
 
+    /// The windows one after the other that it asks for.
+    pub fn windows(&self) -> u32 {
+        match &self.condition {
+            Condition::Count(count) => count.windows,
+            _ => 1,
+        }
+    }
+
     /// Whether it counts or remembers what no other rule does: a new one begins with nothing.
     pub fn keeps_for_itself(&self) -> bool {
         matches!(self.condition, Condition::Tone(_) | Condition::Novelty(_)) || self.own_series().is_some()

@@ -703,6 +703,59 @@ fn a_rule_may_wait_until_it_is_so_in_windows_one_after_the_other() {
     );
 }
 
+/// Sixty and an ordinary ten are not two hours of a burst, however surprising the seventy are.
+#[test]
+fn each_of_the_windows_one_after_the_other_has_all_that_the_rule_asks_for() {
+    check(
+        &format!("{VOLUME}\nwindows = 2"),
+        "quiet 3 at 10
+         00:00 push 60 by 30
+         01:00 push 10 by 10
+         01:30 want nothing",
+    );
+    check(
+        &format!("{VOLUME}\nwindows = 2"),
+        "quiet 3 at 10
+         00:00 push 60 by 9
+         01:00 push 60 by 30
+         01:30 want nothing
+         02:00 push 60 by 30
+         02:30 want opened to team, rising",
+    );
+    check(
+        &format!("{VOLUME}\nwindows = 2\nmentions_at_least = 50"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 60 by 30
+         01:30 want nothing
+         02:00 push 60 by 30
+         02:30 want opened to team",
+    );
+}
+
+#[test]
+fn a_rule_may_wait_for_half_a_day_of_windows() {
+    check(
+        &format!("{VOLUME}\nwindows = 12"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 40 by 30
+         02:00 push 40 by 30
+         03:00 push 40 by 30
+         04:00 push 40 by 30
+         05:00 push 40 by 30
+         06:00 push 40 by 30
+         06:30 progress
+         07:00 push 40 by 30
+         08:00 push 40 by 30
+         09:00 push 40 by 30
+         10:00 push 40 by 30
+         10:30 want nothing
+         11:00 push 40 by 30
+         11:30 want opened to team, rising",
+    );
+}
+
 #[test]
 fn outside_its_schedule_a_rule_raises_nothing() {
     check(
