@@ -291,7 +291,10 @@ impl Watched {
             }
             let rhythm = Rhythm::from(Window::Hour);
             let past = PastCounts::of(rhythm, &self.rules[rule].past_buckets(series, &bucket));
-            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
+            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| {
+                let Expectation { mean, dispersion } = baseline.expectation;
+                Expectation { mean: mean * bucket.stretch(Window::Hour), dispersion }
+            });
             let silence = &mut self.rules[rule].silence;
             silence.last(bucket.end, expected);
             if silence.hours >= LONGEST_SILENCE_H {

@@ -61,7 +61,7 @@ pub(crate) use briefs::DueBrief;
 pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
-pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
+pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, bucket_of, window_of};
 pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};

@@ -376,12 +376,14 @@ impl Watch {
                 bucket = bucket_of(condition.window, zone, bucket.end);
             }
             while bucket.end <= span.end {
-                self.past.push(PastBucket {
-                    start: bucket.start,
-                    slot: bucket.slot,
-                    count: counts.get(&bucket.start).copied().unwrap_or_default(),
-                    burst: bursts.contains(&bucket.start),
-                });
+                if bucket.is_regular(condition.window) {
+                    self.past.push(PastBucket {
+                        start: bucket.start,
+                        slot: bucket.slot,
+                        count: counts.get(&bucket.start).copied().unwrap_or_default(),
+                        burst: bursts.contains(&bucket.start),
+                    });
+                }
                 bucket = bucket_of(condition.window, zone, bucket.end);
             }
         }

@@ -119,6 +119,11 @@ impl Series {
         }
     }
 
+    /// The span of a bucket.
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+
     /// The bucket of an instant, without a look at the zone where a mention was counted near it.
     pub(crate) fn bucket(&self, at: Timestamp) -> Bucket {
         self.buckets.holding(at).unwrap_or_else(|| bucket_of(self.window, &self.zone, at))

@@ -34,6 +34,8 @@ pub(crate) struct Threshold {
     pub(crate) before: Option<PastBucket>,
     /// The highest count so far.
     pub(crate) highest: u32,
+    /// How many times as long as those before the bucket is; the expectation is about all of it.
+    pub(crate) stretch: f64,
 }
 
 impl Threshold {
@@ -48,17 +50,24 @@ impl Threshold {
         past: &PastCounts,
         historic: bool,
     ) -> Self {
-        let Some(alone) = baseline(rhythm, bucket.slot, &past.single) else {
+        let Some(mut alone) = baseline(rhythm, bucket.slot, &past.single) else {
             let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
             let floor =
                 little_data_threshold(rhythm.window, condition.little_data_at_least, highest, historic);
-            return Self { count: floor, baseline: None, before: None, highest };
+            return Self { count: floor, baseline: None, before: None, highest, stretch: 1.0 };
         };
+        // Parts of an hour are all alike.
+        let is_whole = rhythm == Rhythm::from(rhythm.window);
+        let stretch = if is_whole { bucket.stretch(rhythm.window) } else { 1.0 };
+        alone.expectation.mean *= stretch;
         let pairs = past.pairs.as_ref().filter(|_| condition.windows == 1);
         let share = if pairs.is_some() { ALONE_SHARE } else { 1.0 };
         let count = alone.expectation.critical_count(condition.probability_below * share);
-        let alone = Self { count: Some(count), baseline: Some(alone), before: None, highest: 0 };
-        match pairs.and_then(|pairs| together(condition, rhythm, bucket, past, pairs)) {
+        let alone = Self { count: Some(count), baseline: Some(alone), before: None, highest: 0, stretch };
+        match pairs
+            .filter(|_| stretch == 1.0)
+            .and_then(|pairs| together(condition, rhythm, bucket, past, pairs))
+        {
             Some(together) if together.count < alone.count => together,
             _ => alone,
         }
@@ -120,5 +129,6 @@ fn together(
     let baseline = baseline(rhythm, bucket.slot, pairs)?;
     let both = baseline.expectation.critical_count(condition.probability_below * (1.0 - ALONE_SHARE));
     let count = both.saturating_sub(before.count).max(1);
-    Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before), highest: 0 })
+    let (count, baseline, before) = (Some(count), Some(baseline), Some(before));
+    Some(Threshold { count, baseline, before, highest: 0, stretch: 1.0 })
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Rhythm, baseline};
+use super::buckets::Counted;
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
@@ -137,14 +138,19 @@ impl Watched {
         });
         let past = match rule {
             Some(watch) => watch.past_buckets(&self.hours, &first),
-            None => self.hours.observed(oldest..first.start).map(PastBucket::of_no_burst).collect(),
+            None => {
+                let before = self.hours.observed(oldest..first.start);
+                let before = before.filter(|counted| counted.bucket.is_regular(Window::Hour));
+                before.map(PastBucket::of_no_burst).collect()
+            }
         };
         let rhythm = Rhythm::from(Window::Hour);
         let past = PastCounts::of(rhythm, &past);
         let (mut expected, mut bucket) = (0.0, first);
         while bucket.start < period.end {
             if bucket.start >= period.start {
-                expected += baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+                let usual = baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+                expected += usual * bucket.stretch(Window::Hour);
             }
             bucket = self.hours.bucket(bucket.end);
         }
@@ -636,12 +642,14 @@ impl Watched {
             let mut bucket = bucket_of(condition.window, &zone, history.from.max(oldest));
             while bucket.end <= history.until {
                 let counted = counts.get(&bucket.start);
-                watch.past.push(PastBucket {
-                    start: bucket.start,
-                    slot: bucket.slot,
-                    count: counted.map_or(0, |counted| counted.count),
-                    burst: counted.is_some_and(|counted| counted.burst),
-                });
+                if bucket.is_regular(condition.window) {
+                    watch.past.push(PastBucket {
+                        start: bucket.start,
+                        slot: bucket.slot,
+                        count: counted.map_or(0, |counted| counted.count),
+                        burst: counted.is_some_and(|counted| counted.burst),
+                    });
+                }
                 bucket = bucket_of(condition.window, &zone, bucket.end);
             }
             watch.generation += 1;
@@ -771,7 +779,8 @@ impl Watch {
         let told =
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
-        for counted in series.observed(range.clone()) {
+        let regular = |counted: &Counted| counted.bucket.is_regular(series.window());
+        for counted in series.observed(range.clone()).filter(regular) {
             let Bucket { start, slot, .. } = counted.bucket;
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }
