@@ -116,11 +116,14 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
         let listed: Vec<String> =
             count.baseline.iter().rev().take(LISTED).rev().map(|count| grouped(u64::from(*count))).collect();
         sentences.push(format!(
-            "{} were to be expected: {} before had {}{}.",
+            "{} were to be expected: {} before had {}{}{}.",
             capitalised(&about(expected)),
             likeness(count.seasonality),
             listed.join(", "),
-            count.drawn_to.map_or_else(String::new, |usual| format!(", and {} are usual", about(usual)))
+            count.drawn_to.map_or_else(String::new, |usual| format!(", and {} are usual", about(usual))),
+            count.stretch.map_or_else(String::new, |stretch| format!(
+                ", and with the change of the clock this hour is {stretch} times as long"
+            ))
         ));
         sentences.push(format!("By chance alone as many come {}.", odds(probability, such(&count.window))));
     } else {

@@ -504,6 +504,7 @@ pub(crate) fn count_arithmetic(
         }),
         before: threshold.before.map(|before| HourBefore { count: before.count, end: bucket.start }),
         highest: baseline.is_none().then_some(threshold.highest),
+        stretch: Some(threshold.stretch).filter(|stretch| baseline.is_some() && *stretch != 1.0),
     }
 }
 

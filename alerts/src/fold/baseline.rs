@@ -155,7 +155,9 @@ pub(crate) fn expectation_again(window: Window, arithmetic: &CountArithmetic) ->
         (Some(usual), Some(weight)) => like.drawn_mean(Drawn { usual, weight }),
         _ => like.mean(),
     };
-    Some(Expectation::of(mean, dispersion_of(variation, &Rhythm::from(window).prior())))
+    let mut again = Expectation::of(mean, dispersion_of(variation, &Rhythm::from(window).prior()));
+    again.mean *= arithmetic.stretch.unwrap_or(1.0);
+    Some(again)
 }
 
 fn hour_seasonality(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Seasonality> {

@@ -68,6 +68,11 @@ impl Tones {
         self.windows.entry(changed.window).or_default().add_all(&changed.sums);
     }
 
+    /// Windows that end before this are no news.
+    pub(super) fn look_from(&mut self, start: Timestamp) {
+        self.looked.get_or_insert(start);
+    }
+
     /// All is by one judgement from here on.
     pub(super) fn is_changed(&mut self) {
         self.changed = None;
@@ -292,7 +297,10 @@ impl Watched {
             let mut past = self.rules[rule].past_buckets(series, &bucket);
             mark_loud_days(&mut past);
             let past = PastCounts::of(rhythm, &past);
-            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
+            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| {
+                let Expectation { mean, dispersion } = baseline.expectation;
+                Expectation { mean: mean * bucket.stretch(Window::Hour), dispersion }
+            });
             let silence = &mut self.rules[rule].silence;
             silence.last(bucket.end, expected);
             if silence.hours >= LONGEST_SILENCE_H {

@@ -63,7 +63,7 @@ pub(crate) use briefs::DueBrief;
 pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
-pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
+pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, bucket_of, window_of};
 pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
@@ -119,6 +119,8 @@ pub struct State {
     progress: BTreeMap<u32, PartitionProgress>,
     /// Up to when all is done: the least over the raw partitions, and it never falls.
     clock: Option<Timestamp>,
+    /// What the clock first said: nobody was listened to before.
+    began: Option<Timestamp>,
     /// The latest event time so far.
     newest: Timestamp,
     /// The sources that do not answer, and since when.
@@ -271,7 +273,10 @@ impl State {
                 let young = self.sources.note(&signal.source, self.cause.appended);
                 self.mention(signal, young)
             }
-            Origin::History => Vec::new(),
+            Origin::History => {
+                self.imports.judged(&signal.source, signal.watchlist);
+                Vec::new()
+            }
         }
     }
 
@@ -325,6 +330,7 @@ impl State {
         let mut events = Vec::new();
         if let Some(least) = self.progress.values().map(|partition| partition.done_up_to).min() {
             let clock = self.clock.unwrap_or(least).max(least);
+            self.began.get_or_insert(clock);
             for watched in self.subjects.values_mut() {
                 watched.listen_from(clock);
             }
@@ -381,6 +387,7 @@ impl State {
                 for watch in &mut watched.rules {
                     watch.covered = false;
                 }
+                watched.rebuild_where_warming(&self.imports, (self.cause.offset, self.cause.appended));
             }
         }
     }
@@ -450,6 +457,7 @@ impl State {
             }
             before => before.cloned(),
         };
+        let is_new = before.is_none();
         let events = self.retire(id);
         self.subjects.insert(id.to_owned(), Watched::new(subject, self.historic, Vec::new()));
         let rules: Vec<(u64, Rule)> =
@@ -460,6 +468,9 @@ impl State {
         if let (Some(before), Some(watched)) = (before, self.subjects.get_mut(id)) {
             watched.succeed(before);
             self.definition_changed(id);
+        }
+        if is_new {
+            self.look_back_for(id);
         }
         events
     }
@@ -483,19 +494,26 @@ impl State {
         if let Some(watched) = self.subjects.get_mut(subject)
             && watched.attach(version, rule, self.clock)
         {
-            self.imports.defined(self.cause.offset, self.cause.appended);
+            let cause = (self.cause.offset, self.cause.appended);
+            watched.rebuild_where_warming(&self.imports, cause);
+            self.imports.defined(cause.0, cause.1);
         }
     }
 
-    /// Takes a rule off a subject, unless it is to ask for the same as before.
+    /// Takes a rule off a subject, where it is not wanted there any more. What is open of one that is to ask for
+    /// something else is over.
     fn detach_unless(&mut self, subject: &str, id: &str, wanted: Option<&Rule>) -> Option<AlertEvent> {
         let watched = self.subjects.get(subject)?;
         let rule = watched.rules.iter().position(|watch| watch.rule.id == id)?;
         if wanted.is_some_and(|wanted| wanted.asks_for_the_same(&watched.rules[rule].rule)) {
             return None;
         }
+        let clock = self.clock.unwrap_or_default();
+        self.subjects.get_mut(subject)?.rules[rule].note_closed_burst(clock);
         let resolved = self.transition(subject, rule, Transition::Resolved);
-        self.subjects.get_mut(subject)?.rules.remove(rule);
+        if wanted.is_none() {
+            self.subjects.get_mut(subject)?.rules.remove(rule);
+        }
         resolved
     }
 

@@ -79,7 +79,8 @@ impl State {
         self.unheard().into_keys().filter(brought).collect()
     }
 
-    /// The rank in a window that was wholly observed, and the usual one.
+    /// The rank in a window that was wholly observed, and the usual one, among the competitors of whom this window and
+    /// one before are known: one who was not listened to was not silent.
     fn rank(
         &self,
         id: &str,
@@ -96,9 +97,15 @@ impl State {
         let mut competitors = Vec::new();
         for competitor in &condition.competitors {
             let other = self.subjects.get(competitor)?;
+            let known = before.iter().filter(|bucket| other.is_observed_in(bucket));
             let past: Vec<(u32, u32)> =
-                before.iter().map(|bucket| (own.mentions_in(bucket), other.mentions_in(bucket))).collect();
-            competitors.push(ranked(competitor, mentions, other.mentions_in(bucket), &past));
+                known.map(|bucket| (own.mentions_in(bucket), other.mentions_in(bucket))).collect();
+            if !past.is_empty() && other.is_observed_in(bucket) {
+                competitors.push(ranked(competitor, mentions, other.mentions_in(bucket), &past));
+            }
+        }
+        if competitors.is_empty() {
+            return None;
         }
         let asked = RankAsked {
             probability_below: condition.probability_below,
@@ -110,7 +117,7 @@ impl State {
             mentions,
             rank: standing.rank,
             usual_rank: standing.usual_rank,
-            of: condition.competitors.len() as u32 + 1,
+            of: competitors.len() as u32 + 1,
             passed: standing.passed,
             probability: standing.probability,
             competitors,

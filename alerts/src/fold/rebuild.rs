@@ -6,6 +6,10 @@
 //! subject is *warming* until the sums are here: rules that compare with a baseline open nothing, and what is open
 //! stays as it is. Rules about single mentions never wait.
 //!
+//! So it is with a rule that counts for itself: where it is new, or is to count something else, it is *warming* until
+//! what was heard before is counted for it too. And so with a subject that is new on a running system, as far back as
+//! the system listened.
+//!
 //! A source that comes to a log that is older than two weeks is young for two weeks: its mentions would look like a
 //! burst. Then a rebuild takes them into the baselines of its subjects, and from there on they count.
 
@@ -19,7 +23,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::calendar::{DAY_MS, bucket_of};
+use super::calendar::{DAY_MS, HOUR_MS, bucket_of};
+use super::imports::Imports;
 use super::past::PastBucket;
 use super::series::LOOK_BACK_MS;
 use super::watch::{Watch, Watched};
@@ -54,6 +59,8 @@ pub(crate) struct Rebuilding {
     waits: Waits,
     /// Young sources that count from the rebuild on.
     entering: BTreeMap<String, Timestamp>,
+    /// Whether the subject is new: what was heard before its definition names it too.
+    looks_back: bool,
 }
 
 /// The rebuild that was taken last.
@@ -110,8 +117,18 @@ impl Sources {
             }
             None => return None,
         };
-        let is_young = first >= self.began?.plus_millis(YOUNG_MS) && now < first.plus_millis(YOUNG_MS);
-        is_young.then_some(first)
+        self.is_young(first, now).then_some(first)
+    }
+
+    fn is_young(&self, first: Timestamp, now: Timestamp) -> bool {
+        let is_late = self.began.is_some_and(|began| first >= began.plus_millis(YOUNG_MS));
+        is_late && now < first.plus_millis(YOUNG_MS)
+    }
+
+    /// The sources that are young, and since when the log knows them.
+    fn young(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
+        let young = self.first.iter().filter(|(_, first)| self.is_young(**first, now));
+        young.map(|(source, first)| (source.clone(), *first)).collect()
     }
 }
 
@@ -121,6 +138,8 @@ impl State {
         self.subjects.iter().filter_map(|(id, watched)| {
             let rebuilding = watched.rebuilding.as_ref()?;
             let (version, _) = self.watchlist.matching(id)?;
+            let warming = watched.rules.iter().filter(|watch| watch.warming);
+            let version = warming.map(|watch| watch.version).fold(version, u64::max);
             let entering = rebuilding.entering.clone();
             let stays_young = |source: &&String| !entering.contains_key(*source);
             Some(RebuildRequest {
@@ -138,7 +157,9 @@ impl State {
 
     /// The subjects of which some rules wait for a rebuild.
     pub fn warming(&self) -> impl Iterator<Item = &str> {
-        let is_warming = |watched: &Watched| watched.waiting() > Some(Waits::Nothing);
+        let is_warming = |watched: &Watched| {
+            watched.waiting() > Some(Waits::Nothing) || watched.rules.iter().any(|watch| watch.warming)
+        };
         self.subjects.iter().filter(move |(_, watched)| is_warming(watched)).map(|(id, _)| id.as_str())
     }
 
@@ -161,6 +182,20 @@ impl State {
                 Some(other) == company.as_ref() || watched.subject.company.as_deref() == Some(id);
             if other == id || is_related {
                 watched.begin_rebuild((self.cause.offset, self.cause.appended), Waits::Baselines);
+            }
+        }
+    }
+
+    /// A subject is new on a running system: the retained mentions say how often it was named before.
+    pub(super) fn look_back_for(&mut self, id: &str) {
+        let (Some(began), Some(clock)) = (self.began, self.clock) else { return };
+        let (now, heard) = (self.cause.appended, began.plus_millis(HOUR_MS) <= clock);
+        let Some(watched) = self.subjects.get_mut(id) else { return };
+        if heard || !self.imports.complete_ones().is_empty() {
+            watched.young = self.sources.young(now);
+            watched.begin_rebuild((self.cause.offset, now), Waits::Baselines);
+            if let Some(rebuilding) = &mut watched.rebuilding {
+                rebuilding.looks_back = true;
             }
         }
     }
@@ -191,9 +226,14 @@ impl State {
 
     /// Takes a series that was counted anew.
     pub(super) fn take_rebuilt(&mut self, rebuilt: &Rebuilt) {
-        if let Some(watched) = self.subjects.get_mut(&rebuilt.subject) {
-            watched.take_rebuilt(rebuilt, self.imports.complete_ones());
+        let Some(watched) = self.subjects.get_mut(&rebuilt.subject) else { return };
+        if let (Some(began), Some(clock)) = (self.began, self.clock)
+            && watched.looks_back(rebuilt)
+        {
+            let oldest = rebuilt.until.plus_millis(-LOOK_BACK_MS).max(began);
+            watched.listened_since(oldest.max(rebuilt.from.unwrap_or(oldest)), clock);
         }
+        watched.take_rebuilt(rebuilt, self.imports.complete_ones());
     }
 
     /// In a back-test: counts are made anew at the time at which they were, or wait for it. What a rule counted for itself
@@ -257,11 +297,11 @@ impl Watched {
     /// within the buckets that the record falls into.
     pub(super) fn begin_rebuild(&mut self, (asked, until): (u64, Timestamp), waits: Waits) {
         let before = self.rebuilding.take().map(|before| *before);
-        let (waits, entering) = match before {
-            Some(before) => (waits.max(before.waits), before.entering),
-            None => (waits, BTreeMap::new()),
+        let (waits, entering, looks_back) = match before {
+            Some(before) => (waits.max(before.waits), before.entering, before.looks_back),
+            None => (waits, BTreeMap::new(), false),
         };
-        self.rebuilding = Some(Box::new(Rebuilding { asked, until, waits, entering }));
+        self.rebuilding = Some(Box::new(Rebuilding { asked, until, waits, entering, looks_back }));
         self.hours.changes_at(until);
         self.days.changes_at(until);
         for rule in 0..self.rules.len() {
@@ -296,8 +336,9 @@ impl Watched {
     /// Whether a rule opens nothing until the counts are made anew.
     pub(super) fn waits(&self, rule: usize) -> bool {
         let Some(rebuilding) = &self.rebuilding else { return false };
-        let rule = &self.rules[rule].rule;
+        let Watch { rule, warming, .. } = &self.rules[rule];
         match rebuilding.waits {
+            _ if *warming => true,
             Waits::Nothing => false,
             Waits::Judgements => rule.asks_for_judgement(),
             Waits::Baselines => !matches!(rule.condition, Condition::Each(_) | Condition::SourceAbsence(_)),
@@ -309,10 +350,32 @@ impl Watched {
         self.rebuilding.is_some() || self.rebuilt.is_some()
     }
 
-    fn take_rebuilt(&mut self, rebuilt: &Rebuilt, complete_imports: &BTreeSet<String>) {
-        if self.rebuilding.as_ref().is_none_or(|rebuilding| rebuilding.asked != rebuilt.asked) {
-            return;
+    /// Asks for the counts of rules that have none yet. So it is where imports were judged before the rule's filter was
+    /// known: what `signals` says of them is not the rule's past, and raises no alerts of it.
+    pub(super) fn rebuild_where_warming(&mut self, imports: &Imports, cause: (u64, Timestamp)) {
+        for watch in self.rules.iter_mut().filter(|watch| !watch.covered && watch.filter.is_some()) {
+            if imports.were_judged_before(watch.filtered_since) {
+                watch.covered = true;
+                watch.warming |= matches!(watch.rule.condition, Condition::Count(_));
+            }
         }
+        if self.rules.iter().any(|watch| watch.warming) {
+            self.begin_rebuild(cause, Waits::Nothing);
+        }
+    }
+
+    /// What this is the answer to, if it is to what was asked last.
+    fn asked_for(&self, rebuilt: &Rebuilt) -> Option<&Rebuilding> {
+        self.rebuilding.as_deref().filter(|rebuilding| rebuilding.asked == rebuilt.asked)
+    }
+
+    /// Whether the answer says how often the subject was named before it was defined.
+    fn looks_back(&self, rebuilt: &Rebuilt) -> bool {
+        self.asked_for(rebuilt).is_some_and(|rebuilding| rebuilding.looks_back)
+    }
+
+    fn take_rebuilt(&mut self, rebuilt: &Rebuilt, complete_imports: &BTreeSet<String>) {
+        let Some(Rebuilding { looks_back, .. }) = self.asked_for(rebuilt).cloned() else { return };
         let zone = self.subject.time_zone();
         match (&rebuilt.rule, rebuilt.window) {
             (None, Window::Hour) => self.hours.recount(rebuilt),
@@ -324,6 +387,12 @@ impl Watched {
                 None if watch.own.is_none() => watch.take_past(rebuilt, &zone, complete_imports),
                 Some(rule) if *rule == watch.rule.id => {
                     if let Some(own) = &mut watch.own {
+                        if watch.warming || looks_back {
+                            own.observe_as(match rebuilt.window {
+                                Window::Hour => &self.hours,
+                                Window::Day => &self.days,
+                            });
+                        }
                         own.recount(rebuilt);
                         watch.take_past(rebuilt, &zone, complete_imports);
                     }
@@ -343,8 +412,9 @@ impl Watched {
         self.young.retain(|source, _| !ended.entering.contains_key(source));
         self.hours.is_changed();
         self.days.is_changed();
+        let observed_from = self.observed_from();
         for watch in &mut self.rules {
-            watch.is_recounted(&ended);
+            watch.is_recounted(&ended, observed_from);
         }
         self.rebuilt = Some(Box::new(TakenRebuild {
             name: rebuilt.name.clone(),
@@ -373,26 +443,33 @@ impl Watch {
                 bucket = bucket_of(condition.window, zone, bucket.end);
             }
             while bucket.end <= span.end {
-                self.past.push(PastBucket {
-                    start: bucket.start,
-                    slot: bucket.slot,
-                    count: counts.get(&bucket.start).copied().unwrap_or_default(),
-                    burst: bursts.contains(&bucket.start),
-                });
+                if bucket.is_regular(condition.window) {
+                    self.past.push(PastBucket {
+                        start: bucket.start,
+                        slot: bucket.slot,
+                        count: counts.get(&bucket.start).copied().unwrap_or_default(),
+                        burst: bursts.contains(&bucket.start),
+                    });
+                }
                 bucket = bucket_of(condition.window, zone, bucket.end);
             }
         }
         self.generation += 1;
     }
 
-    fn is_recounted(&mut self, ended: &Rebuilding) {
+    fn is_recounted(&mut self, ended: &Rebuilding, observed_from: Option<Timestamp>) {
         if let Some(own) = &mut self.own {
             own.is_changed();
         }
         self.tones.is_changed();
-        if ended.waits == Waits::Baselines {
+        let begins = std::mem::take(&mut self.warming) || ended.looks_back;
+        if ended.waits == Waits::Baselines || begins {
             // What was silent under the definition before may not be under this one.
             self.silence.hear(ended.until);
+        }
+        if begins {
+            self.from = observed_from.or(self.from);
+            self.tones.look_from(ended.until);
         }
         self.generation += 1;
     }

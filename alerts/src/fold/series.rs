@@ -120,6 +120,11 @@ impl Series {
         }
     }
 
+    /// The span of a bucket.
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+
     /// The bucket of an instant, without a look at the zone where a mention was counted near it.
     pub(crate) fn bucket(&self, at: Timestamp) -> Bucket {
         self.buckets.holding(at).unwrap_or_else(|| bucket_of(self.window, &self.zone, at))
@@ -156,6 +161,18 @@ impl Series {
     /// Whether the bucket that starts there was wholly observed.
     pub(crate) fn is_observed(&self, start: Timestamp) -> bool {
         self.buckets.get(start).is_some_and(|counted| counted.observed)
+    }
+
+    /// Whether the buckets were observed that end in a range, from the one on that holds its start.
+    pub(crate) fn is_observed_through(&self, range: Range<Timestamp>) -> bool {
+        let mut bucket = self.bucket(range.start);
+        while bucket.end <= range.end {
+            if !self.is_observed(bucket.start) {
+                return false;
+            }
+            bucket = self.bucket(bucket.end);
+        }
+        true
     }
 
     /// The evidence of the bucket that starts there.
@@ -196,6 +213,19 @@ impl Series {
         }
     }
 
+    /// The same, where the spans begin earlier than before.
+    pub(super) fn close_again(&mut self, spans: &[Range<Timestamp>], clock: Timestamp) {
+        self.open = None;
+        self.close(spans, clock);
+    }
+
+    /// What another series of the same windows observed, this one knows too.
+    pub(super) fn observe_as(&mut self, other: &Self) {
+        for counted in other.buckets.iter().filter(|counted| counted.observed) {
+            self.buckets.observe(counted.bucket);
+        }
+    }
+
     /// What happens from now on is counted by another definition; what happened before will be counted anew.
     pub(super) fn changes_at(&mut self, at: Timestamp) {
         self.changed = Some(Changed { at, bucket: self.bucket(at).start, count: 0 });
@@ -219,11 +249,13 @@ impl Series {
         self.changed = None;
     }
 
-    /// Forgets details that can no longer matter, and counts past the look-back.
-    pub(crate) fn prune(&mut self, now: Timestamp) {
+    /// Forgets details that can no longer matter to rules that ask for so many windows one after the other, and counts
+    /// past the look-back.
+    pub(crate) fn prune(&mut self, now: Timestamp, windows: u32) {
         let oldest = now.plus_millis(-LOOK_BACK_MS - 2 * DAY_MS);
         self.buckets.forget_before(oldest);
-        let stale = self.fresh_from(now).plus_millis(-2 * length_ms(self.window));
+        // A day of 25 hours begins one earlier.
+        let stale = self.fresh_from(now).plus_millis(-(i64::from(windows) + 1) * length_ms(self.window));
         while self.details.first_key_value().is_some_and(|(start, _)| *start < stale) {
             self.details.pop_first();
         }

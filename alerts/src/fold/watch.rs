@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Rhythm, baseline};
 use super::brought::Brought;
+use super::buckets::Counted;
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Silence, Tones};
 use super::evidence::{Evidence, Witness};
@@ -68,9 +69,13 @@ pub(crate) struct Watch {
     /// Whether its history is in the log, or there is none to come.
     pub(crate) covered: bool,
     /// What a signal names its filter by.
-    filter: Option<String>,
+    pub(super) filter: Option<String>,
+    /// The version of the rule that brought the filter: signals before it do not say what that matched.
+    pub(super) filtered_since: u64,
     /// When it began to count for itself.
-    from: Option<Timestamp>,
+    pub(super) from: Option<Timestamp>,
+    /// Whether what it counts for itself, or remembers, is to be made anew before it opens anything.
+    pub(super) warming: bool,
     /// What it counts for itself, where that is not all mentions.
     pub(super) own: Option<Series>,
     /// What it remembers beside counts; empty where its rule asks for none of it.
@@ -86,7 +91,8 @@ pub(crate) struct Watch {
     matched: Memory,
     /// Counts what changes a threshold beside the closing of buckets.
     pub(super) generation: u64,
-    threshold: Option<(ThresholdKey, Threshold)>,
+    /// Those that were asked for last, as many as the rule asks for windows.
+    thresholds: Vec<(ThresholdKey, Threshold)>,
 }
 
 /// What a threshold was computed for and from.
@@ -117,6 +123,11 @@ impl Watched {
         self.hours.count_in(bucket.start..bucket.end)
     }
 
+    /// Whether it was listened to all through a window, by the hours that are over with it.
+    pub(super) fn is_observed_in(&self, bucket: &Bucket) -> bool {
+        self.hours.is_observed_through(bucket.start..bucket.end)
+    }
+
     /// Mentions that were to be expected in a time, by the observed hours before it; none where these are too few.
     pub(crate) fn expected_in(&self, period: &Range<Timestamp>) -> Option<f64> {
         let first = self.hours.bucket(period.start);
@@ -128,14 +139,19 @@ impl Watched {
         });
         let past = match rule {
             Some(watch) => watch.past_buckets(&self.hours, &first),
-            None => self.hours.observed(oldest..first.start).map(PastBucket::of_no_burst).collect(),
+            None => {
+                let before = self.hours.observed(oldest..first.start);
+                let before = before.filter(|counted| counted.bucket.is_regular(Window::Hour));
+                before.map(PastBucket::of_no_burst).collect()
+            }
         };
         let rhythm = Rhythm::from(Window::Hour);
         let past = PastCounts::of(rhythm, &past);
         let (mut expected, mut bucket) = (0.0, first);
         while bucket.start < period.end {
             if bucket.start >= period.start {
-                expected += baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+                let usual = baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+                expected += usual * bucket.stretch(Window::Hour);
             }
             bucket = self.hours.bucket(bucket.end);
         }
@@ -152,22 +168,27 @@ impl Watched {
         self.hours.counted()
     }
 
-    /// Puts a rule on it, or a newer version of a rule that asks for the same. What it counts for itself begins at
-    /// `clock`. Answers whether the rule is new here.
+    /// Puts a rule on it, or a newer version of one. What no version before counted begins at `clock`, and is to be
+    /// counted anew from before that where the subject was listened to. Answers whether it asks for something that no
+    /// rule of this name asked for here.
     pub(crate) fn attach(&mut self, version: u64, rule: &Rule, clock: Option<Timestamp>) -> bool {
+        let mut new = Watch::new(version, rule.clone(), &self.zone(), clock);
+        new.warming =
+            rule.keeps_for_itself() && (self.rebuilding.is_some() || self.observed_from().is_some());
         let place = self.rules.partition_point(|watch| watch.rule.id < rule.id);
         match self.rules.get_mut(place) {
-            Some(watch) if watch.rule.id == rule.id => {
-                watch.rule = rule.clone();
-                watch.version = version;
-                false
-            }
+            Some(watch) if watch.rule.id == rule.id => watch.change_to(new),
             _ => {
-                let watch = Watch::new(version, rule.clone(), &self.subject.time_zone(), clock);
-                self.rules.insert(place, watch);
+                self.rules.insert(place, new);
                 true
             }
         }
+    }
+
+    /// When the first hour began that was wholly listened to, as far back as baselines look.
+    pub(super) fn observed_from(&self) -> Option<Timestamp> {
+        let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
+        self.hours.observed(always).next().map(|counted| counted.bucket.start)
     }
 
     /// Takes a mention in and says whether it is new here.
@@ -276,16 +297,15 @@ impl Watched {
         }
 
         // A threshold costs more than all else here, and few buckets have the authors.
-        if authors < condition.authors_at_least {
+        if authors < condition.authors_at_least
+            || !self.threshold(rule, condition, &bucket).is_reached_by(observed)
+        {
             return None;
         }
         if self.rules[rule].open.is_none() && !self.is_persistent(rule, condition, &bucket) {
             return None;
         }
         let threshold = self.threshold(rule, condition, &bucket);
-        if threshold.count.is_none_or(|count| observed < count) {
-            return None;
-        }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
         let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
         if let Some(open) = self.rules[rule].open.as_mut() {
@@ -310,14 +330,15 @@ impl Watched {
         Some(Transition::Opened)
     }
 
-    /// Whether the windows before this one were surprising too, as many as the rule asks for.
+    /// Whether the windows before this one had all that the rule asks for too, as many as it asks for.
     fn is_persistent(&mut self, rule: usize, condition: &CountCondition, bucket: &Bucket) -> bool {
         let mut start = bucket.start;
         for _ in 1..condition.windows {
-            let before = self.series(rule, condition.window).bucket(start.plus_millis(-1));
-            let observed = self.series(rule, condition.window).count_at(before.start);
-            let threshold = self.threshold(rule, condition, &before);
-            if threshold.count.is_none_or(|count| observed < count) {
+            let series = self.series(rule, condition.window);
+            let before = series.bucket(start.plus_millis(-1));
+            let (observed, authors) = (series.count_at(before.start), series.authors_at(before.start));
+            let are_enough = observed >= condition.mentions_at_least && authors >= condition.authors_at_least;
+            if !are_enough || !self.threshold(rule, condition, &before).is_reached_by(observed) {
                 return false;
             }
             start = before.start;
@@ -417,16 +438,20 @@ impl Watched {
         // What comes late to the window before is part of what is judged.
         let before = series.count_at(series.bucket(bucket.start.plus_millis(-1)).start);
         let key = (bucket.start, series.closed_until(), self.rules[rule].generation, before);
-        let known = self.rules[rule].threshold.take().filter(|(known, _)| *known == key);
-        let threshold = match known {
-            Some((_, threshold)) => threshold,
+        let known = self.rules[rule].thresholds.iter().position(|(known, _)| *known == key);
+        let newest = match known {
+            Some(place) => self.rules[rule].thresholds.remove(place),
             None => {
                 let past = self.rules[rule].past_buckets(self.series(rule, condition.window), bucket);
                 let rhythm = Rhythm::from(condition.window);
-                Threshold::of(condition, rhythm, bucket, &PastCounts::of(rhythm, &past), self.historic)
+                let past = PastCounts::of(rhythm, &past);
+                (key, Threshold::of(condition, rhythm, bucket, &past, self.historic))
             }
         };
-        &self.rules[rule].threshold.insert((key, threshold)).1
+        let thresholds = &mut self.rules[rule].thresholds;
+        thresholds.truncate(condition.windows as usize - 1);
+        thresholds.insert(0, newest);
+        &thresholds[0].1
     }
 
     /// Begins where another left off: what that one has counted is counted anew from here on.
@@ -463,6 +488,16 @@ impl Watched {
         }
     }
 
+    /// It was listened to since then, as retained mentions tell.
+    pub(super) fn listened_since(&mut self, start: Timestamp, clock: Timestamp) {
+        match self.spans.first_mut() {
+            Some(first) => first.start = first.start.min(start),
+            None => self.listen_from(start),
+        }
+        self.hours.close_again(&self.spans, clock);
+        self.days.close_again(&self.spans, clock);
+    }
+
     /// Closes what is over at `clock`.
     pub(crate) fn close(&mut self, clock: Timestamp) {
         let before = self.hours.closed_until();
@@ -470,8 +505,8 @@ impl Watched {
         self.days.close(&self.spans, clock);
         let prunes = self.hours.closed_until() != before;
         if prunes {
-            self.hours.prune(clock);
-            self.days.prune(clock);
+            self.hours.prune(clock, self.windows_asked(Window::Hour));
+            self.days.prune(clock, self.windows_asked(Window::Day));
         }
         for watch in &mut self.rules {
             let Some(own) = watch.own.as_mut() else { continue };
@@ -480,9 +515,18 @@ impl Watched {
                 self.spans.iter().map(|span| span.start.max(from)..span.end.max(from)).collect();
             own.close(&spans, clock);
             if prunes {
-                own.prune(clock);
+                own.prune(clock, watch.rule.windows());
             }
         }
+    }
+
+    /// The most windows one after the other that a rule asks for which counts all mentions.
+    fn windows_asked(&self, window: Window) -> u32 {
+        let counts_all = |watch: &&Watch| {
+            matches!(&watch.rule.condition, Condition::Count(count) if count.window == window)
+                && watch.own.is_none()
+        };
+        self.rules.iter().filter(counts_all).map(|watch| watch.rule.windows()).max().unwrap_or(1)
     }
 
     /// What the clock makes of the rule's open alert: the phase that begins, or that it is over, and then until when
@@ -608,12 +652,14 @@ impl Watched {
             let mut bucket = bucket_of(condition.window, &zone, history.from.max(oldest));
             while bucket.end <= history.until {
                 let counted = counts.get(&bucket.start);
-                watch.past.push(PastBucket {
-                    start: bucket.start,
-                    slot: bucket.slot,
-                    count: counted.map_or(0, |counted| counted.count),
-                    burst: counted.is_some_and(|counted| counted.burst),
-                });
+                if bucket.is_regular(condition.window) {
+                    watch.past.push(PastBucket {
+                        start: bucket.start,
+                        slot: bucket.slot,
+                        count: counted.map_or(0, |counted| counted.count),
+                        burst: counted.is_some_and(|counted| counted.burst),
+                    });
+                }
                 bucket = bucket_of(condition.window, &zone, bucket.end);
             }
             watch.generation += 1;
@@ -654,10 +700,12 @@ impl Watch {
             filter: rule.filter.is_some().then(|| rule.filter_id()),
             rule,
             version,
+            filtered_since: version,
             open: None,
             told: None,
             covered: false,
             from: clock,
+            warming: false,
             own: own.map(|(measure, window)| Series::new(measure, window, zone.clone())),
             tones: Tones::default(),
             looked: None,
@@ -668,8 +716,28 @@ impl Watch {
             bursts: Vec::new(),
             matched: Memory::lasting(MATCHED_FOR_MS),
             generation: 0,
-            threshold: None,
+            thresholds: Vec::new(),
         }
+    }
+
+    /// Becomes a newer version. What that one counts and remembers as well is kept. Answers whether it asks for
+    /// something else.
+    fn change_to(&mut self, mut new: Self) -> bool {
+        let asks_for_more = !self.rule.asks_for_the_same(&new.rule);
+        if self.rule.counts_the_same(&new.rule) {
+            (self.rule, self.version) = (new.rule, new.version);
+            if asks_for_more {
+                self.covered = false;
+                self.generation += 1;
+            }
+        } else {
+            new.told = self.told.take();
+            if self.rule.filter == new.rule.filter {
+                new.filtered_since = self.filtered_since;
+            }
+            *self = new;
+        }
+        asks_for_more
     }
 
     /// Whether a mention passes the rule's filter.
@@ -683,6 +751,15 @@ impl Watch {
         let open = self.open.as_mut().filter(|open| open.opened < signal.event_time)?;
         open.until = signal.event_time;
         Some(Transition::Resolved)
+    }
+
+    /// Marks the windows of the open alert that were looked at as a burst: the rule is to ask for something else.
+    pub(super) fn note_closed_burst(&mut self, now: Timestamp) {
+        if let Some(Course::Count { opening, checked, .. }) = self.open.as_ref().map(|open| &open.course)
+            && opening.start < *checked
+        {
+            self.note_burst(opening.start..*checked, now);
+        }
     }
 
     /// Marks windows as belonging to a burst, which baselines leave out.
@@ -713,7 +790,8 @@ impl Watch {
         let told =
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
-        for counted in series.observed(range.clone()) {
+        let regular = |counted: &Counted| counted.bucket.is_regular(series.window());
+        for counted in series.observed(range.clone()).filter(regular) {
             let Bucket { start, slot, .. } = counted.bucket;
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }

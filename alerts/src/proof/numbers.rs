@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use super::arithmetic::reaches;
 use super::recount::{OfCompetitor, Seen};
 use super::verify::Check;
-use crate::fold::{MOST_AUTHORS, bucket_end, window_of};
+use crate::fold::{MOST_AUTHORS, bucket_end, bucket_of, window_of};
 
 /// Means that were written and read again may differ by this.
 const ROUNDING: f64 = 1e-9;
@@ -129,6 +129,10 @@ impl Counted<'_> {
             // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
             again("distinct authors", count.authors, authors(&mentions), exact && self.opens()),
         );
+        if let Some(told) = count.stretch {
+            let found = bucket_of(window, self.zone, judged).stretch(window);
+            checks.push(Check::of("times as long as an hour", told, found));
+        }
         if let Some(told) = count.mentions {
             checks.push(again("mentions in the window", told, mentions.len(), exact && self.opens()));
         }

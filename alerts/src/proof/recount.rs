@@ -48,8 +48,8 @@ pub(crate) struct Recount {
     beginnings: Vec<(u64, String)>,
     /// Whether the subject is in force, as far as the log is read.
     in_force: bool,
-    /// Where the rule began anew to count for itself, and what it asks for from there on.
-    rules: Vec<(u64, Rule)>,
+    /// What the rule asked for, one version after the other.
+    rules: Vec<Version>,
     /// Whether the rule watches the subject, as far as the log is read.
     watches: bool,
     /// Until when the subject's mentions were counted anew elsewhere, and where in the log that stands.
@@ -80,6 +80,16 @@ pub(crate) struct Recount {
     newest: Timestamp,
     /// Folds nothing but the progress of enrichment, for the log's clock.
     clock: State,
+}
+
+/// What a rule asked for.
+#[derive(Clone, Debug)]
+struct Version {
+    /// From where in the log on.
+    begin: u64,
+    /// Where it began to count for itself: a version before may have counted the same.
+    counts_from: u64,
+    rule: Rule,
 }
 
 /// A mention, as far as evidence needs it.
@@ -348,7 +358,7 @@ impl Recount {
         self.in_force = true;
     }
 
-    /// A rule that comes into force for the subject, or asks for something else, counts for itself from there on.
+    /// A rule that comes into force for the subject, or is to count something else, counts for itself from there on.
     fn define_rule(&mut self, place: Place, version: &DefinitionVersion) {
         let rule = match &version.definition {
             Some(Definition::Rule(rule)) if rule.watches(&self.subject) => rule,
@@ -357,21 +367,25 @@ impl Recount {
                 return;
             }
         };
-        let goes_on = self.watches && self.rules.last().is_some_and(|(_, last)| last.asks_for_the_same(rule));
-        if !goes_on {
+        let last = self.rules.last().filter(|_| self.watches);
+        if !last.is_some_and(|last| last.rule.asks_for_the_same(rule)) {
             let is_first_copy = self.rules.is_empty() && self.first.is_some_and(|first| first.offset > 0);
-            if let Some(before) = &mut self.before {
+            let begin = if is_first_copy { 0 } else { place.offset };
+            let goes_on = last.filter(|last| last.rule.counts_the_same(rule));
+            let counts_from = goes_on.map_or(begin, |last| last.counts_from);
+            if let Some(before) = self.before.as_mut().filter(|_| goes_on.is_none()) {
                 before.rule_begins(place.offset, !is_first_copy, self.clock.clock());
             }
-            self.rules.push((if is_first_copy { 0 } else { place.offset }, rule.clone()));
+            self.rules.push(Version { begin, counts_from, rule: rule.clone() });
         }
         self.watches = true;
     }
 
-    /// The version of the rule that decided, and where it began to count for itself.
-    fn rule_of(&self, event: &AlertEvent, raised_at: u64) -> Option<&(u64, Rule)> {
-        let asked =
-            |(begin, rule): &&(u64, Rule)| *begin <= raised_at && rule.to_string() == event.definition.rule;
+    /// The version of the rule that decided.
+    fn rule_of(&self, event: &AlertEvent, raised_at: u64) -> Option<&Version> {
+        let asked = |version: &&Version| {
+            version.begin <= raised_at && version.rule.to_string() == event.definition.rule
+        };
         self.rules.iter().rev().find(asked)
     }
 
@@ -389,7 +403,7 @@ impl Recount {
         let found = event.evidence.iter().filter(|mention| mentions.contains(mention)).count();
         let mut checks = vec![Check::of("evidence in `signals`", event.evidence.len(), found)];
         checks.extend(desks(event, &until_then));
-        let Some((counts_from, rule)) = self.rule_of(event, raised_at) else {
+        let Some(Version { counts_from, rule, .. }) = self.rule_of(event, raised_at) else {
             let why = "`signals` does not hold the rule that decided";
             checks.push(Check::not_possible("numbers", &event.definition.rule, why));
             return checks;

@@ -1,6 +1,7 @@
 //! Rules: when a subject raises an alert, how severe it is, and who hears of it.
 
 use std::fmt;
+use std::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,37 @@ impl Rule {
     /// Whether it asks for the same as another rule.
     pub fn asks_for_the_same(&self, other: &Self) -> bool {
         self.condition == other.condition && self.filter == other.filter && self.schedule == other.schedule
+    }
+
+    /// Whether what it counts and remembers is what another rule counts and remembers too, whatever they make of it.
+    pub fn counts_the_same(&self, other: &Self) -> bool {
+        let condition = match (&self.condition, &other.condition) {
+            (Condition::Count(one), Condition::Count(two)) => {
+                (one.measure, one.window) == (two.measure, two.window)
+            }
+            (Condition::Tone(one), Condition::Tone(two)) => one.window == two.window,
+            (Condition::Novelty(one), Condition::Novelty(two)) => {
+                (one.of, one.look_back_days) == (two.of, two.look_back_days)
+            }
+            (Condition::Rank(one), Condition::Rank(two)) => {
+                (one.window, &one.competitors) == (two.window, &two.competitors)
+            }
+            (one, two) => discriminant(one) == discriminant(two),
+        };
+        condition && self.filter == other.filter
+    }
+
+    /// The windows one after the other that it asks for.
+    pub fn windows(&self) -> u32 {
+        match &self.condition {
+            Condition::Count(count) => count.windows,
+            _ => 1,
+        }
+    }
+
+    /// Whether it counts or remembers what no other rule does: a new one begins with nothing.
+    pub fn keeps_for_itself(&self) -> bool {
+        matches!(self.condition, Condition::Tone(_) | Condition::Novelty(_)) || self.own_series().is_some()
     }
 
     /// What it counts for itself, where that is not all mentions.

@@ -300,6 +300,10 @@ pub struct CountArithmetic {
     /// The highest count so far, where there is too little data: the threshold is at least four times that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highest: Option<u32>,
+    /// How many times as long as the like hours before the window is, where a clock is changed in it: so many times
+    /// their mean is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<f64>,
 }
 
 /// The hour before the one that was judged.

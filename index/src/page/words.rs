@@ -295,7 +295,10 @@ fn count_explanation(count: &CountArithmetic) -> Vec<String> {
             ),
             None => format!("the mean of {before} before{}", alike(count.seasonality)),
         };
-        sentences.push(format!("Expected: about {}, {of}.", rounded(expected)));
+        let longer = count.stretch.map_or(String::new(), |stretch| {
+            format!("; the clock is changed, so that this hour is {stretch} times as long")
+        });
+        sentences.push(format!("Expected: about {}, {of}{longer}.", rounded(expected)));
         sentences.push(format!("The rule fires at {} or more here.", number(count.threshold.into())));
         if let Some(probability) = count.probability {
             sentences.push(by_chance(probability, span));
@@ -387,6 +390,7 @@ mod tests {
             asked: None,
             before: None,
             highest: None,
+            stretch: None,
         }
     }
 
@@ -412,6 +416,17 @@ mod tests {
             By chance alone, a count this high comes about once in 320,000,000 such hours.
             Counts of this subject swing more than pure chance would let them; the estimate allows for it (dispersion 0.31)."#]]
         .assert_eq(&count_explanation(&count(Some(11.25))).join("\n"));
+    }
+
+    #[test]
+    fn an_hour_in_which_the_clock_is_changed_is_told_so() {
+        let count = CountArithmetic { stretch: Some(2.0), ..count(Some(22.5)) };
+        let told = count_explanation(&count).remove(1);
+        expect![
+            "Expected: about 23, the mean of 4 windows before at the same hour of the week; the clock is changed, so \
+             that this hour is 2 times as long."
+        ]
+        .assert_eq(&told);
     }
 
     #[test]

@@ -200,15 +200,29 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
 
     let mut timeline = Timeline::begun("2025-10-30T00:00", &zoned);
     timeline.ordinary_days("2025-10-30T04:00", 3, 4);
+    timeline.push("2025-11-02T04:00", 4, 4);
     timeline.progress("2025-11-02T05:00");
     timeline.push("2025-11-02T05:30", 12, 12);
     timeline.push("2025-11-02T06:30", 12, 12);
+    assert_eq!(timeline.said(), "", "seventeen are many for an hour, and not for two");
+    timeline.push("2025-11-02T06:40", 20, 12);
     let said = timeline.said();
-    assert!(
-        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 17 by 12 authors"),
-        "{said}"
-    );
-    assert_eq!(said.lines().count(), 1, "both hours that the clock calls one are one window");
+    assert!(said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with "), "{said}");
+    assert!(said.contains(" by 12 authors, 8.0 expected"), "both hours of the clock are one window: {said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn the_repeated_hour_is_no_measure_for_others() {
+    let zoned = HARBOR.replace("name = \"Harbor\"", "name = \"Harbor\"\n    zone = \"America/New_York\"");
+    let mut timeline = Timeline::begun("2025-10-30T00:00", &zoned);
+    timeline.ordinary_days("2025-10-30T04:00", 5, 4);
+    assert_eq!(timeline.said(), "", "eight in two hours are usual");
+    timeline.push("2025-11-04T06:10", 40, 40);
+    let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
+    assert_eq!(count.window, "2025-11-04T06:00:00Z/PT1H");
+    // One in the morning of Thursday to Saturday and of Monday: Sunday's lasted two hours.
+    assert_eq!(count.baseline, [4; 4]);
 }
 
 #[test]

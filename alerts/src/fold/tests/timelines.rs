@@ -20,7 +20,8 @@
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
-use earshot_common::events::{Collecting, Command, CommandKind, SourceStatus, Tick};
+use earshot_common::definitions::Window;
+use earshot_common::events::{Collecting, Command, CommandKind, Rebuilt, SourceStatus, Tick};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -974,6 +975,59 @@ fn a_rule_may_wait_until_it_is_so_in_windows_one_after_the_other() {
     );
 }
 
+/// Sixty and an ordinary ten are not two hours of a burst, however surprising the seventy are.
+#[test]
+fn each_of_the_windows_one_after_the_other_has_all_that_the_rule_asks_for() {
+    check(
+        &format!("{VOLUME}\nwindows = 2"),
+        "quiet 3 at 10
+         00:00 push 60 by 30
+         01:00 push 10 by 10
+         01:30 want nothing",
+    );
+    check(
+        &format!("{VOLUME}\nwindows = 2"),
+        "quiet 3 at 10
+         00:00 push 60 by 9
+         01:00 push 60 by 30
+         01:30 want nothing
+         02:00 push 60 by 30
+         02:30 want opened to team, rising",
+    );
+    check(
+        &format!("{VOLUME}\nwindows = 2\nmentions_at_least = 50"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 60 by 30
+         01:30 want nothing
+         02:00 push 60 by 30
+         02:30 want opened to team",
+    );
+}
+
+#[test]
+fn a_rule_may_wait_for_half_a_day_of_windows() {
+    check(
+        &format!("{VOLUME}\nwindows = 12"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 40 by 30
+         02:00 push 40 by 30
+         03:00 push 40 by 30
+         04:00 push 40 by 30
+         05:00 push 40 by 30
+         06:00 push 40 by 30
+         06:30 progress
+         07:00 push 40 by 30
+         08:00 push 40 by 30
+         09:00 push 40 by 30
+         10:00 push 40 by 30
+         10:30 want nothing
+         11:00 push 40 by 30
+         11:30 want opened to team, rising",
+    );
+}
+
 #[test]
 fn outside_its_schedule_a_rule_raises_nothing() {
     check(
@@ -1467,5 +1521,52 @@ fn a_rank_is_not_known_to_be_usual_again_while_a_source_of_a_competitor_is_silen
         "opened rank/harbor #1: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere\n\
          blocked rank/harbor #2: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere, silent: rss\n\
          resolved rank/harbor #3: rank 1 of 2 by mentions, where 1 is usual\n"
+    );
+}
+
+/// Before anybody listened to the competitor nobody knows how often it was named.
+#[test]
+fn a_competitor_that_is_new_has_not_passed_anybody() {
+    let harbor = "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n";
+    let text = format!(
+        "{harbor}[[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n"
+    );
+    let mut timeline = Timeline::new(harbor);
+    timeline.progress("2026-01-05T00:00");
+    for day in 0..12 {
+        day_of(&mut timeline, day, 4, 0);
+    }
+    for (offset, id) in [(30, "subject/oakmere"), (31, "rule/rank")] {
+        let version = DefinitionVersion { version: Some(offset), ..version_of(&text, id) };
+        timeline.append(at("2026-01-17T00:00"), SignalRecord::Definition(version));
+    }
+    // Nothing is retained of the time before.
+    let request = timeline.state.rebuilds().next().unwrap();
+    let rebuilt = Rebuilt {
+        v: SchemaVersion::default(),
+        name: request.name(),
+        subject: request.subject.clone(),
+        asked: request.asked,
+        until: request.until,
+        from: Some(request.until),
+        rule: None,
+        window: Window::Hour,
+        buckets: Vec::new(),
+        values: Vec::new(),
+        authors: Vec::new(),
+        imports: Default::default(),
+        mentions: 0,
+        last: true,
+    };
+    timeline.append(at("2026-01-17T00:00"), SignalRecord::Rebuilt(Box::new(rebuilt)));
+    for day in 12..26 {
+        day_of(&mut timeline, day, 4, 20);
+    }
+    assert_eq!(timeline.said(), "", "it always had five times as many");
+    day_of(&mut timeline, 26, 40, 20);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 1 of 2 by mentions, where 2 is usual: it passed oakmere\n"
     );
 }
