@@ -328,12 +328,12 @@ impl Before {
         buckets
     }
 
-    /// The buckets that lie wholly within a time.
+    /// The buckets that lie wholly within a time and can be compared with others: not the hour in which a clock is changed.
     fn whole(&self, time: Range<Timestamp>) -> Vec<Bucket> {
         let mut buckets = Vec::new();
         let mut bucket = bucket_of(self.window, &self.zone, time.start);
         while bucket.end <= time.end {
-            if bucket.start >= time.start {
+            if bucket.start >= time.start && bucket.is_regular(self.window) {
                 buckets.push(bucket);
             }
             bucket = bucket_of(self.window, &self.zone, bucket.end);
