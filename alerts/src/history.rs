@@ -63,6 +63,8 @@ pub(crate) struct PastMention {
 struct PastSubject {
     number: u32,
     polarity: f32,
+    /// The risks that are said of it, as one name: there are few such lists.
+    risks: u32,
     passing: bool,
 }
 
@@ -101,7 +103,7 @@ impl Past {
         order.sort_unstable();
         let mut events = Vec::new();
         for (_, key) in order {
-            events.extend(state.past_mention(&self.names.signal(key, &self.mentions[&key])));
+            events.extend(state.past_mention(&self.names.signal(key, &self.mentions[&key]), false));
         }
         if let Some(end) = self.extents.values().map(|extent| whole_hours(extent).end).max() {
             events.extend(state.end_of_the_past(end));
@@ -139,8 +141,13 @@ impl Names {
     pub(crate) fn compact(&mut self, signal: &Signal) -> PastMention {
         let mut subjects = Vec::new();
         for subject in signal.concerned() {
-            let number = self.number(&subject.id);
-            subjects.push(PastSubject { number, polarity: subject.polarity, passing: subject.passing });
+            let (number, risks) = (self.number(&subject.id), self.number(&subject.risk.join(" ")));
+            subjects.push(PastSubject {
+                number,
+                polarity: subject.polarity,
+                risks,
+                passing: subject.passing,
+            });
         }
         let filters = signal.matched.iter().filter(|id| id.starts_with(FILTER_PREFIX));
         let filters: Vec<u32> = filters.map(|id| self.number(id)).collect();
@@ -165,7 +172,7 @@ impl Names {
         let subject = |subject: &PastSubject| SubjectSignal {
             id: self.name(subject.number).to_owned(),
             polarity: subject.polarity,
-            risk: Vec::new(),
+            risk: self.name(subject.risks).split_whitespace().map(str::to_owned).collect(),
             lane: Lane::Sure,
             passing: subject.passing,
         };

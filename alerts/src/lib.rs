@@ -19,6 +19,7 @@ mod rebuilds;
 mod service;
 mod settings;
 mod snapshot;
+mod ticks;
 mod why;
 mod written;
 

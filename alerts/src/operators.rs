@@ -1,6 +1,7 @@
 //! What operators ask of the sender over HTTP: a test of a route, why somebody was or was not told, and messages to a
 //! webhook once more. None of it changes what was decided.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -8,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use earshot_common::broker::{Broker, MAX_BATCH, Position, ReadError};
 use earshot_common::definitions::Watchlist;
-use earshot_common::events::{AlertEvent, Channel, SignalRecord, decode};
+use earshot_common::events::{AlertEvent, Channel, DeliveryState, Notification, SignalRecord, decode};
 use earshot_common::http::Refusal;
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Clock;
@@ -131,6 +132,33 @@ async fn told(broker: &Broker, from: u64, prefix: &str) -> Result<Told, ReadErro
     Ok(told)
 }
 
+/// The keys of the messages that were given up, from an offset of `signals` on.
+async fn failures(broker: &Broker, from: u64) -> Result<BTreeSet<String>, ReadError> {
+    let told = told(broker, from, "").await?;
+    let failed = told.into_iter().filter(|(_, (_, delivery))| delivery.state == DeliveryState::Failed);
+    Ok(failed.map(|(key, _)| key).collect())
+}
+
+/// The messages to an address: those of a transition, and those in place of one that failed.
+fn meant_for<'a>(
+    notify: &'a [Notification],
+    to: &Channel,
+    failed: Option<&BTreeSet<String>>,
+) -> Vec<&'a Notification> {
+    let mut meant = Vec::new();
+    for first in notify {
+        meant.extend(Some(first).filter(|first| first.to == *to));
+        if failed.is_some_and(|failed| failed.contains(&first.key)) {
+            meant.extend(stand_ins(first, to));
+        }
+    }
+    meant
+}
+
+fn stand_ins<'a>(first: &'a Notification, to: &Channel) -> impl Iterator<Item = &'a Notification> {
+    first.fallback.iter().filter(move |instead| instead.to == *to)
+}
+
 /// What `POST /api/webhooks/{name}/replay` takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +196,7 @@ async fn replay(
     let mut reader = operators.broker.read(&ALERTS, from).await.map_err(Refusal::unavailable)?;
     let watchlist = Arc::clone(&operators.watchlist.borrow());
     let mut sent = 0;
+    let mut failed = None;
     while next < bounds.next {
         for record in reader.next(MAX_BATCH).await.map_err(Refusal::unavailable)? {
             if sent == REPLAYED_AT_ONCE {
@@ -175,19 +204,55 @@ async fn replay(
             }
             next = record.offset + 1;
             let Ok(event) = decode::<AlertEvent>(&record.value) else { continue };
-            let notification = event.notify.iter().find(|notification| notification.to == to);
-            let Some(notification) = notification.filter(|_| event.signals.offset >= request.from) else {
-                continue;
-            };
             let offset = event.signals.offset;
-            if let Err(refused) =
-                operators.outbox.send_again(notification.clone(), event.clone(), &watchlist).await
-            {
-                let refused = Some((offset, refused.to_string()));
-                return Ok(Json(ReplayAnswer { sent, next: None, refused }));
+            if offset < request.from {
+                continue;
             }
-            sent += 1;
+            if failed.is_none() && event.notify.iter().any(|first| stand_ins(first, &to).next().is_some()) {
+                failed = Some(failures(&operators.broker, request.from).await.map_err(Refusal::unavailable)?);
+            }
+            for notification in meant_for(&event.notify, &to, failed.as_ref()) {
+                let sending = operators.outbox.send_again(notification.clone(), event.clone(), &watchlist);
+                if let Err(refused) = sending.await {
+                    let refused = Some((offset, refused.to_string()));
+                    return Ok(Json(ReplayAnswer { sent, next: None, refused }));
+                }
+                sent += 1;
+            }
         }
     }
     Ok(Json(ReplayAnswer { sent, next: None, refused: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_is_sent_again_what_was_meant_for_it_and_what_came_to_it_in_place_of_another() {
+        let to = |name: &str| Channel::Webhook(name.to_owned());
+        let notification = |key: &str, to: Channel, fallback: Vec<Notification>| Notification {
+            key: key.to_owned(),
+            route: "comms".to_owned(),
+            to,
+            group_wait_s: 0,
+            fallback,
+        };
+        let mail = |key: &str| {
+            let instead = notification(&format!("{key}/instead"), to("team"), Vec::new());
+            notification(key, Channel::Mail("a@harbor.example".to_owned()), vec![instead])
+        };
+        let notify = [
+            notification("own", to("team"), Vec::new()),
+            mail("failed"),
+            mail("taken"),
+            notification("other", to("other"), Vec::new()),
+        ];
+        let failed = BTreeSet::from(["failed".to_owned()]);
+        let keys = |failed: Option<&BTreeSet<String>>| -> Vec<String> {
+            meant_for(&notify, &to("team"), failed).into_iter().map(|meant| meant.key.clone()).collect()
+        };
+        assert_eq!(keys(Some(&failed)), ["own", "failed/instead"]);
+        assert_eq!(keys(None), ["own"]);
+    }
 }

@@ -20,8 +20,8 @@ use earshot_common::broker::{
 };
 use earshot_common::definitions::{Watchlist, doubts, follow};
 use earshot_common::events::{
-    AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Transition,
-    decode, encode,
+    AlertEvent, DefinitionVersion, DeliveryState, RebuildRequest, SchemaVersion, SignalRecord, Tick,
+    Transition, decode, encode,
 };
 use earshot_common::fail_point;
 use earshot_common::http::Refusal;
@@ -47,6 +47,7 @@ use crate::proof::Proof;
 use crate::rebuilds::{self, RebuildListing, Rebuilds};
 use crate::settings::{AlertsSettings, check};
 use crate::snapshot::{self, Folded, Mark, Snapshots};
+use crate::ticks::Ticks;
 use crate::written::Written;
 
 /// The group of instances: who holds its lease writes what was decided and has people told.
@@ -56,7 +57,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The loop reports within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Attempts that run at the same time, at most.
-const MOST_ATTEMPTS: usize = 32;
+const MOST_ATTEMPTS: usize = 64;
 /// Definitions are copied again after this, so that the log always holds them for far longer than a baseline looks
 /// back before its oldest records go.
 const COPIES_LAST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -106,7 +107,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         saved: context.clock.now(),
         saved_offset: None,
         written: Written::default(),
-        ledger: Ledger::new(sender, limits),
+        ledger: Ledger::new(sender, limits, context.clock.now()),
         outbox: Arc::clone(&outbox),
         attempts: JoinSet::new(),
         standing_alerts: StandingAlerts::default(),
@@ -119,6 +120,7 @@ pub async fn start(context: Context) -> anyhow::Result<Service> {
         definitions_due: true,
         copies_checked: Timestamp::default(),
         unreadable: false,
+        ticks: Ticks::default(),
         next: 0,
         asked,
         watchlist,
@@ -256,6 +258,7 @@ struct Worker {
     copies_checked: Timestamp,
     /// Whether the last read failed.
     unreadable: bool,
+    ticks: Ticks,
     /// The offset of `signals` to fold next.
     next: u64,
 }
@@ -460,6 +463,10 @@ impl Worker {
         if self.standing_alerts.take(event) {
             self.refreshed = Timestamp::default();
         }
+        // A snapshot holds the results of the last months only: nobody is told again of what was before.
+        if self.at.as_ref().is_some_and(|at| snapshot::is_forgotten(event.decided, at.appended)) {
+            return;
+        }
         self.ledger.expect(event);
         self.folded.told.tell_of(&event.notify, &mut self.ledger);
     }
@@ -570,7 +577,11 @@ impl Worker {
                     }
                     counts_may_change |= !matches!(
                         signal,
-                        SignalRecord::Signal(_) | SignalRecord::Delivery(_) | SignalRecord::Command(_)
+                        SignalRecord::Signal(_)
+                            | SignalRecord::Delivery(_)
+                            | SignalRecord::Command(_)
+                            | SignalRecord::Tick(_)
+                            | SignalRecord::Collecting(_)
                     );
                     events.extend(self.folded.state.apply(record.offset, record.appended, &signal));
                 }
@@ -595,6 +606,7 @@ impl Worker {
             self.context.inputs.stands("alerts", SIGNALS, &[next], std::slice::from_ref(last));
             self.at = Some(Mark::of(last));
             self.ledger.note_time(last.appended);
+            self.ticks.note_append(self.context.clock.now());
         }
         self.write(events).await?;
         self.metrics.show_open(&self.folded.state);
@@ -684,7 +696,7 @@ impl Worker {
         self.append_signals(missing.into_iter().map(SignalRecord::Definition)).await
     }
 
-    /// What is to be done once all is folded that was read: copy definitions, send, look into the past.
+    /// What is to be done once all is folded that was read: tell the time, copy definitions, send, look into the past.
     async fn act(&mut self) -> anyhow::Result<()> {
         let now = self.context.clock.now();
         let interval_ms = i64::from(self.settings.snapshot_interval_s) * 1_000;
@@ -693,6 +705,9 @@ impl Worker {
         }
         if !self.active {
             return Ok(());
+        }
+        if !self.unreadable && self.ticks.take_due(self.folded.state.next_timer(), now) {
+            self.append_signals([SignalRecord::Tick(Tick::default())]).await?;
         }
         if self.definitions_due || self.copies_checked.plus_millis(CHECK_COPIES_MS) <= now {
             self.copy_definitions().await?;
@@ -822,6 +837,10 @@ impl Worker {
         }
         tracing::info!(transitions = found.events.len(), "the past is folded");
         self.write(found.events).await?;
+        // Where the lease went meanwhile, whoever has it folds the past again: `signals` must not say that it is done.
+        if !self.active {
+            return Ok(());
+        }
         self.append_signals(found.histories.into_iter().map(SignalRecord::History)).await?;
         self.past_done = Some(due.offset);
         Ok(())

@@ -36,7 +36,8 @@ pub struct AlertsSettings {
     pub link_valid_hours: u32,
     /// Seconds after which another sender may take over a message that one has claimed and not finished.
     pub claim_timeout_s: u32,
-    /// Seconds for which a message is tried again before it counts as failed.
+    /// Seconds for which a message is tried again before it is given up: a day, which outlasts most outages. What is
+    /// late by then comes as one digest.
     pub retry_for_s: u32,
     /// The same for a message whose route has a fallback, which is told then.
     pub fallback_after_s: u32,
@@ -58,7 +59,7 @@ impl Default for AlertsSettings {
             index_url: None,
             link_valid_hours: 72,
             claim_timeout_s: 60,
-            retry_for_s: 900,
+            retry_for_s: 24 * 60 * 60,
             fallback_after_s: 120,
             snapshot_interval_s: 600,
         }

@@ -20,7 +20,9 @@ use crate::delivery::Ledger;
 use crate::fold::State;
 
 /// Changed whenever what the bytes mean changes.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
+/// The version, and a hash of the sources that decide (`build.rs`): other code may come to another state from the same log.
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("EARSHOT_DECIDING_CODE"));
 const PREFIX: &str = "snapshot-";
 /// While it is written.
 const PART: &str = "snapshot.part";
@@ -73,9 +75,13 @@ impl Told {
 
     /// Forgets what the log has long forgotten.
     pub(crate) fn forget(&mut self, now: Timestamp) {
-        let oldest = now.plus_millis(-TOLD_FOR_MS);
-        self.0.retain(|_, told| told.last().is_some_and(|(appended, _)| *appended >= oldest));
+        self.0.retain(|_, told| told.last().is_some_and(|(appended, _)| !is_forgotten(*appended, now)));
     }
+}
+
+/// Whether nobody knows any more, at this time of the log, what became of messages that were decided then.
+pub(crate) fn is_forgotten(decided: Timestamp, now: Timestamp) -> bool {
+    decided < now.plus_millis(-TOLD_FOR_MS)
 }
 
 /// The record of `signals` that a snapshot stands at.
@@ -127,7 +133,7 @@ impl Snapshots {
         let bytes = rmp_serde::to_vec_named(folded).context("encode the state")?;
         let header = Header {
             format: FORMAT,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
+            program: PROGRAM.to_owned(),
             at: at.clone(),
             bytes: bytes.len() as u64,
             checksum: blake3::hash(&bytes).to_hex().to_string(),
@@ -196,12 +202,11 @@ fn header(path: &Path) -> anyhow::Result<(Header, BufReader<File>)> {
     let mut line = Vec::new();
     file.read_until(b'\n', &mut line).context("read its first line")?;
     let header: Header = serde_json::from_slice(&line).context("read its first line")?;
-    let (format, program) = (header.format, env!("CARGO_PKG_VERSION"));
+    let (format, program) = (header.format, &header.program);
     ensure!(format == FORMAT, "its format is {format}, and this program writes {FORMAT}");
     ensure!(
-        header.program == program,
-        "earshot {} wrote it, and this is {program}, which may decide otherwise",
-        header.program
+        program == PROGRAM,
+        "earshot {program} wrote it, and this is {PROGRAM}, which may decide otherwise"
     );
     Ok((header, file))
 }
@@ -270,7 +275,9 @@ mod tests {
         let of_format = |format: u32| format!("\"format\":{format}");
         for (ours, others) in [
             (of_format(FORMAT), of_format(FORMAT + 1)),
-            (env!("CARGO_PKG_VERSION").to_owned(), "99.0.0".to_owned()),
+            (PROGRAM.to_owned(), "99.0.0".to_owned()),
+            // The same version, built from other sources.
+            (env!("EARSHOT_DECIDING_CODE").to_owned(), "0123456789abcdef".to_owned()),
         ] {
             assert!(text.contains(&ours));
             fs::write(&path, text.replacen(&ours, &others, 1)).unwrap();
@@ -287,6 +294,7 @@ mod tests {
             attempt,
             sender: "a".to_owned(),
             error: None,
+            out_of_time: false,
         };
         let mut told = Told::default();
         for (key, state, attempt) in [
@@ -302,7 +310,12 @@ mod tests {
             [DeliveryState::Delivered]
         );
         assert_eq!(told.of("open").iter().map(|(_, delivery)| delivery.attempt).collect::<Vec<_>>(), [1, 2]);
-        told.forget(Timestamp::from_millis(TOLD_FOR_MS + 1));
-        assert!(told.of("open").is_empty());
+        let decided = Timestamp::from_millis(0);
+        for (now_ms, forgotten) in [(TOLD_FOR_MS, false), (TOLD_FOR_MS + 1, true)] {
+            let now = Timestamp::from_millis(now_ms);
+            told.forget(now);
+            // What is not told again is exactly what is not known.
+            assert_eq!((told.of("done").is_empty(), is_forgotten(decided, now)), (forgotten, forgotten));
+        }
     }
 }

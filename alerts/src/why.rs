@@ -91,7 +91,7 @@ pub(crate) fn explain(events: &[AlertEvent], told: &Told) -> Option<WhyAnswer> {
             recipients.push(recipient);
             for instead in &notification.fallback {
                 let mut recipient = self::recipient(instead, told, true);
-                if !failed {
+                if !failed && recipient.fate == Fate::Waiting {
                     recipient.fate = Fate::NotNeeded;
                 }
                 recipients.push(recipient);
@@ -132,6 +132,11 @@ fn recipient(notification: &Notification, told: &Told, instead: bool) -> WhyReci
 fn nobody(event: &AlertEvent) -> String {
     if event.historic {
         return "it is about the past: such alerts are shown, and never sent".to_owned();
+    }
+    if event.transition == Transition::Resolved {
+        return "of the end hear the webhooks that were told of the alert, and from severity 7 on the people, unless it is \
+                muted or its rule was changed"
+            .to_owned();
     }
     if let Some(until) = event.held_until {
         return format!("it waits for the end of quiet hours, until {until}");
@@ -207,6 +212,7 @@ mod tests {
                 attempt: n,
                 sender: "a".to_owned(),
                 error: error.map(str::to_owned),
+                out_of_time: false,
             };
             told.insert((*key).to_owned(), (Timestamp::from_millis(i64::from(n)), delivery));
         }

@@ -15,7 +15,7 @@ use earshot_common::events::{
 use earshot_common::keys::{MentionKey, Secret};
 use earshot_common::service::{Context, listen, open, run};
 use earshot_common::settings::Settings;
-use earshot_common::time::Timestamp;
+use earshot_common::time::{Clock, Timestamp};
 use earshot_common::topics::{ALERTS, SIGNALS, Topic, WATCHLIST};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -82,9 +82,13 @@ impl Running {
 
 /// A log with the watchlist published, before the service has ever run.
 async fn log(folder: &tempfile::TempDir) -> Context {
+    log_with(folder, WATCHED).await
+}
+
+async fn log_with(folder: &tempfile::TempDir, watched: &str) -> Context {
     let settings = Settings::from_toml("data = \"data\"", folder.path()).unwrap();
     let context = open(settings, CancellationToken::new()).await.unwrap();
-    let owners = vec![("file:f".to_owned(), parse_file("f", WATCHED).unwrap())];
+    let owners = vec![("file:f".to_owned(), parse_file("f", watched).unwrap())];
     for version in difference(&Watchlist::default(), owners).unwrap() {
         append(&context, &WATCHLIST, NewRecord::keyed(version.id.clone(), encode(&version))).await;
     }
@@ -236,6 +240,28 @@ async fn an_alert_is_written_once_and_told_once_over_restarts() {
     assert_eq!(all(&context, &ALERTS, alert).await.len(), 2);
     assert_eq!(all(&context, &SIGNALS, delivery).await.len(), 4);
     assert_eq!(all(&context, &SIGNALS, definition).await.len(), 3);
+}
+
+#[tokio::test]
+async fn the_log_is_told_the_time_where_a_timer_is_due_and_enrichment_stands_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = "escalate = [{ after_minutes = 15, route = \"desk\" }]";
+    let context = log_with(&folder, &format!("{WATCHED}{steps}\n")).await;
+    let began = Timestamp::from(jiff::Timestamp::now());
+    let context = Context { clock: Clock::manual(began), ..context };
+    let mut alerts = context.broker.read_from_start(&ALERTS).await.unwrap();
+    let mut signals = context.broker.read_from_start(&SIGNALS).await.unwrap();
+    let running = Running::start(&context).await;
+    signal(&context, 0, Origin::Live).await;
+    read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await;
+    // What the sender writes moves the log's clock too: only after it does everything stand still.
+    let done =
+        |told: &[Delivery]| told.iter().filter(|told| told.state != DeliveryState::Sending).count() == 2;
+    read_until(&mut signals, delivery, done).await;
+    context.clock.set(began.plus_millis(16 * 60_000));
+    let tick = |value: &[u8]| matches!(decode(value).unwrap(), SignalRecord::Tick(_)).then_some(());
+    read_until(&mut signals, tick, |ticks| !ticks.is_empty()).await;
+    running.stop().await;
 }
 
 #[tokio::test]

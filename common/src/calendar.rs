@@ -43,6 +43,22 @@ pub struct Bucket {
     pub slot: u8,
 }
 
+impl Bucket {
+    /// How many times as long as usual it is. Where a clock is changed an hour may last two, one and a half or half an
+    /// hour; days are taken as alike.
+    pub fn stretch(&self, window: Window) -> f64 {
+        match window {
+            Window::Hour => (self.end.as_millis() - self.start.as_millis()) as f64 / HOUR_MS as f64,
+            Window::Day => 1.0,
+        }
+    }
+
+    /// Whether it is as long as usual.
+    pub fn is_regular(&self, window: Window) -> bool {
+        window == Window::Day || self.end == self.start.plus_millis(HOUR_MS)
+    }
+}
+
 /// The bucket that holds an instant.
 pub fn bucket_of(window: Window, zone: &TimeZone, at: Timestamp) -> Bucket {
     let local = at.to_jiff().to_zoned_datetime(zone.clone()).datetime();
@@ -178,6 +194,12 @@ mod tests {
             "2025-03-09T01:00:00-05:00",
             "2025-03-09T03:00:00-04:00",
         );
+        let stretch = |window, at: &str| {
+            bucket_of(window, &TimeZone::get(zone).unwrap(), at.parse().unwrap()).stretch(window)
+        };
+        assert_eq!(stretch(Window::Hour, "2025-11-02T01:30:00-05:00"), 2.0);
+        assert_eq!(stretch(Window::Hour, "2025-03-09T01:59:00-05:00"), 1.0);
+        assert_eq!(stretch(Window::Day, "2025-11-02T01:30:00-05:00"), 1.0);
     }
 
     #[test]

@@ -71,9 +71,10 @@ impl AcknowledgeLink {
         Ok(link)
     }
 
-    /// The id of the command that the link gives: the same however often it is followed.
-    pub fn command_id(&self, secret: &Secret) -> String {
-        format!("link-{}", self.proof(secret))
+    /// The id of the command that one showing of the link's page gives: the same however often its button is pressed.
+    /// `page` tells one showing from another.
+    pub fn command_id(&self, secret: &Secret, page: &str) -> String {
+        format!("link-{}-{page}", self.proof(secret))
     }
 
     fn proof(&self, secret: &Secret) -> String {

@@ -34,7 +34,7 @@ fn every_golden_example_is_read_and_written_again_as_it_is() {
         }
         examples += 1;
     }
-    assert_eq!(examples, 65);
+    assert_eq!(examples, 76);
 }
 
 fn round_trip<T: Serialize + DeserializeOwned>(name: &str, text: &str) {

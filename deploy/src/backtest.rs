@@ -23,7 +23,8 @@ pub(crate) struct BacktestCommand {
     /// From when on: so long ago, such as 30d or 12h, or a date such as 2026-01-31 (UTC)
     #[arg(long, default_value = "30d", value_name = "TIME")]
     since: String,
-    /// A watchlist file whose definitions are tested in place of those in force; nothing is published
+    /// A watchlist file whose definitions are tested in place of those in force, whose words, queries and filters it must
+    /// have; nothing is published
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Print the whole answer as JSON
@@ -89,6 +90,25 @@ fn told(found: &Backtest) -> String {
         if subject.observed.first().is_some_and(|first| first.from > found.since) {
             let _ =
                 writeln!(told, "          history starts later than the span: what was before is unknown");
+        }
+    }
+    for subject in &found.subjects {
+        for anew in &subject.counted_anew {
+            let _ = writeln!(
+                told,
+                "          {}: what was before {} was counted anew then, as it was live; a version that counts \
+                 something else begins there",
+                subject.subject,
+                minute(*anew)
+            );
+        }
+        if let Some(since) = subject.warming_since {
+            let _ = writeln!(
+                told,
+                "          {}: its words changed at {} and it is not counted anew yet: nothing opens against a baseline",
+                subject.subject,
+                minute(since)
+            );
         }
     }
     for gap in &found.missing_sources {
@@ -252,7 +272,8 @@ mod tests {
                 "since": "2026-01-01T00:00:00Z", "until": "2026-01-31T00:00:00Z",
                 "subjects": [
                     {"subject": "harbor", "mentions": 52, "observed": [{"from": "2026-01-05T00:00:00Z", "until": null}]},
-                    {"subject": "haven", "mentions": 0, "observed": []}
+                    {"subject": "haven", "mentions": 0, "observed": [], "counted_anew": ["2026-01-06T00:10:00Z"],
+                     "warming_since": "2026-01-09T00:00:00Z"}
                 ],
                 "missing_sources": [
                     {"source": "blog", "mentions": 0, "failing": []},
@@ -285,6 +306,8 @@ mod tests {
             history   harbor: 52 mentions, observed since 2026-01-05 00:00Z
                       history starts later than the span: what was before is unknown
             history   haven: 0 mentions, never observed: only what was counted since can be told
+                      haven: what was before 2026-01-06 00:10Z was counted anew then, as it was live; a version that counts something else begins there
+                      haven: its words changed at 2026-01-09 00:00Z and it is not counted anew yet: nothing opens against a baseline
             missing   blog: brought no mention of anybody watched
             missing   news: brought 7 mentions, did not answer from 2026-01-07 00:00Z to 2026-01-07 06:30Z, since 2026-01-09 00:00Z
 

@@ -292,7 +292,7 @@ mod tests {
                 left out: character 60: the field `city` is not known here
                 warning: `ba*` begins with 2 known characters and stands for very many words; give at least 3
                 cost: 38 (one word is 1)
-                on the stream: refused: reach:[6 TO *] cannot stand on the stream: reach grows after a mention was matched, which is not done again; ask for `followers:`, or give a rule `reach_at_least`"#]],
+                on the stream: refused: reach:[6 TO *] cannot stand on the stream: reach grows after a mention was matched, which is not done again; ask for `followers:`; rules of `each mention` have `reach_at_least`"#]],
         );
     }
 

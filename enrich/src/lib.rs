@@ -54,7 +54,8 @@ pub struct EnrichSettings {
     pub lexicons: Vec<PathBuf>,
     /// The team's own patterns of risk and intent, beside the shipped ones: see `enrich/lexicons/risk-en/README.md`.
     pub risk_patterns: Vec<PathBuf>,
-    /// A secret file with confidential code names, one a line; `#` begins a comment. A mention of one is a `leak`.
+    /// A secret file with confidential code names, one a line; `#` begins a comment. A mention of one is a `leak`. One
+    /// that names no subject raises an alert where a rule names a search for `risk:leak`.
     pub code_names_file: Option<PathBuf>,
     /// Which desks a risk category or an intent is for, where it is not the usual ones.
     pub desks: BTreeMap<String, Vec<String>>,

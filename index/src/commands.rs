@@ -21,7 +21,7 @@ use earshot_common::time::Timestamp;
 use earshot_common::topics::SIGNALS;
 use serde::{Deserialize, Serialize};
 
-use crate::alerts_view::{Alert, AlertState};
+use crate::alerts_view::{Alert, AlertState, AlertsView};
 use crate::api::App;
 
 /// The decision side answers within this, where it runs.
@@ -37,8 +37,8 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// The same in milliseconds.
 pub(crate) const ACKNOWLEDGE_MS: i64 = ACKNOWLEDGE_HOURS as i64 * HOUR_MS;
 
-/// What `POST /api/alerts/{alert}/{what}` takes; `what` is `acknowledge`, `mute`, `mute_rule`, `note`, `useful` or
-/// `noise`.
+/// What `POST /api/alerts/{alert}/{what}` takes; `what` is `acknowledge`, `release`, `mute`, `mute_rule`, `unmute`,
+/// `unmute_rule`, `note`, `useful` or `noise`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandRequest {
@@ -96,19 +96,26 @@ impl App {
         takes_commands(&known, now)?;
         let command = compose(key, what, request, now)?;
         let id = command.id.clone();
+        match self.carry_out(command).await? {
+            Some(event) => answer(id, &event),
+            None => {
+                Ok(CommandAnswer { id, carried_out: false, acknowledged: known.now().acknowledged.clone() })
+            }
+        }
+    }
+
+    /// Stores a command and waits for the transition that it comes to; `None` where the decision side takes longer.
+    pub(crate) async fn carry_out(&self, command: Command) -> Result<Option<AlertEvent>, Refusal> {
+        let (key, id) = (command.alert, command.id.clone());
         let record = NewRecord::unkeyed(encode(&SignalRecord::Command(command)));
         self.broker.append_durably(&SIGNALS, vec![record]).await.map_err(Refusal::unavailable)?;
 
         let mut alerts = self.alerts.clone();
-        let carried_out =
-            alerts.wait_for(|view| view.get(key).is_some_and(|alert| alert.answer_to(&id).is_some()));
+        let answered = |view: &AlertsView| Some(view.get(key)?.answer_to(&id)?.clone());
+        let carried_out = alerts.wait_for(|view| answered(view).is_some());
         match tokio::time::timeout(DEADLINE, carried_out).await {
-            Ok(Ok(view)) => {
-                let alert = view.get(key).ok_or_else(unknown)?;
-                let event = alert.answer_to(&id).unwrap_or_else(|| alert.now());
-                answer(id, event)
-            }
-            _ => Ok(CommandAnswer { id, carried_out: false, acknowledged: known.now().acknowledged.clone() }),
+            Ok(Ok(view)) => Ok(answered(&view)),
+            _ => Ok(None),
         }
     }
 }
@@ -183,7 +190,7 @@ fn compose(
 }
 
 /// A text as a person typed it, without what is not seen; `None` where nothing is left.
-fn plain(field: &str, text: &str, most: usize) -> Result<Option<String>, Refusal> {
+pub(crate) fn plain(field: &str, text: &str, most: usize) -> Result<Option<String>, Refusal> {
     if text.chars().count() > most {
         return Err(Refusal::bad_request(format!("`{field}` is longer than {most} characters")));
     }

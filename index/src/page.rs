@@ -610,6 +610,7 @@ struct AlertPage {
     search: String,
     /// Who has it in hand, and what is muted.
     standing: Vec<String>,
+    is_muted: bool,
     /// The id that the next command from this page is made of; none where it takes no commands.
     command: Option<String>,
     problem: Option<String>,
@@ -705,6 +706,7 @@ async fn alert_page(app: &App, id: &str, problem: Option<String>) -> Result<Resp
         transitions: transitions.collect(),
         search: address(&Parameters::default(), &changes),
         standing,
+        is_muted: now.muted_until.is_some_and(|until| until > app.clock.now()),
         command: (!now.historic).then(new_id),
         problem,
     };

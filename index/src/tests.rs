@@ -362,6 +362,7 @@ fn alert(sequence: u32, transition: Transition, evidence: &str) -> AlertEvent {
             asked: None,
             before: None,
             highest: None,
+            stretch: None,
         }),
         evidence: vec![MentionKey::of("gone"), MentionKey::of(evidence)],
         silent_sources: Vec::new(),

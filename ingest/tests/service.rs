@@ -19,6 +19,7 @@ use earshot_common::events::{
 };
 use earshot_common::service::{self, Context};
 use earshot_common::settings::Settings;
+use earshot_common::time::Clock;
 use earshot_common::topics::{DEAD_LETTERS, MENTIONS_RAW, SIGNALS, Topic, WATCHLIST};
 use earshot_ingest::{Accepted, ImportReport, ListedSource, SourceListing, Standing};
 use prometheus::Registry;
@@ -118,6 +119,13 @@ impl Running {
         records
     }
 
+    /// What was told of sources.
+    async fn told(&self) -> usize {
+        let of_source =
+            |record: &Record| matches!(decode(&record.value).unwrap(), SignalRecord::SourceHealth(_));
+        self.records(SIGNALS).await.iter().filter(|record| of_source(record)).count()
+    }
+
     async fn publish(&self, source: Source) {
         let definition = Definition::Source(source);
         let version = DefinitionVersion {
@@ -151,9 +159,12 @@ impl Follower {
     }
 
     async fn health(&mut self) -> SourceHealth {
-        match decode(&self.record().await.value).unwrap() {
-            SignalRecord::SourceHealth(health) => health,
-            other => panic!("the health of a source is wanted, not {other:?}"),
+        loop {
+            match decode(&self.record().await.value).unwrap() {
+                SignalRecord::SourceHealth(health) => return health,
+                SignalRecord::Collecting(_) => {}
+                other => panic!("the health of a source is wanted, not {other:?}"),
+            }
         }
     }
 }
@@ -227,7 +238,7 @@ async fn an_import_that_cannot_be_read_is_refused() {
         assert_eq!(status, 400);
         assert!(refusal["error"].as_str().unwrap().contains(wanted), "{refusal}");
     }
-    assert!(service.records(SIGNALS).await.is_empty());
+    assert_eq!(service.told().await, 0);
     service.stop().await;
 }
 
@@ -345,7 +356,7 @@ async fn a_feed_is_followed_through_changes_failures_and_a_restart() {
     site.show(rss(&["c", "b", "a"]));
     let third = mentions.mention().await;
     assert_eq!((third.id.as_str(), third.origin), ("feed:news:c", Origin::Live));
-    assert_eq!(service.records(SIGNALS).await.len(), 3, "a restart is no change of health");
+    assert_eq!(service.told().await, 3, "a restart is no change of health");
     service.stop().await;
 }
 
@@ -361,5 +372,31 @@ async fn operators_see_which_source_fails_and_why_also_after_a_restart() {
 
     let service = service.restart().await;
     assert_eq!(service.listed_as(Standing::Failing).await, failing);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_says_that_ingest_is_at_work_and_since_when_a_source_was_not_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::default();
+    let address = site.serve().await;
+    site.show(rss(&["a"]));
+    let service = Running::start(folder.path()).await;
+    service.publish(source(address)).await;
+    let last_success = service.listed_as(Standing::Healthy).await.last_success.unwrap();
+    let context = service.context.clone();
+    service.stop().await;
+
+    let later = last_success.plus_millis(60 * 60 * 1_000);
+    let (stop, registry) = (CancellationToken::new(), Registry::new());
+    let service = Running::start_on(Context { stop, registry, clock: Clock::manual(later), ..context }).await;
+    let mut signals = service.follow(SIGNALS).await;
+    let first = signals.record().await;
+    assert!(matches!(decode(&first.value).unwrap(), SignalRecord::Collecting(_)), "{first:?}");
+    let before = signals.health().await;
+    let (missed, again) = (signals.health().await, signals.health().await);
+    assert_eq!((missed.state, again.state), (SourceStatus::Failing, SourceStatus::Healthy));
+    assert!((before.at..=last_success).contains(&missed.at), "{before:?} {missed:?}");
+    assert_eq!((missed.reason.as_deref(), again.at), (Some("Earshot did not ask it"), later));
     service.stop().await;
 }

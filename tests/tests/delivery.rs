@@ -43,14 +43,24 @@ async fn a_mail_quotes_what_was_said_and_its_link_acknowledges_without_the_login
     let url = format!("{}{link}", node.address);
     let asked = reqwest::get(&url).await.unwrap();
     assert_eq!(asked.status(), StatusCode::OK);
-    assert!(asked.text().await.unwrap().contains("comms@harbor.example"));
+    let page = asked.text().await.unwrap();
+    assert!(page.contains("comms@harbor.example"), "{page}");
     assert_eq!(reqwest::get(format!("{}/", node.address)).await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let client = reqwest::Client::new();
     let form = ("content-type", "application/x-www-form-urlencoded");
-    let post = |url: &str| client.post(url).header(form.0, form.1).body("note=calling+the+board").send();
+    let hidden = |name: &str| {
+        let value = page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+        format!("{name}={}", value.split('"').next().unwrap())
+    };
+    let pressed = format!("note=calling+the+board&{}&{}", hidden("seen"), hidden("press"));
+    let post = |url: &str| client.post(url).header(form.0, form.1).body(pressed.clone()).send();
     let acted = post(&url).await.unwrap();
     assert_eq!(acted.status(), StatusCode::OK);
-    assert!(acted.text().await.unwrap().contains("Acknowledged."));
+    let acted = acted.text().await.unwrap();
+    assert!(
+        acted.contains("Acknowledged.") && acted.contains("comms@harbor.example has it in hand"),
+        "{acted}"
+    );
     assert_eq!(post(&url.replace("comms", "nobody")).await.unwrap().status(), StatusCode::FORBIDDEN);
     assert!(node.stop().await.unwrap());
 }

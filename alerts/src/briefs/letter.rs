@@ -118,6 +118,7 @@ impl Letter {
         }
         let gaps = told.gap_lines(digests.is_none());
         let quiet = situations.alerts == 0;
+        let title = situations.title(gaps.is_empty());
         let lead = quiet.then(|| told.lead(digests, !gaps.is_empty()));
         if !quiet && !silent.is_empty() && digests.is_some() {
             let text = format!("Nothing was said of {}.", listed(&silent));
@@ -132,7 +133,6 @@ impl Letter {
             Every::Week => "Weekly brief",
         };
         let names: Vec<String> = told.facts.subjects.iter().map(|subject| subject.name.clone()).collect();
-        let title = situations.title();
         let told_in_short = title.strip_prefix("Still listening: ").unwrap_or(&title);
         Self {
             due: told.period.end,
@@ -189,9 +189,10 @@ impl Situations {
         parent.is_some_and(|(open, _)| *open || alert.over.is_some())
     }
 
-    fn title(&self) -> String {
+    fn title(&self, all_was_heard: bool) -> String {
         match (self.alerts, self.open) {
-            (0, _) => "Still listening: nothing happened".to_owned(),
+            (0, _) if all_was_heard => "Still listening: nothing happened".to_owned(),
+            (0, _) => "No alert, but not everything was heard".to_owned(),
             (1, 0) => "1 alert, over".to_owned(),
             (1, _) => "1 alert, open".to_owned(),
             (alerts, 0) => format!("{alerts} alerts, all over"),
@@ -403,11 +404,19 @@ impl Told<'_> {
                 format!("{name} has not answered since {} ({length}).", self.when(gap.from))
             }
             (Some(name), Some(until)) => {
-                format!("{name} did not answer from {} ({length}).", self.span_in_words(gap.from, until))
+                format!(
+                    "{name} did not answer, or was not asked, from {} ({length}).",
+                    self.span_in_words(gap.from, until)
+                )
             }
-            (None, until) => {
-                let span = self.span_in_words(gap.from, until.unwrap_or(self.period.end));
-                format!("Earshot itself was not at work from {span} ({length}).")
+            (None, None) => {
+                format!("What was said since {} ({length}) is not read yet.", self.when(gap.from))
+            }
+            (None, Some(until)) => {
+                format!(
+                    "Earshot itself was not at work from {} ({length}).",
+                    self.span_in_words(gap.from, until)
+                )
             }
         };
         let link = match &gap.source {

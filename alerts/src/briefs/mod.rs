@@ -23,7 +23,7 @@ use crate::fold::{DueBrief, Facts};
 use letter::Told;
 
 /// So long a brief waits for the index; then it goes without what the index knows, and says so.
-const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
+pub(crate) const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
 /// A brief that comes so long after it was due says so.
 const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
 
@@ -47,9 +47,9 @@ impl BriefDraft {
         now: Timestamp,
     ) -> Result<Message, Refused> {
         let Self { job, due, facts } = self;
-        let told =
-            Told { brief: &due.brief, period: due.period(), facts: &facts, console: links.console_url() };
-        let digests = reader.read(&due.brief, &facts, &due.period()).await;
+        let period = due.period(&job.key());
+        let digests = reader.read(&due.brief, &facts, &period).await;
+        let told = Told { brief: &due.brief, period, facts: &facts, console: links.console_url() };
         if let Err(error) = &digests
             && now < due.decided.plus_millis(INDEX_PATIENCE_MS)
         {
@@ -82,7 +82,8 @@ mod tests {
             "notify":[{"key":"brief/daily/x","route":"board","to":{"channel":"mail","address":"b@harbor.example"}}]}"#;
         let due: Arc<DueBrief> = Arc::new(serde_json::from_str(json).unwrap());
         let content = Content::Brief(Arc::clone(&due));
-        let part = Part { notification: due.notify[0].clone(), content, instead_of: None, over: false };
+        let notification = due.notify[0].clone();
+        let part = Part { notification, content, instead_of: None, over: false, in_hand: None };
         let job = Job { to: Channel::Mail("b@harbor.example".to_owned()), parts: vec![part], late: false };
         let harbor = SubjectFacts {
             id: "harbor".to_owned(),

@@ -9,7 +9,7 @@ use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::message::Told;
+use super::message::{Message, Told};
 
 /// Where alerts are posted, below the address of the settings.
 pub(crate) const PATH: &str = "/api/v2/alerts";
@@ -86,23 +86,29 @@ fn name(to: &Channel) -> Option<String> {
     }
 }
 
-/// An alert as Alertmanager takes it. Its labels are the same at every post, so that they mean one alert there.
+/// What is posted of a message: an alert that is over meanwhile is told as over.
+pub(crate) fn body(message: &Message, now: Timestamp) -> Vec<Value> {
+    if message.told.is_empty() {
+        return vec![test(&message.title(), now)];
+    }
+    message.told.iter().map(|told| posted(told, told.over.then_some(now), now)).collect()
+}
+
+/// An alert as Alertmanager takes it. Its labels are the same at every post, so that they mean one alert there: the
+/// label `severity` is that of the rule, and what the alert has become is an annotation.
 pub(crate) fn posted(told: &Told, ended: Option<Timestamp>, now: Timestamp) -> Value {
     let event = &told.event;
-    let severity = match event.severity {
-        7.. => "critical",
-        4..=6 => "warning",
-        _ => "info",
-    };
     json!({
         "labels": {
-            "alertname": event.rule, "subject": event.subject, "severity": severity,
+            "alertname": event.rule, "subject": event.subject,
+            "severity": band(told.rule_severity.unwrap_or(event.severity)),
             "alert": event.alert.to_string(), "service": "earshot",
         },
         "annotations": {
             "summary": told.headline,
             "description": told.sentences.join(" "),
             "earshot_severity": event.severity.to_string(),
+            "earshot_severity_band": band(event.severity),
         },
         "startsAt": event.opened,
         "endsAt": ended.unwrap_or_else(|| now.plus_millis(VALID_MS)),
@@ -110,8 +116,17 @@ pub(crate) fn posted(told: &Told, ended: Option<Timestamp>, now: Timestamp) -> V
     })
 }
 
+/// A severity in the words that users of Alertmanager route by.
+fn band(severity: u8) -> &'static str {
+    match severity {
+        7.. => "critical",
+        4..=6 => "warning",
+        _ => "info",
+    }
+}
+
 /// An alert that says that it is a test, and is over after a minute.
-pub(crate) fn test(title: &str, now: Timestamp) -> Value {
+fn test(title: &str, now: Timestamp) -> Value {
     json!({
         "labels": {"alertname": "EarshotTest", "severity": "info", "service": "earshot"},
         "annotations": {"summary": title},
@@ -169,5 +184,28 @@ mod tests {
         let page = "https://earshot.harbor.example/alerts/a7000000000000000000000000000001";
         assert_eq!(alert["generatorURL"], page);
         assert_eq!(posted(&message.told[0], Some(now), now)["endsAt"], "2026-01-05T09:41:01.000Z");
+    }
+
+    #[test]
+    fn an_alert_that_is_over_before_its_message_gets_through_is_never_told_as_firing() {
+        let now = opened().decided;
+        let mut message = message(Channel::Alertmanager("main".to_owned()), "Harbor");
+        assert_eq!(body(&message, now)[0]["endsAt"], "2026-01-05T09:45:01.000Z");
+        message.told[0].over = true;
+        assert_eq!(body(&message, now)[0]["endsAt"], "2026-01-05T09:41:01.000Z");
+    }
+
+    #[test]
+    fn an_alert_that_becomes_more_severe_stays_the_same_alert() {
+        let now = opened().decided;
+        let mut message = message(Channel::Alertmanager("main".to_owned()), "Harbor");
+        message.told[0].rule_severity = Some(6);
+        message.told[0].event.severity = 6;
+        let before = body(&message, now).remove(0);
+        message.told[0].event.severity = 7;
+        let after = body(&message, now).remove(0);
+        assert_eq!((&before["labels"], &before["labels"]["severity"]), (&after["labels"], &"warning".into()));
+        let bands = [before, after].map(|alert| alert["annotations"]["earshot_severity_band"].clone());
+        assert_eq!(bands, ["warning", "critical"]);
     }
 }

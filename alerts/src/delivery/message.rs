@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::Job;
 use super::colours;
-use super::ledger::Content;
+use super::ledger::{Content, Part};
 use super::quotes::{Quote, QuoteReader, Quotes};
 use super::words::{advice, headline, sentences, urgency};
 use crate::briefs::Letter;
@@ -48,6 +48,8 @@ pub(crate) struct Told {
     pub(crate) link: Option<Link>,
     /// Whether it is over meanwhile.
     pub(crate) over: bool,
+    /// The severity that its rule gives an ordinary case, where the rule is still in force.
+    pub(crate) rule_severity: Option<u8>,
     zone: TimeZone,
 }
 
@@ -107,9 +109,10 @@ impl Message {
                     .to_owned(),
             );
         }
-        let is_call = |content: &Content| matches!(content, Content::Alert(event) if event.transition == Transition::Escalated);
-        if job.parts.iter().any(|part| is_call(&part.content)) {
-            notes.push("Nobody has taken it in hand yet, so you are called.".to_owned());
+        for note in job.parts.iter().filter_map(why_called) {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
         let mut told: Vec<Told> = Vec::new();
         for part in &job.parts {
@@ -117,7 +120,7 @@ impl Message {
             let Content::Alert(event) = &part.content else { continue };
             let event = AlertEvent::clone(event);
             match told.iter_mut().find(|told| told.event.alert == event.alert) {
-                Some(known) if known.event.sequence >= event.sequence => {}
+                Some(known) if news(&known.event) >= news(&event) => {}
                 Some(known) => *known = Told::of(event, part.over, &job.to, watchlist, links),
                 None => told.push(Told::of(event, part.over, &job.to, watchlist, links)),
             }
@@ -140,7 +143,7 @@ impl Message {
         if !self.to.is_read_by_people() || self.is_overview() {
             return;
         }
-        for told in &mut self.told {
+        for told in self.told.iter_mut().filter(|told| told.event.transition != Transition::Resolved) {
             told.quotes = reader.read(&told.event, &told.zone).await;
         }
     }
@@ -197,6 +200,25 @@ impl Message {
     }
 }
 
+/// Why the reader is called who is the next in the order, as it is when the message is sent.
+fn why_called(part: &Part) -> Option<String> {
+    let Content::Alert(event) = &part.content else { return None };
+    if event.transition != Transition::Escalated || part.over {
+        return None;
+    }
+    Some(match &part.in_hand {
+        None => "Nobody has taken it in hand yet, so you are called.".to_owned(),
+        Some(by) => {
+            format!("You were called because nobody had taken it in hand; by now {by} has it in hand.")
+        }
+    })
+}
+
+/// How much a transition tells beside others of its alert: the newest most, and the end least, for it says only that.
+fn news(event: &AlertEvent) -> (bool, u32) {
+    (event.transition != Transition::Resolved, event.sequence)
+}
+
 impl Told {
     pub(crate) fn of(
         event: AlertEvent,
@@ -208,6 +230,7 @@ impl Told {
         let over = over || event.transition == Transition::Resolved;
         let subject = watchlist.subject(&event.subject);
         let name = subject.map_or(event.subject.as_str(), |subject| subject.name.as_str());
+        let rule = watchlist.rules().map(|(_, rule)| rule).find(|rule| rule.id == event.rule);
         let zone = subject.map_or(TimeZone::UTC, |subject| subject.time_zone());
         Self {
             headline: headline(name, &event),
@@ -215,6 +238,7 @@ impl Told {
             quotes: Quotes::NotAsked,
             link: links.of(&event, over, to),
             over,
+            rule_severity: rule.map(|rule| rule.severity),
             zone,
             event,
         }
@@ -335,16 +359,51 @@ mod tests {
         let links = crate::delivery::tests::links();
         let told = Told::of(event, false, &to_mail().to, &Watchlist::default(), &links);
         assert_eq!(told.urgency(), "over meanwhile");
+        assert!(told.headline.starts_with("harbor: it is over: "), "{}", told.headline);
+        let zone = "Monday, 5 January 2026";
+        assert_eq!(told.sentences.len(), 1, "{:?}", told.sentences);
+        assert!(told.sentences[0].starts_with("It lasted from ") && told.sentences[0].contains(zone));
         assert!(told.advice().starts_with("Nothing: it is over."), "{}", told.advice());
         assert_eq!(told.link.unwrap().label, "See the mentions");
     }
 
     #[test]
-    fn who_is_called_because_nobody_has_it_in_hand_is_told_so() {
-        let mut event = event();
-        event.transition = Transition::Escalated;
-        let notes = told_by_mail(event).notes;
-        assert_eq!(notes, ["Nobody has taken it in hand yet, so you are called."]);
+    fn of_an_alert_that_began_and_ended_before_anybody_was_told_the_numbers_are_told_that_raised_it() {
+        let to = to_mail().to;
+        let part = |sequence, transition, over| {
+            let event = AlertEvent { sequence, transition, ..event() };
+            let notification = event.notify[0].clone();
+            Part {
+                notification,
+                content: Content::Alert(event.into()),
+                instead_of: None,
+                over,
+                in_hand: None,
+            }
+        };
+        let parts = vec![part(2, Transition::Resolved, false), part(1, Transition::Opened, true)];
+        let job = Job { to, parts, late: true };
+        let told = Message::compose(job, &Watchlist::default(), &crate::delivery::tests::links()).told;
+        assert_eq!((told.len(), told[0].event.transition, told[0].over), (1, Transition::Opened, true));
+    }
+
+    #[test]
+    fn who_is_called_is_told_whether_anybody_has_it_in_hand() {
+        let event = AlertEvent { transition: Transition::Escalated, ..event() };
+        assert_eq!(
+            told_by_mail(event.clone()).notes,
+            ["Nobody has taken it in hand yet, so you are called."]
+        );
+        let late = |over, in_hand: Option<&str>| {
+            let (notification, content) = (event.notify[0].clone(), Content::Alert(event.clone().into()));
+            let in_hand = in_hand.map(str::to_owned);
+            let part = Part { notification, content, instead_of: None, over, in_hand };
+            let job = Job { to: to_mail().to, parts: vec![part], late: false };
+            Message::compose(job, &Watchlist::default(), &crate::delivery::tests::links()).notes
+        };
+        let ann = "You were called because nobody had taken it in hand; by now ann has it in hand.";
+        assert_eq!(late(false, Some("ann")), [ann]);
+        assert!(late(true, None).is_empty());
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Outbox {
     pub(crate) fn draft(&self, job: Job, state: &State) -> Draft {
         match job.brief() {
             Some(due) => {
-                let facts = state.facts(&due.brief, &due.period());
+                let facts = state.facts(&due.brief, &due.period(&job.key()));
                 Draft::Brief(Box::new(BriefDraft { job, due, facts }))
             }
             None => Draft::Alerts(Box::new(self.compose(job, state.watchlist()))),
@@ -167,7 +167,7 @@ impl Outbox {
     ) -> Result<(), Refused> {
         let to = notification.to.clone();
         let content = Content::Alert(Arc::new(event));
-        let part = Part { notification, content, instead_of: None, over: false };
+        let part = Part { notification, content, instead_of: None, over: false, in_hand: None };
         self.channels.send(&self.compose(Job { to, parts: vec![part], late: false }, watchlist)).await
     }
 
@@ -258,11 +258,7 @@ impl Channels {
             Channel::Slack(_) => self.target(to)?.post(&slack::body(message)).await,
             Channel::Teams(_) => self.target(to)?.post(&teams::body(message)).await,
             Channel::Alertmanager(_) => {
-                let now = jiff::Timestamp::now().into();
-                let alerts = match message.told.is_empty() {
-                    true => vec![alertmanager::test(&message.title(), now)],
-                    false => message.told.iter().map(|told| alertmanager::posted(told, None, now)).collect(),
-                };
+                let alerts = alertmanager::body(message, jiff::Timestamp::now().into());
                 self.target(to)?.post(&alerts).await
             }
             Channel::Log => {
@@ -364,7 +360,7 @@ pub(crate) mod tests {
     fn part(event: AlertEvent, to: &Channel) -> ledger::Part {
         let notification = Notification { to: to.clone(), ..event.notify[0].clone() };
         let content = Content::Alert(std::sync::Arc::new(event));
-        ledger::Part { notification, content, instead_of: None, over: false }
+        ledger::Part { notification, content, instead_of: None, over: false, in_hand: None }
     }
 
     /// The message with three times this quote, where it quotes at all.

@@ -57,8 +57,8 @@ pub(crate) async fn send(request: RequestBuilder, body: Vec<u8>) -> Result<(), R
     }
 }
 
-/// Taken; to be tried again where the receiver is busy, broken or too slow, after as long as it asks for; else refused
-/// for good, with its own words.
+/// Taken; to be tried again where the receiver is busy, broken, too slow or not set up right, as in the middle of a
+/// change of its own, after as long as it asks for; else refused for good, with its own words.
 async fn answer(response: Response) -> Result<(), Refused> {
     let status = response.status();
     if status.is_success() {
@@ -69,7 +69,12 @@ async fn answer(response: Response) -> Result<(), Refused> {
     let may_change = status.is_server_error()
         || matches!(
             status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::TOO_EARLY
+            StatusCode::REQUEST_TIMEOUT
+                | StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::TOO_EARLY
+                | StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
         );
     let error = format!("the receiver answered {status}{}", words(response).await);
     if !may_change {
@@ -133,6 +138,9 @@ mod tests {
             (429, Some("7"), Some(Duration::from_secs(7))),
             (503, None, None),
             (500, None, None),
+            (401, None, None),
+            (403, None, None),
+            (404, None, None),
             (408, Some("Wed, 21 Oct 2026 07:28:00 GMT"), None),
         ] {
             let (address, _) = receiver::start(vec![(status, after)]).await;
@@ -141,7 +149,7 @@ mod tests {
                 other => panic!("{status}: {other:?}"),
             }
         }
-        for status in [400, 403, 404, 410, 413, 302] {
+        for status in [400, 410, 413, 302] {
             let (address, _) = receiver::start(vec![(status, None)]).await;
             match Target::open(&address, Path::new("/"), "").unwrap().post(&json!({})).await {
                 Err(Refused::ForGood { error }) => {

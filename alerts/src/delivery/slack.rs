@@ -18,8 +18,9 @@ const MOST_BLOCKS: usize = 50;
 /// The body of a message.
 pub(crate) fn body(message: &Message) -> Value {
     let mut blocks = vec![json!({"type": "header", "text": plain_text(&message.title(), HEADER_LENGTH)})];
-    for note in &message.notes {
-        blocks.push(json!({"type": "section", "text": plain_text(note, SECTION_LENGTH)}));
+    if !message.notes.is_empty() {
+        let notes = plain_text(&message.notes.join("\n"), SECTION_LENGTH);
+        blocks.push(json!({"type": "section", "text": notes}));
     }
     let overview = message.is_overview();
     for told in &message.told {
@@ -31,10 +32,10 @@ pub(crate) fn body(message: &Message) -> Value {
     }
     if let Some(letter) = &message.letter {
         blocks.extend(letter_blocks(letter));
-        if blocks.len() > MOST_BLOCKS {
-            blocks.truncate(MOST_BLOCKS - 1);
-            blocks.push(context(vec![plain_text("It goes on in the console.", SECTION_LENGTH)]));
-        }
+    }
+    if blocks.len() > MOST_BLOCKS {
+        blocks.truncate(MOST_BLOCKS - 1);
+        blocks.push(context(vec![plain_text("It goes on in the console.", SECTION_LENGTH)]));
     }
     // What notifications and screen readers say.
     let text = escaped(&message.subject_line());
@@ -198,7 +199,9 @@ mod tests {
     fn many_alerts_fit_into_one_message() {
         for alerts in [2, 3, 20] {
             let long = "word ".repeat(48);
-            let body = body(&quoting(many(Channel::Slack("newsroom".to_owned()), alerts), &long));
+            let mut message = many(Channel::Slack("newsroom".to_owned()), alerts);
+            message.notes = (0..40).map(|n| format!("instead of another message {n}: {long}")).collect();
+            let body = body(&quoting(message, &long));
             let blocks = checked(&body);
             let links = body.to_string().matches("|Open and acknowledge>").count();
             assert_eq!(links, alerts, "{} blocks", blocks.len());

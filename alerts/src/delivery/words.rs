@@ -2,7 +2,7 @@
 
 use earshot_common::events::{
     AbsenceArithmetic, AlertEvent, Arithmetic, CountArithmetic, CountSpan, DecidedWith, EachArithmetic,
-    Polarity, RankArithmetic, ReachArithmetic, Seasonality, ToneArithmetic, accounts_in_words,
+    Polarity, RankArithmetic, ReachArithmetic, Seasonality, ToneArithmetic, Transition, accounts_in_words,
 };
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,7 +12,8 @@ const LISTED: usize = 8;
 
 /// What happened to the subject of this name, in a line.
 pub(crate) fn headline(name: &str, event: &AlertEvent) -> String {
-    format!("{name}: {}", what_happened(&event.arithmetic, &event.definition))
+    let over = if event.transition == Transition::Resolved { "it is over: " } else { "" };
+    format!("{name}: {over}{}", what_happened(&event.arithmetic, &event.definition))
 }
 
 /// What happened, in a line.
@@ -33,13 +34,23 @@ pub(crate) fn what_happened(arithmetic: &Arithmetic, definition: &DecidedWith) -
 
 /// How it stands against what was to be expected, a sentence each.
 pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
+    if event.transition == Transition::Resolved {
+        return vec![format!(
+            "It lasted from {} to {}.",
+            with_zone(event.opened, zone),
+            with_zone(event.until, zone)
+        )];
+    }
     let mut sentences = match &event.arithmetic {
         Arithmetic::Count(count) => count_sentences(count, event.until, zone),
         Arithmetic::Each(each) => each_sentences(each, event.opened, zone),
         Arithmetic::Tone(tone) => tone_sentences(tone, event.until, zone),
         Arithmetic::Reach(reach) => reach_sentences(reach, event.until, zone),
         Arithmetic::Absence(absence) => absence_sentences(absence, zone),
-        Arithmetic::Novelty(novelty) => vec![format!("First heard at {}.", with_zone(novelty.first, zone))],
+        Arithmetic::Novelty(novelty) => {
+            let what = if novelty.spreads() { "Counted since" } else { "First heard at" };
+            vec![format!("{what} {}.", with_zone(novelty.first, zone))]
+        }
         Arithmetic::Rank(rank) => rank_sentences(rank, event.until, zone),
     };
     if let Some(filter) = event.definition.filter.as_ref().filter(|_| !headline_has_filter(event)) {
@@ -55,7 +66,7 @@ pub(crate) fn sentences(event: &AlertEvent, zone: &TimeZone) -> Vec<String> {
 /// What the reader is to do about an alert that may be over.
 pub(crate) fn advice(event: &AlertEvent, over: bool) -> &'static str {
     if over {
-        return "Nothing: it is over. Tell those who were told that it began.";
+        return "Nothing: it is over.";
     }
     if let Arithmetic::Absence(_) = event.arithmetic {
         return "Look whether its sources still answer, and what keeps people from writing; acknowledge when you have it in \
@@ -110,11 +121,14 @@ fn count_sentences(count: &CountArithmetic, until: Timestamp, zone: &TimeZone) -
         let listed: Vec<String> =
             count.baseline.iter().rev().take(LISTED).rev().map(|count| grouped(u64::from(*count))).collect();
         sentences.push(format!(
-            "{} were to be expected: {} before had {}{}.",
+            "{} were to be expected: {} before had {}{}{}.",
             capitalised(&about(expected)),
             likeness(count.seasonality),
             listed.join(", "),
-            count.drawn_to.map_or_else(String::new, |usual| format!(", and {} are usual", about(usual)))
+            count.drawn_to.map_or_else(String::new, |usual| format!(", and {} are usual", about(usual))),
+            count.stretch.map_or_else(String::new, |stretch| format!(
+                ", and with the change of the clock this hour is {stretch} times as long"
+            ))
         ));
         sentences.push(format!("By chance alone as many come {}.", odds(probability, such(&count.window))));
     } else {

@@ -58,6 +58,8 @@ pub(crate) struct OpenAlert {
     pub(crate) held_until: Option<Timestamp>,
     /// Whether anybody was ever sent it.
     pub(crate) was_sent: bool,
+    /// The routes that were sent it since it opened, or opened again: they hear of its end.
+    pub(crate) sent_to: BTreeSet<String>,
     /// The routes that take it once their schedules begin, and when that is.
     pub(crate) waiting: BTreeMap<String, Timestamp>,
     /// The routes that were told of it, or are to be when quiet hours or their schedules allow.
@@ -70,6 +72,8 @@ pub(crate) struct OpenAlert {
     pub(crate) parent: Option<AlertKey>,
     /// Alerts are numbered as they open, so that the first of a situation can be told.
     pub(crate) place: u64,
+    /// The sources of which it was said that their silence keeps it from being over.
+    blocked_by: BTreeSet<String>,
 }
 
 /// That people were told.
@@ -191,12 +195,14 @@ impl OpenAlert {
             told: None,
             held_until: None,
             was_sent: false,
+            sent_to: BTreeSet::new(),
             waiting: BTreeMap::new(),
             reached: BTreeSet::new(),
             spoken_for: BTreeSet::new(),
             speaks: false,
             parent: None,
             place: 0,
+            blocked_by: BTreeSet::new(),
         }
     }
 
@@ -367,6 +373,22 @@ impl OpenAlert {
         }
     }
 
+    /// It would be over, but these sources do not answer. That is said once of each.
+    pub(crate) fn block(&mut self, silent: &[String]) -> Option<Transition> {
+        let known = self.blocked_by.len();
+        self.blocked_by.extend(silent.iter().cloned());
+        (self.blocked_by.len() > known).then_some(Transition::Blocked)
+    }
+
+    /// The sources behind it, or that keep it from being over, which do not answer.
+    fn silent_sources(&self, unheard: &BTreeMap<String, Timestamp>) -> Vec<String> {
+        let mut silent = self.evidence.sources_among(unheard);
+        silent.extend(self.blocked_by.iter().filter(|source| unheard.contains_key(*source)).cloned());
+        silent.sort();
+        silent.dedup();
+        silent
+    }
+
     /// The next transition's record.
     pub(crate) fn transition(
         &mut self,
@@ -379,8 +401,12 @@ impl OpenAlert {
             self.raised_by = self.arithmetic.clone();
         }
         let prefix = format!("{}/{}", self.key, self.sequence);
-        let notify = notifications(&prefix, &decided_by.tell, Route::channels);
+        let notify = notifications(&prefix, &decided_by.tell, decided_by.addresses);
         self.was_sent = self.was_sent || !notify.is_empty();
+        match transition {
+            Transition::Resolved => self.sent_to.clear(),
+            _ => self.sent_to.extend(decided_by.tell.iter().map(|told| told.route.id.clone())),
+        }
         let caused_by = CausedBy { offset: cause.offset, n: cause.transitions };
         cause.transitions += 1;
         AlertEvent {
@@ -398,7 +424,7 @@ impl OpenAlert {
             until: self.until,
             arithmetic: self.arithmetic.clone(),
             evidence: self.evidence.mentions(),
-            silent_sources: self.evidence.sources_among(decided_by.failing),
+            silent_sources: self.silent_sources(decided_by.unheard),
             definition: DecidedWith {
                 watchlist: decided_by.version,
                 rule: decided_by.rule.to_string(),
@@ -425,9 +451,11 @@ pub(crate) struct DecidedBy<'a> {
     pub(crate) version: u64,
     pub(crate) subject: &'a str,
     pub(crate) historic: bool,
-    pub(crate) failing: &'a BTreeMap<String, Timestamp>,
+    pub(crate) unheard: &'a BTreeMap<String, Timestamp>,
     /// Whom to tell, where this transition is told to anybody.
     pub(crate) tell: Vec<Routes<'a>>,
+    /// Which addresses of these routes.
+    pub(crate) addresses: fn(&Route) -> Vec<Channel>,
     /// Whom not, who could have been.
     pub(crate) passed_over: Vec<PassedOver>,
     /// Whether it was to be told, and no route takes it.
@@ -523,6 +551,7 @@ pub(crate) fn count_arithmetic(
         }),
         before: threshold.before.map(|before| HourBefore { count: before.count, end: bucket.start }),
         highest: baseline.is_none().then_some(threshold.highest),
+        stretch: Some(threshold.stretch).filter(|stretch| baseline.is_some() && *stretch != 1.0),
     }
 }
 

@@ -12,14 +12,15 @@
 //!
 //! Buckets of a burst are set aside, so that one crisis does not hide the next; but where bursts are most of the
 //! like buckets, they are how things are now. They do count towards the dispersion, as no more than what would
-//! just have been a burst: of whom there are bursts often, the next one is less of a surprise.
+//! just have been a burst: of whom there are bursts often, the next one is less of a surprise. Which hours belong to a
+//! burst is told by the alerts of a count rule; where a silence is judged, by days that are far above the usual day.
 
 use earshot_common::definitions::Window;
 use earshot_common::events::{CountArithmetic, Seasonality, Variation};
 use serde::{Deserialize, Serialize};
 
 use super::model::{Drawn, Estimate, Expectation, Prior, Sums, dispersion_of, spread_of, variation};
-use super::past::{Slot, Tally};
+use super::past::{PastBucket, Slot, Tally};
 
 /// Enough of the same hour of the week.
 const LIKE_HOURS_OF_WEEK: usize = 3;
@@ -27,7 +28,8 @@ const LIKE_HOURS_OF_WEEK: usize = 3;
 const LIKE_DAYS_OF_WEEK: usize = 4;
 /// Fewer days than this are too little data.
 const LEAST_DAYS: usize = 2;
-/// Towards the dispersion, a count of a burst is brought down to what is as unlikely as this.
+/// Towards the dispersion, a count of a burst is brought down to what is as unlikely as this. A day as unlikely is a burst
+/// where no rule tells.
 const BURST_PROBABILITY: f64 = 1e-4;
 
 /// How far the means of three hours of the day lie from the mean of all hours, as a share of it.
@@ -119,6 +121,25 @@ pub(crate) fn baseline(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Baselin
     })
 }
 
+/// Marks the hours of days that are far above the usual day, in place of a rule that would know the bursts: one crisis must
+/// not let every quiet hour of the weeks after it look like a silence.
+pub(crate) fn mark_loud_days(hours: &mut [PastBucket]) {
+    let same_day = |one: &PastBucket, next: &PastBucket| one.slot / 24 == next.slot / 24;
+    let total = |day: &[PastBucket]| day.iter().map(|hour| hour.count).fold(0, u32::saturating_add);
+    let mut days: Vec<u32> = hours.chunk_by(same_day).map(total).collect();
+    if days.is_empty() {
+        return;
+    }
+    days.sort_unstable();
+    let median = f64::from(days[(days.len() - 1) / 2]) + 0.5;
+    // Days vary by more than chance adds, like hours: what is set aside should be beyond doubt.
+    let usual = Expectation::of(Estimate { mean: median, buckets: days.len() as f64 }, HOUR_DISPERSION);
+    let loud = usual.critical_count(BURST_PROBABILITY);
+    for day in hours.chunk_by_mut(same_day).filter(|day| total(day) >= loud) {
+        day.iter_mut().for_each(|hour| hour.burst = true);
+    }
+}
+
 /// The expectation of a window again, from what its alert carries alone. `None` where the record has too little
 /// data for a model, or is of a version that did not carry how the counts varied.
 pub(crate) fn expectation_again(window: Window, arithmetic: &CountArithmetic) -> Option<Expectation> {
@@ -134,7 +155,9 @@ pub(crate) fn expectation_again(window: Window, arithmetic: &CountArithmetic) ->
         (Some(usual), Some(weight)) => like.drawn_mean(Drawn { usual, weight }),
         _ => like.mean(),
     };
-    Some(Expectation::of(mean, dispersion_of(variation, &Rhythm::from(window).prior())))
+    let mut again = Expectation::of(mean, dispersion_of(variation, &Rhythm::from(window).prior()));
+    again.mean *= arithmetic.stretch.unwrap_or(1.0);
+    Some(again)
 }
 
 fn hour_seasonality(rhythm: Rhythm, slot: u8, past: &Tally) -> Option<Seasonality> {

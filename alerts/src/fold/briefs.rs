@@ -1,14 +1,15 @@
 //! Which briefs are due, by the log's clock.
 //!
 //! The first record that the log takes at or after a brief's time makes it due. One that is due takes the place of one
-//! that nobody got: after an outage people get one message and not one for each day, and it reaches back to where the
-//! last one ended that somebody got. What belongs here: when, for whom and of which time. What a brief says is
+//! that nobody got: after an outage people get one message and not one for each day, and to each address it reaches back
+//! to where the last one ended that came there. What belongs here: when, for whom and of which time. What a brief says is
 //! [`crate::briefs`]'s.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use earshot_common::definitions::{Brief, Route, Watchlist};
-use earshot_common::events::{Delivery, DeliveryState, Notification};
+use earshot_common::events::{Channel, Delivery, DeliveryState, Notification};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,8 @@ const LONGEST_MS: i64 = 31 * DAY_MS;
 pub(super) struct Schedule {
     /// When it is due next.
     pub(super) next: Timestamp,
-    /// Where the next one begins: where the last one ended that somebody got. None before the first.
-    begins: Option<Timestamp>,
+    /// Where the next one begins, for each address: where the last one ended that came there. None before the first.
+    begins: BTreeMap<String, Timestamp>,
     /// The last one that was due.
     due: Option<DueBrief>,
 }
@@ -35,8 +36,11 @@ pub(super) struct Schedule {
 pub(crate) struct DueBrief {
     /// As it was defined then.
     pub(crate) brief: Brief,
-    /// Since when it tells what changed.
+    /// Since when it tells what changed to those who got the one before.
     pub(crate) from: Timestamp,
+    /// The same of the messages, by their keys, to those who did not.
+    #[serde(default)]
+    pub(crate) longer: BTreeMap<String, Timestamp>,
     /// When it was due; it tells nothing later.
     pub(crate) until: Timestamp,
     /// When the log took the record that made it due.
@@ -46,41 +50,58 @@ pub(crate) struct DueBrief {
 }
 
 impl DueBrief {
-    /// The time that it tells of.
-    pub(crate) fn period(&self) -> Range<Timestamp> {
-        self.from..self.until
+    /// The time that the message with this key tells of.
+    pub(crate) fn period(&self, key: &str) -> Range<Timestamp> {
+        self.longer.get(key).copied().unwrap_or(self.from)..self.until
     }
 
-    /// Whether one of its messages, or one in the place of these, has this key.
-    fn has(&self, key: &str) -> bool {
-        let mut messages = self.notify.iter().flat_map(|first| std::iter::once(first).chain(&first.fallback));
-        messages.any(|message| message.key == key)
+    /// The address that is told by the message with this key, or by the one that it takes the place of.
+    fn address(&self, key: &str) -> Option<String> {
+        let first =
+            self.notify.iter().find(|first| with_fallback(first).any(|message| message.key == key))?;
+        Some(address(&first.to))
     }
+}
+
+/// A message, and those in its place.
+fn with_fallback(first: &Notification) -> impl Iterator<Item = &Notification> {
+    std::iter::once(first).chain(&first.fallback)
+}
+
+fn address(to: &Channel) -> String {
+    format!("{}/{}", to.name(), to.address().unwrap_or_default())
 }
 
 impl Schedule {
     fn new(next: Timestamp) -> Self {
-        Self { next, begins: None, due: None }
+        Self { next, begins: BTreeMap::new(), due: None }
     }
 
-    /// The time that a brief tells of that ends there.
-    fn period(&self, brief: &Brief, until: Timestamp) -> Range<Timestamp> {
-        let begins = self.begins.unwrap_or_else(|| brief.last_due(until.plus_millis(-1)));
-        begins.max(until.plus_millis(-LONGEST_MS)).min(until)..until
+    /// Since when a brief that ends there tells those whose last one ended then.
+    fn begin(brief: &Brief, last: Option<Timestamp>, until: Timestamp) -> Timestamp {
+        let begins = last.unwrap_or_else(|| brief.last_due(until.plus_millis(-1)));
+        begins.max(until.plus_millis(-LONGEST_MS)).min(until)
     }
 
     /// What is due now, of all that was missed the last.
     fn fall_due(&mut self, brief: &Brief, now: Timestamp, watchlist: &Watchlist) {
         let until = brief.last_due(now);
-        let period = self.period(brief, until);
-        // Where nobody gets this one, the next begins where it does.
-        self.begins = Some(period.start);
         self.next = brief.next_due(now);
         let prefix = format!("brief/{}/{until}", brief.id);
         let notify = routes(watchlist, &brief.to)
             .map(|routes| notifications(&prefix, &[routes], Route::readers))
             .unwrap_or_default();
-        self.due = Some(DueBrief { brief: brief.clone(), from: period.start, until, decided: now, notify });
+        let mut longer = BTreeMap::new();
+        for first in &notify {
+            // Where this one does not come, the next begins where it does.
+            let last = self.begins.get(&address(&first.to)).copied();
+            let from = Self::begin(brief, last, until);
+            self.begins.insert(address(&first.to), from);
+            longer.extend(with_fallback(first).map(|message| (message.key.clone(), from)));
+        }
+        let from = longer.values().max().copied().unwrap_or_else(|| Self::begin(brief, None, until));
+        longer.retain(|_, begins| *begins != from);
+        self.due = Some(DueBrief { brief: brief.clone(), from, longer, until, decided: now, notify });
     }
 }
 
@@ -90,10 +111,10 @@ impl State {
         self.briefs.values().filter_map(|schedule| schedule.due.as_ref())
     }
 
-    /// The time that a brief tells of that ends now.
+    /// The time that a brief tells of that ends now, to those who got the last one.
     pub(crate) fn period_to(&self, brief: &Brief, now: Timestamp) -> Range<Timestamp> {
-        let unknown = Schedule::new(now);
-        self.briefs.get(&brief.id).unwrap_or(&unknown).period(brief, now)
+        let last = self.briefs.get(&brief.id).and_then(|schedule| schedule.begins.values().max().copied());
+        Schedule::begin(brief, last, now)..now
     }
 
     /// A definition is in force, or a copy of it: what was due before stays as it is.
@@ -124,8 +145,9 @@ impl State {
             return;
         }
         for schedule in self.briefs.values_mut() {
-            if let Some(due) = schedule.due.as_ref().filter(|due| due.has(&delivery.key)) {
-                schedule.begins = Some(due.until);
+            let Some(due) = &schedule.due else { continue };
+            if let Some(address) = due.address(&delivery.key) {
+                schedule.begins.insert(address, due.until);
             }
         }
     }

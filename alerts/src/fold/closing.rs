@@ -1,7 +1,7 @@
 //! What is judged when time has passed: a tone or reach over a window that has closed, and silence.
 //!
-//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While a
-//! source does not answer nobody knows whether it is silent, or calm again.
+//! More data could undo each of these, so they wait for the clock that says that all is done up to then. While sources
+//! that bring a real share do not answer nobody knows whether it is silent, or calm again.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening};
-use super::baseline::{Rhythm, baseline};
+use super::baseline::{Rhythm, baseline, mark_loud_days};
 use super::calendar::{Bucket, HOUR_MS, interval};
 use super::evidence::Evidence;
 use super::model::Expectation;
@@ -33,7 +33,7 @@ pub(crate) struct Tones {
     /// What was usual of reach, of which window, and counted how.
     pub(super) usual: Option<(UsualKey, Option<ReachBaseline>)>,
     /// Windows up to here were judged.
-    looked: Option<Timestamp>,
+    pub(super) looked: Option<Timestamp>,
     /// While what happened before some time is judged anew elsewhere.
     changed: Option<ChangedTone>,
 }
@@ -76,6 +76,11 @@ impl Tones {
         self.windows.extend(tones_of(rebuilt));
         self.windows.entry(changed.window).or_default().add_all(&changed.sums);
         self.usual = None;
+    }
+
+    /// Windows that end before this are no news.
+    pub(super) fn look_from(&mut self, start: Timestamp) {
+        self.looked.get_or_insert(start);
     }
 
     /// All is by one judgement from here on.
@@ -194,7 +199,7 @@ impl Watched {
         rule: usize,
         condition: &ToneCondition,
         clock: Timestamp,
-        silent: bool,
+        silent: &[String],
     ) -> Option<Transition> {
         let ToneCondition { window, probability_below, windows, .. } = *condition;
         let asked = WindowsAsked { window, probability_below, windows };
@@ -215,7 +220,7 @@ impl Watched {
         rule: usize,
         asked: WindowsAsked,
         clock: Timestamp,
-        silent: bool,
+        silent: &[String],
         judge: impl Fn(&mut Self, &Bucket) -> Option<Judged>,
     ) -> Option<Transition> {
         let oldest = clock.plus_millis(-LOOK_BACK_MS);
@@ -235,7 +240,7 @@ impl Watched {
                 let lasts = self.rules[rule].note_window(&bucket, holds) >= asked.windows;
                 let fires = self.series(rule, asked.window).may_fire(&bucket, clock);
                 if let Some(found) =
-                    found.filter(|_| holds && lasts && fires && self.is_scheduled(rule, bucket.start))
+                    found.filter(|_| holds && lasts && fires && self.is_scheduled_within(rule, &bucket))
                 {
                     self.open_window(rule, asked.window, &bucket, bucket.start, found.arithmetic);
                     return Some(Transition::Opened);
@@ -245,11 +250,15 @@ impl Watched {
             // One that opened before its window was over is not judged by those before.
             let Some(begin) = open.window_start().filter(|begin| *begin <= bucket.start) else { continue };
             let expired = !historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
-            if silent && !expired {
+            let calm = CALM_PROBABILITY.max(asked.probability_below);
+            let over = expired || found.as_ref().is_none_or(|found| found.probability > calm);
+            if !silent.is_empty() && !expired {
+                if over && let Some(blocked) = open.block(silent) {
+                    return Some(blocked);
+                }
                 continue;
             }
-            let calm = CALM_PROBABILITY.max(asked.probability_below);
-            if expired || found.as_ref().is_none_or(|found| found.probability > calm) {
+            if over {
                 open.until = bucket.start.max(open.raised);
                 if let Some(found) = found {
                     open.arithmetic = found.arithmetic;
@@ -343,7 +352,7 @@ impl Watched {
         rule: usize,
         condition: &AbsenceCondition,
         clock: Timestamp,
-        failing: &BTreeMap<String, Timestamp>,
+        unheard: &BTreeMap<String, Timestamp>,
     ) -> Option<Transition> {
         if self.historic || self.rules[rule].open.is_some() {
             return None;
@@ -363,8 +372,13 @@ impl Watched {
                 continue;
             }
             let rhythm = Rhythm::from(Window::Hour);
-            let past = PastCounts::of(rhythm, &self.rules[rule].past_buckets(series, &bucket));
-            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| baseline.expectation);
+            let mut past = self.rules[rule].past_buckets(series, &bucket);
+            mark_loud_days(&mut past);
+            let past = PastCounts::of(rhythm, &past);
+            let expected = baseline(rhythm, bucket.slot, &past.single).map(|baseline| {
+                let Expectation { mean, dispersion } = baseline.expectation;
+                Expectation { mean: mean * bucket.stretch(Window::Hour), dispersion }
+            });
             let silence = &mut self.rules[rule].silence;
             silence.last(bucket.end, expected);
             if silence.hours >= LONGEST_SILENCE_H {
@@ -374,7 +388,7 @@ impl Watched {
         let silence = &self.rules[rule].silence;
         let since = silence.heard.unwrap_or(start);
         let probability = probability_of(silence.ln_probability);
-        let blocked = self.sources.keys().any(|source| failing.contains_key(source));
+        let blocked = self.brought(rule).misses(unheard, clock);
         let fires =
             silence.hours >= condition.silent_after_hours && probability < condition.probability_below;
         if blocked || !fires || !self.is_scheduled(rule, clock) {
@@ -403,9 +417,7 @@ impl Watched {
         if self.historic {
             return None;
         }
-        let oldest = clock.plus_millis(-LOOK_BACK_MS);
-        let brought = |source: &String| self.sources.get(source).is_some_and(|last| *last >= oldest);
-        let failing_here = || failing.iter().filter(|(source, _)| brought(source));
+        let failing_here = || failing.iter().filter(|(source, _)| self.sources.is_heard(source, clock));
         if self.rules[rule].open.is_some() {
             let over = failing_here().next().is_none();
             if let Some(open) = self.rules[rule].open.as_mut().filter(|_| over) {

@@ -52,7 +52,7 @@ impl Witness {
             story: signal.story,
             polarity: subject.polarity,
             event_time: signal.event_time,
-            reach: signal.accounts_reached().unwrap_or_default(),
+            reach: signal.accounts().unwrap_or_default(),
             desks: DeskSet::of(&signal.desks),
         }
     }

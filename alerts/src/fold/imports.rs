@@ -6,6 +6,9 @@ use earshot_common::events::{PartitionProgress, RawPosition};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// So many sources of the past are told apart.
+const MOST_SOURCES: usize = 10_000;
+
 /// Imports that have ended, and how far their signals are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Imports {
@@ -13,6 +16,8 @@ pub(crate) struct Imports {
     pending: BTreeMap<String, Vec<RawPosition>>,
     /// All of their mentions are judged.
     complete: BTreeSet<String>,
+    /// The oldest watchlist that mentions of the past were judged by, by source.
+    judged_by: BTreeMap<String, u64>,
     /// The record that last gave the historic fold something to do.
     asked: Option<(u64, Timestamp)>,
 }
@@ -34,6 +39,27 @@ impl Imports {
     /// An import has brought all that it had.
     pub(crate) fn finished(&mut self, source: &str, raw: &[RawPosition]) {
         self.pending.insert(source.to_owned(), raw.to_vec());
+    }
+
+    /// Notes by which watchlist a mention of the past was judged: all versions before `watchlist` were known.
+    pub(crate) fn judged(&mut self, source: &str, watchlist: u64) {
+        let has_room = self.judged_by.len() < MOST_SOURCES;
+        match self.judged_by.get_mut(source) {
+            Some(oldest) => *oldest = watchlist.min(*oldest),
+            None if has_room => {
+                self.judged_by.insert(source.to_owned(), watchlist);
+            }
+            None => {}
+        }
+    }
+
+    /// Whether mentions of a complete import were judged before this version was known. Of sources past the most that
+    /// are told apart nobody knows.
+    pub(crate) fn were_judged_before(&self, version: u64) -> bool {
+        self.complete.iter().any(|import| match self.judged_by.get(import) {
+            Some(watchlist) => *watchlist <= version,
+            None => self.judged_by.len() >= MOST_SOURCES,
+        })
     }
 
     /// Moves on what enrichment has come to the end of. Answers whether any import became complete.

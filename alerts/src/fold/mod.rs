@@ -9,6 +9,7 @@
 mod alert;
 mod baseline;
 mod briefs;
+mod brought;
 mod buckets;
 mod closing;
 mod command;
@@ -40,10 +41,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::calendar;
-use earshot_common::definitions::{Matching, Rule, Search, Watchlist};
+use earshot_common::definitions::{Matching, Route, Rule, Search, Watchlist};
 use earshot_common::events::{
-    AlertEvent, COMMANDS_AFTER_END_MS, DefinitionVersion, History, Origin, PartitionProgress, Progress,
-    SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition, Word,
+    AlertEvent, COMMANDS_AFTER_END_MS, Channel, DefinitionVersion, History, Origin, PartitionProgress,
+    Progress, SchemaVersion, Signal, SignalRecord, SourceHealth, SourceStatus, SubjectSignal, Transition,
+    Word,
 };
 use earshot_common::keys::AlertKey;
 use earshot_common::time::Timestamp;
@@ -58,23 +60,24 @@ use telling::{Call, Called};
 use watch::Watched;
 
 pub(crate) use alert::Cause;
-pub(crate) use baseline::expectation_again;
+pub(crate) use baseline::{Rhythm, baseline, expectation_again};
 pub(crate) use briefs::DueBrief;
 pub(crate) use closing::silence_again;
 pub(crate) use desks::DeskSet;
 pub use detector::{Detector, Judged};
-pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, window_of};
+pub(crate) use earshot_common::calendar::{HOUR_MS, bucket_end, bucket_of, window_of};
 pub(crate) use facts::{AlertFacts, Facts, GapFacts, SubjectFacts};
 pub use imports::HistoryDue;
 pub(crate) use memory::{Memory, Novelty};
+pub(crate) use past::{PastBucket, PastCounts};
 pub(crate) use people::Feedback;
 pub(crate) use rank::Standing as RankStanding;
 pub(crate) use reach::{
     probability as reach_probability, spread as reach_spread, threshold as reach_threshold,
 };
-pub(crate) use rebuild::Sources;
 pub use rebuild::TakenRebuild;
-pub(crate) use series::MOST_AUTHORS;
+pub(crate) use rebuild::{PastRebuild, Sources};
+pub(crate) use series::{FRESH_WINDOWS, LOOK_BACK_MS, MOST_AUTHORS, MOST_DISTINCT};
 pub(crate) use threshold::little_data_threshold;
 pub(crate) use tone::{tone_again, tone_probability_again};
 pub(crate) use watch::alert_key;
@@ -82,9 +85,12 @@ pub(crate) use watch::alert_key;
 /// How far back a baseline looks, and a day or two more, so that its first bucket is whole.
 pub(crate) const BASELINE_MS: i64 = series::LOOK_BACK_MS + 2 * calendar::DAY_MS;
 
+/// People hear of the end of alerts from this severity on: it was at any hour that they heard of the beginning.
+const TOLD_OF_THE_END: u8 = 7;
+
 /// How far a partition of `mentions.raw` is folded.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Folded {
+pub(crate) struct Folded {
     /// What is below this offset was folded.
     next: u64,
     /// The newest append time of what was folded.
@@ -94,7 +100,7 @@ struct Folded {
 impl Folded {
     /// Takes a signal's place in. Answers whether it was not folded before: an offset that was is another
     /// record's where its append time is newer than all that was folded, for then the topic was made anew.
-    fn is_new(&mut self, signal: &Signal) -> bool {
+    pub(crate) fn is_new(&mut self, signal: &Signal) -> bool {
         let new = signal.raw.offset >= self.next || signal.raw_appended > self.appended;
         if new {
             self.next = signal.raw.offset + 1;
@@ -118,6 +124,8 @@ pub struct State {
     progress: BTreeMap<u32, PartitionProgress>,
     /// Up to when all is done: the least over the raw partitions, and it never falls.
     clock: Option<Timestamp>,
+    /// What the clock first said: nobody was listened to before.
+    began: Option<Timestamp>,
     /// The latest event time so far.
     newest: Timestamp,
     /// The sources that do not answer, and since when.
@@ -131,7 +139,7 @@ pub struct State {
     /// Alerts that are over and still take words of people, and may go on.
     over: BTreeMap<AlertKey, Over>,
     commands: Commands,
-    /// Rules that are muted for a subject, and until when.
+    /// Rules that are muted for a subject, and until when: so long each alert of them is muted as it opens.
     muted: BTreeMap<(String, String), Timestamp>,
     /// What people said of the alerts of each rule.
     feedback: BTreeMap<String, Feedback>,
@@ -184,11 +192,19 @@ impl State {
                 self.note_delivery(delivery);
                 Vec::new()
             }
+            // It says what time it is, and nothing of how far enrichment is.
+            SignalRecord::Tick(_) => Vec::new(),
+            SignalRecord::Collecting(_) => {
+                self.gaps.collecting(self.cause.appended);
+                Vec::new()
+            }
         });
         // A definition may ask for other times, also where nothing follows from it yet.
         if !events.is_empty() || matches!(record, SignalRecord::Definition(_)) {
             self.set_timer();
         }
+        // What one alert had begun when it ended may be due for another of its situation.
+        events.extend(self.timers());
         events
     }
 
@@ -227,6 +243,11 @@ impl State {
         self.imports.is_pending() || self.history_due().is_some()
     }
 
+    /// When the log's clock next ends or begins something.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.next_timer
+    }
+
     /// Up to when all is done, where enrichment has told it.
     pub(crate) fn clock(&self) -> Option<Timestamp> {
         self.clock
@@ -257,7 +278,10 @@ impl State {
                 let young = self.sources.note(&signal.source, self.cause.appended);
                 self.mention(signal, young)
             }
-            Origin::History => Vec::new(),
+            Origin::History => {
+                self.imports.judged(&signal.source, signal.watchlist);
+                Vec::new()
+            }
         }
     }
 
@@ -311,6 +335,7 @@ impl State {
         let mut events = Vec::new();
         if let Some(least) = self.progress.values().map(|partition| partition.done_up_to).min() {
             let clock = self.clock.unwrap_or(least).max(least);
+            self.began.get_or_insert(clock);
             for watched in self.subjects.values_mut() {
                 watched.listen_from(clock);
             }
@@ -323,11 +348,12 @@ impl State {
     /// Closes the buckets that are over, and with them moves the alerts on.
     pub(crate) fn pass_to(&mut self, clock: Timestamp) -> Vec<AlertEvent> {
         self.clock = Some(clock);
+        let unheard = self.unheard();
         let mut passed = Vec::new();
         for (id, watched) in &mut self.subjects {
             watched.close(clock);
             for rule in 0..watched.rules.len() {
-                if let Some(transition) = watched.pass_to(rule, clock, &self.failing) {
+                if let Some(transition) = watched.pass_to(rule, clock, &self.failing, &unheard) {
                     passed.push((id.clone(), rule, transition));
                 }
             }
@@ -366,6 +392,7 @@ impl State {
                 for watch in &mut watched.rules {
                     watch.covered = false;
                 }
+                watched.rebuild_where_warming(&self.imports, (self.cause.offset, self.cause.appended));
             }
         }
     }
@@ -435,6 +462,7 @@ impl State {
             }
             before => before.cloned(),
         };
+        let is_new = before.is_none();
         let events = self.retire(id);
         self.subjects.insert(id.to_owned(), Watched::new(subject, self.historic, Vec::new()));
         let rules: Vec<(u64, Rule)> =
@@ -445,6 +473,9 @@ impl State {
         if let (Some(before), Some(watched)) = (before, self.subjects.get_mut(id)) {
             watched.succeed(before);
             self.definition_changed(id);
+        }
+        if is_new {
+            self.look_back_for(id);
         }
         events
     }
@@ -468,19 +499,26 @@ impl State {
         if let Some(watched) = self.subjects.get_mut(subject)
             && watched.attach(version, rule, self.clock)
         {
-            self.imports.defined(self.cause.offset, self.cause.appended);
+            let cause = (self.cause.offset, self.cause.appended);
+            watched.rebuild_where_warming(&self.imports, cause);
+            self.imports.defined(cause.0, cause.1);
         }
     }
 
-    /// Takes a rule off a subject, unless it is to ask for the same as before.
+    /// Takes a rule off a subject, where it is not wanted there any more. What is open of one that is to ask for
+    /// something else is over.
     fn detach_unless(&mut self, subject: &str, id: &str, wanted: Option<&Rule>) -> Option<AlertEvent> {
         let watched = self.subjects.get(subject)?;
         let rule = watched.rules.iter().position(|watch| watch.rule.id == id)?;
         if wanted.is_some_and(|wanted| wanted.asks_for_the_same(&watched.rules[rule].rule)) {
             return None;
         }
+        let clock = self.clock.unwrap_or_default();
+        self.subjects.get_mut(subject)?.rules[rule].note_closed_burst(clock);
         let resolved = self.transition(subject, rule, Transition::Resolved);
-        self.subjects.get_mut(subject)?.rules.remove(rule);
+        if wanted.is_none() {
+            self.subjects.get_mut(subject)?.rules.remove(rule);
+        }
         resolved
     }
 
@@ -498,6 +536,7 @@ impl State {
         match transition {
             Transition::Opened => self.open(subject, rule),
             Transition::Rising => self.rise(subject, rule),
+            Transition::Resolved => self.resolve(subject, rule),
             _ => self.record(subject, rule, transition, Called::default(), None),
         }
     }
@@ -517,6 +556,35 @@ impl State {
         self.record(subject, rule, Transition::Rising, called, None)
     }
 
+    /// It is over: those who were told of it hear of that.
+    fn resolve(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
+        let open = self.subjects.get(subject)?.rules[rule].open.as_ref()?;
+        let called = Called { routes: open.sent_to.iter().cloned().collect(), ..Called::default() };
+        self.record(subject, rule, Transition::Resolved, called, None)
+    }
+
+    /// The addresses of its routes that hear of a transition. Of the end the programs do, and the people where it was
+    /// severe and is not muted; not where the rule or the subject was changed, for then nobody knows whether it is over.
+    fn addresses(
+        &self,
+        watched: &Watched,
+        rule: usize,
+        transition: Transition,
+    ) -> fn(&Route) -> Vec<Channel> {
+        if transition != Transition::Resolved {
+            return Route::channels;
+        }
+        let watch = &watched.rules[rule];
+        let severe = watch
+            .open
+            .as_ref()
+            .is_some_and(|open| open.severity >= TOLD_OF_THE_END && open.people.muted_until.is_none());
+        let mut in_force = self.watchlist.rules().map(|(_, rule)| rule);
+        let stands = self.watchlist.subject(&watched.subject.id) == Some(&watched.subject)
+            && in_force.any(|rule| rule.id == watch.rule.id && rule.asks_for_the_same(&watch.rule));
+        if severe && stands { Route::programs_and_people } else { Route::programs }
+    }
+
     /// An alert opens: as the one that was over not long ago, where there is one, and in its situation, which
     /// decides whether anybody is told.
     fn open(&mut self, subject: &str, rule: usize) -> Option<AlertEvent> {
@@ -528,6 +596,7 @@ impl State {
         let cools_down = transition == Transition::Opened && self.cools_down(subject, rule);
         self.opened += 1;
         let (place, now) = (self.opened, self.cause.appended);
+        let muted_until = self.rule_muted_until(&self.subjects.get(subject)?.rules[rule].rule.id, subject);
         let open = self.subjects.get_mut(subject)?.rules[rule].open.as_mut()?;
         open.opened_in_log = now;
         open.place = place;
@@ -538,6 +607,7 @@ impl State {
             open.go_on_as(over.alert);
             while open.people.end(now).is_some() {}
         }
+        open.people.muted_until = open.people.muted_until.max(muted_until);
         let called = self.call(subject, rule, Call::First);
         self.record(subject, rule, transition, called, None)
     }
@@ -551,6 +621,8 @@ impl State {
         called: Called,
         word: Option<Word>,
     ) -> Option<AlertEvent> {
+        let addresses = self.addresses(self.subjects.get(subject)?, rule, transition);
+        let unheard = self.unheard();
         let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
         let mut open = watch.open.take()?;
         let decided_by = DecidedBy {
@@ -558,8 +630,9 @@ impl State {
             version: watch.version,
             subject,
             historic: self.historic,
-            failing: &self.failing,
+            unheard: &unheard,
             tell: called.routes.iter().filter_map(|route| routes(&self.watchlist, route)).collect(),
+            addresses,
             passed_over: called.passed_over,
             unrouted: called.unrouted,
             word,
@@ -570,7 +643,7 @@ impl State {
             return Some(event);
         }
         let (rule, version, since) = (watch.rule.clone(), watch.version, self.cause.appended);
-        self.hand_over(&open);
+        self.hand_over(&open, &rule);
         self.over.retain(|_, over| over.since.plus_millis(COMMANDS_AFTER_END_MS) > since);
         self.over.insert(open.key, Over { alert: open, rule, version, subject: subject.to_owned(), since });
         Some(event)
@@ -606,8 +679,9 @@ impl State {
     }
 
     /// Takes in a mention of the past. They come in the order of event time. In a back-test some were live: then
-    /// little data is judged as it was, for it is no file that begins there.
-    pub(crate) fn past_mention(&mut self, signal: &Signal) -> Vec<AlertEvent> {
+    /// little data is judged as it was, for it is no file that begins there, and those of a source that was young do not
+    /// count.
+    pub(crate) fn past_mention(&mut self, signal: &Signal, is_young: bool) -> Vec<AlertEvent> {
         if signal.origin == Origin::Live {
             for subject in signal.concerned() {
                 if let Some(watched) = self.subjects.get_mut(&subject.id) {
@@ -615,10 +689,15 @@ impl State {
                 }
             }
         }
-        let clock = quarter_hour(signal.event_time);
-        let mut events = if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() };
-        events.extend(self.mention(signal, None));
+        let mut events = self.pass_to_quarter(signal.event_time);
+        events.extend(self.mention(signal, is_young.then_some(signal.event_time)));
         events
+    }
+
+    /// Moves the clock of the past on.
+    fn pass_to_quarter(&mut self, time: Timestamp) -> Vec<AlertEvent> {
+        let clock = quarter_hour(time);
+        if self.clock < Some(clock) { self.pass_to(clock) } else { Vec::new() }
     }
 
     /// The past ends here, and with it the alerts that are still open.

@@ -1,7 +1,8 @@
 //! What was never there: stories and sources of a subject, each with what it has gathered since its first mention.
 //!
 //! A value is new where its first mention came after we had listened for a while, and it is forgotten when it was not
-//! seen for the look-back. What belongs here: the account of values and authors, and the alert that a new one opens.
+//! seen for the look-back. Where a rule asks for what spreads, a value that has gathered too little begins anew with its
+//! next mention, and only what had spread before we had listened for a while is old. What belongs here: the account of values and authors, and the alert that a new one opens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use super::calendar::{DAY_MS, HOUR_MS};
 use super::evidence::{Evidence, Witness};
 use super::watch::Watched;
 
-/// A bound on memory: past it the half that was not seen for longest is forgotten.
+/// A bound on memory: past it half is forgotten, first what was heard once, then what was not heard for longest.
 const MOST_VALUES: usize = 20_000;
 const MOST_AUTHORS: usize = 200_000;
 /// A story whose first mention came in the first two days may be older than our listening.
@@ -41,6 +42,8 @@ pub(crate) struct Novelties {
 struct Value {
     first: Timestamp,
     last: Timestamp,
+    /// Whether it was heard more than once.
+    again: bool,
     mentions: u32,
     authors: BTreeSet<u64>,
     new_authors: u32,
@@ -54,7 +57,7 @@ enum Stage {
     Gathering,
     /// It was news.
     Told,
-    /// It is none: it was there before, or gathered too little in time.
+    /// It is none: it was there before, or gathered too little in time. Of what spreads: it had spread before.
     Old,
 }
 
@@ -86,17 +89,21 @@ impl Novelties {
         let author_first = author.map(|author| self.hear(author, at));
         let Some((key, name)) = value_of(condition.of, signal, subject) else { return Heard::Nothing };
         let warm = since.is_some_and(|since| at >= since.plus_millis(warm_up_ms(condition)));
-        let stage = if warm { Stage::Gathering } else { Stage::Old };
-        let value = self.values.entry(key).or_insert_with(|| Value::new(at, stage));
+        let stage = if warm || condition.spreads { Stage::Gathering } else { Stage::Old };
+        let value = self.values.entry(key).and_modify(|value| value.again = true);
+        let value = value.or_insert_with(|| Value::new(at, stage));
         value.last = value.last.max(at);
         match value.stage {
             Stage::Told => return Heard::Again,
             Stage::Old => return Heard::Nothing,
             Stage::Gathering => {}
         }
-        if at > value.first.plus_millis(i64::from(condition.within_hours) * HOUR_MS) {
-            value.give_up();
-            return Heard::Nothing;
+        if at > value.end(condition) {
+            if !condition.spreads {
+                value.give_up();
+                return Heard::Nothing;
+            }
+            *value = Value { last: value.last, again: true, ..Value::new(at, Stage::Gathering) };
         }
         value.mentions += 1;
         value.evidence.add(witness, &signal.source);
@@ -106,6 +113,10 @@ impl Novelties {
             value.new_authors += 1;
         }
         if !value.is_news(condition) || at < now.plus_millis(-STALE_MS) {
+            return Heard::Nothing;
+        }
+        if condition.spreads && !warm {
+            value.give_up();
             return Heard::Nothing;
         }
         let arithmetic = NoveltyArithmetic {
@@ -121,6 +132,7 @@ impl Novelties {
                 authors_at_least: condition.authors_at_least,
                 new_authors_share_at_least: condition.new_authors_share_at_least,
                 within_hours: condition.within_hours,
+                spreads: condition.spreads,
             }),
         };
         let evidence = std::mem::take(&mut value.evidence);
@@ -151,10 +163,10 @@ impl Novelties {
     /// Forgets what was not seen for the look-back, once an hour, and where there is too much of it.
     fn prune(&mut self, condition: &NoveltyCondition, now: Timestamp) {
         if self.values.len() > MOST_VALUES {
-            let mut ages: Vec<(Timestamp, u64)> =
-                self.values.iter().map(|(key, value)| (value.last, *key)).collect();
+            let mut ages: Vec<(bool, Timestamp, u64)> =
+                self.values.iter().map(|(key, value)| (value.again, value.last, *key)).collect();
             ages.sort_unstable();
-            for (_, key) in ages.iter().take(MOST_VALUES / 2) {
+            for (_, _, key) in ages.iter().take(MOST_VALUES / 2) {
                 self.values.remove(key);
             }
         }
@@ -172,6 +184,11 @@ impl Novelties {
         self.pruned = now;
         let oldest = now.plus_millis(-i64::from(condition.look_back_days) * DAY_MS);
         self.values.retain(|_, value| value.last >= oldest);
+        // What comes so late is no longer news.
+        let over = now.plus_millis(-STALE_MS);
+        for value in self.values.values_mut().filter(|value| value.end(condition) < over) {
+            value.forget_mentions();
+        }
         self.authors.retain(|_, (_, last)| *last >= oldest);
     }
 }
@@ -225,6 +242,7 @@ impl Value {
         Self {
             first,
             last: first,
+            again: false,
             mentions: 0,
             authors: BTreeSet::new(),
             new_authors: 0,
@@ -241,9 +259,18 @@ impl Value {
             && new_share >= condition.new_authors_share_at_least
     }
 
+    /// Until when it may gather what it needs.
+    fn end(&self, condition: &NoveltyCondition) -> Timestamp {
+        self.first.plus_millis(i64::from(condition.within_hours) * HOUR_MS)
+    }
+
     /// Nothing more is to be known of it.
     fn give_up(&mut self) {
         self.stage = Stage::Old;
+        self.forget_mentions();
+    }
+
+    fn forget_mentions(&mut self) {
         self.authors = BTreeSet::new();
         self.evidence = Evidence::default();
     }

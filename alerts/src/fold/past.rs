@@ -1,5 +1,8 @@
 //! The observed buckets before the one in question, with sums that are kept up to date.
 //!
+//! The hour in which a clock is changed lasts longer or shorter than those that it would be compared with: it is none of
+//! them.
+//!
 //! What belongs here: which buckets are known and what they sum to. What follows from the sums is
 //! [`super::baseline`]'s. The fold makes the sums anew where a threshold is asked for; [`super::detector`], which judges
 //! series of sixteen thousand buckets, adds and takes away one at a time. The sums are integers: which way they were made
@@ -19,8 +22,6 @@ use super::model::Sums;
 
 /// Hours of a week.
 const SLOTS: usize = 168;
-/// The hour that the clock shows twice in autumn lasts two.
-const LONGEST_HOUR_MS: i64 = 2 * HOUR_MS;
 
 /// An observed bucket before the one in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,8 +138,7 @@ impl PastBucket {
 
     /// Whether the hour that starts there is the next on the clock.
     pub(crate) fn is_followed_by(&self, start: Timestamp, slot: u8) -> bool {
-        (usize::from(self.slot) + 1) % SLOTS == usize::from(slot)
-            && start <= self.start.plus_millis(LONGEST_HOUR_MS)
+        (usize::from(self.slot) + 1) % SLOTS == usize::from(slot) && start <= self.start.plus_millis(HOUR_MS)
     }
 }
 

@@ -39,7 +39,14 @@ impl People {
                 self.muted_until = Some(mute_end(command, now));
                 Transition::Muted
             }
-            CommandKind::Note => Transition::Noted,
+            CommandKind::Release if self.acknowledged.take().is_some() => Transition::Lapsed,
+            CommandKind::Unmute | CommandKind::UnmuteRule if self.muted_until.take().is_some() => {
+                Transition::Unmuted
+            }
+            // What holds already is a note: nobody is called.
+            CommandKind::Note | CommandKind::Release | CommandKind::Unmute | CommandKind::UnmuteRule => {
+                Transition::Noted
+            }
             CommandKind::Useful | CommandKind::Noise => Transition::Rated,
         }
     }
@@ -69,6 +76,11 @@ impl People {
     /// The verdict that a person's word replaces.
     pub(crate) fn rate(&mut self, command: &Command) -> Option<CommandKind> {
         self.verdicts.insert(command.by.clone(), command.what)
+    }
+
+    /// Whether nobody is to be told of it at this time.
+    pub(crate) fn is_muted(&self, now: Timestamp) -> bool {
+        self.muted_until.is_some_and(|until| until > now)
     }
 
     /// When the next of it ends.

@@ -53,14 +53,34 @@ impl State {
             }
             watched.rules[rule].looked = Some(bucket.end);
             let arithmetic = self.rank(id, rule, &condition, &bucket);
+            let silent = self.silent_in_rank(id, rule, &condition);
             let watched = self.subjects.get_mut(id)?;
-            if let Some(transition) = watched.take_rank(rule, &condition, &bucket, clock, arithmetic) {
+            let transition = watched.take_rank(rule, &condition, &bucket, clock, arithmetic, &silent);
+            if let Some(transition) = transition {
                 return Some(transition);
             }
         }
     }
 
-    /// The rank in a window that was wholly observed, and the usual one.
+    /// The sources that do not answer and have brought mentions of the subject or its competitors since the window
+    /// that opened the alert began.
+    fn silent_in_rank(&self, id: &str, rule: usize, condition: &RankCondition) -> Vec<String> {
+        let watch = self.subjects.get(id).map(|watched| &watched.rules[rule]);
+        let Some(Course::Rank { opening }) =
+            watch.and_then(|watch| watch.open.as_ref()).map(|open| &open.course)
+        else {
+            return Vec::new();
+        };
+        let ranked = condition.competitors.iter().map(String::as_str).chain([id]);
+        let ranked: Vec<&Watched> = ranked.filter_map(|id| self.subjects.get(id)).collect();
+        let brought = |source: &String| {
+            ranked.iter().any(|watched| watched.sources.is_heard_since(source, opening.start))
+        };
+        self.unheard().into_keys().filter(brought).collect()
+    }
+
+    /// The rank in a window that was wholly observed, and the usual one, among the competitors of whom this window and
+    /// one before are known: one who was not listened to was not silent.
     fn rank(
         &self,
         id: &str,
@@ -78,11 +98,17 @@ impl State {
         let mut competitors = Vec::new();
         for competitor in &condition.competitors {
             let other = self.subjects.get(competitor)?;
+            let known = before.iter().filter(|bucket| other.is_observed_in(bucket));
             let past: Vec<(u32, u32)> =
-                before.iter().map(|bucket| (own.mentions_in(bucket), other.mentions_in(bucket))).collect();
-            let ranked = ranked(competitor, mentions, other.mentions_in(bucket), &past);
-            let authors = Some(other.authors_in(condition.window, bucket));
-            competitors.push(RankedCompetitor { authors, ..ranked });
+                known.map(|bucket| (own.mentions_in(bucket), other.mentions_in(bucket))).collect();
+            if !past.is_empty() && other.is_observed_in(bucket) {
+                let ranked = ranked(competitor, mentions, other.mentions_in(bucket), &past);
+                let authors = Some(other.authors_in(condition.window, bucket));
+                competitors.push(RankedCompetitor { authors, ..ranked });
+            }
+        }
+        if competitors.is_empty() {
+            return None;
         }
         let asked = RankAsked {
             probability_below: condition.probability_below,
@@ -96,7 +122,7 @@ impl State {
             authors: Some(authors),
             rank: standing.rank,
             usual_rank: standing.usual_rank,
-            of: condition.competitors.len() as u32 + 1,
+            of: competitors.len() as u32 + 1,
             passed: standing.passed,
             probability: standing.probability,
             competitors,
@@ -223,7 +249,8 @@ impl Watched {
         series.authors_at(series.bucket(bucket.start).start)
     }
 
-    /// Opens an alert where somebody was passed, and ends it when the rank is the usual one again.
+    /// Opens an alert where somebody was passed, and ends it when the rank is the usual one again, unless a source of
+    /// one of them is silent.
     fn take_rank(
         &mut self,
         rule: usize,
@@ -231,13 +258,15 @@ impl Watched {
         bucket: &Bucket,
         clock: Timestamp,
         arithmetic: Option<RankArithmetic>,
+        silent: &[String],
     ) -> Option<Transition> {
         let arithmetic = arithmetic?;
         if let Some(open) = self.rules[rule].open.as_mut() {
             let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= bucket.end;
-            if arithmetic.rank != arithmetic.usual_rank && !expired {
+            let over = arithmetic.rank == arithmetic.usual_rank;
+            if !expired && (!over || !silent.is_empty()) {
                 open.until = bucket.end;
-                return None;
+                return if over { open.block(silent) } else { None };
             }
             open.until = bucket.start;
             open.arithmetic = Arithmetic::Rank(arithmetic);
@@ -249,7 +278,7 @@ impl Watched {
         let window = condition.window;
         let lasts = self.rules[rule].note_window(bucket, !arithmetic.passed.is_empty()) >= condition.windows;
         let fires =
-            self.series(rule, window).may_fire(bucket, clock) && self.is_scheduled(rule, bucket.start);
+            self.series(rule, window).may_fire(bucket, clock) && self.is_scheduled_within(rule, bucket);
         if arithmetic.passed.is_empty() || !lasts || !fires {
             return None;
         }

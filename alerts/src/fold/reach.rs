@@ -130,7 +130,7 @@ impl Watched {
         rule: usize,
         condition: &ReachCondition,
         clock: Timestamp,
-        silent: bool,
+        silent: &[String],
     ) -> Option<Transition> {
         let ReachCondition { window, probability_below, windows, .. } = *condition;
         let asked = WindowsAsked { window, probability_below, windows };

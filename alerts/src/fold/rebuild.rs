@@ -6,6 +6,10 @@
 //! subject is *warming* until the sums are here: rules that compare with a baseline open nothing, and what is open
 //! stays as it is. Rules about single mentions never wait.
 //!
+//! So it is with a rule that counts for itself: where it is new, or is to count something else, it is *warming* until
+//! what was heard before is counted for it too. And so with a subject that is new on a running system, as far back as
+//! the system listened.
+//!
 //! A source that comes to a log that is older than two weeks is young for two weeks: its mentions would look like a
 //! burst. Then a rebuild takes them into the baselines of its subjects, and from there on they count.
 
@@ -13,13 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use earshot_common::definitions::{Condition, Window};
-use earshot_common::events::{Rebuild, RebuildRequest, Rebuilt, SchemaVersion, ToneSums};
+use earshot_common::events::{AlertEvent, Rebuild, RebuildRequest, Rebuilt, SchemaVersion, ToneSums};
 use earshot_common::time::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::calendar::{DAY_MS, bucket_of};
+use super::calendar::{DAY_MS, HOUR_MS, bucket_of};
+use super::imports::Imports;
 use super::past::PastBucket;
 use super::series::LOOK_BACK_MS;
 use super::watch::{Watch, Watched};
@@ -54,6 +59,8 @@ pub(crate) struct Rebuilding {
     waits: Waits,
     /// Young sources that count from the rebuild on.
     entering: BTreeMap<String, Timestamp>,
+    /// Whether the subject is new: what was heard before its definition names it too.
+    looks_back: bool,
 }
 
 /// The rebuild that was taken last.
@@ -67,6 +74,23 @@ pub struct TakenRebuild {
     pub until: Timestamp,
     /// Mentions that were counted.
     pub mentions: u64,
+}
+
+/// A rebuild, to a back-test.
+#[derive(Clone, Debug)]
+pub(crate) struct PastRebuild {
+    /// The subject's id.
+    pub(crate) subject: String,
+    /// The record of `signals` that asked for it.
+    pub(crate) asked: u64,
+    /// What happened before this was counted anew.
+    pub(crate) until: Timestamp,
+    /// Whether the subject's words had changed.
+    pub(crate) changes: bool,
+    /// Young sources that count from then on.
+    pub(crate) entering: BTreeMap<String, Timestamp>,
+    /// The sums; none where they are not in the log yet.
+    pub(crate) sums: Vec<Rebuilt>,
 }
 
 /// Since when the log knows each source.
@@ -93,8 +117,18 @@ impl Sources {
             }
             None => return None,
         };
-        let is_young = first >= self.began?.plus_millis(YOUNG_MS) && now < first.plus_millis(YOUNG_MS);
-        is_young.then_some(first)
+        self.is_young(first, now).then_some(first)
+    }
+
+    fn is_young(&self, first: Timestamp, now: Timestamp) -> bool {
+        let is_late = self.began.is_some_and(|began| first >= began.plus_millis(YOUNG_MS));
+        is_late && now < first.plus_millis(YOUNG_MS)
+    }
+
+    /// The sources that are young, and since when the log knows them.
+    fn young(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
+        let young = self.first.iter().filter(|(_, first)| self.is_young(**first, now));
+        young.map(|(source, first)| (source.clone(), *first)).collect()
     }
 }
 
@@ -104,6 +138,8 @@ impl State {
         self.subjects.iter().filter_map(|(id, watched)| {
             let rebuilding = watched.rebuilding.as_ref()?;
             let (version, _) = self.watchlist.matching(id)?;
+            let warming = watched.rules.iter().filter(|watch| watch.warming);
+            let version = warming.map(|watch| watch.version).fold(version, u64::max);
             let entering = rebuilding.entering.clone();
             let stays_young = |source: &&String| !entering.contains_key(*source);
             Some(RebuildRequest {
@@ -121,7 +157,9 @@ impl State {
 
     /// The subjects of which some rules wait for a rebuild.
     pub fn warming(&self) -> impl Iterator<Item = &str> {
-        let is_warming = |watched: &Watched| watched.waiting() > Some(Waits::Nothing);
+        let is_warming = |watched: &Watched| {
+            watched.waiting() > Some(Waits::Nothing) || watched.rules.iter().any(|watch| watch.warming)
+        };
         self.subjects.iter().filter(move |(_, watched)| is_warming(watched)).map(|(id, _)| id.as_str())
     }
 
@@ -144,6 +182,20 @@ impl State {
                 Some(other) == company.as_ref() || watched.subject.company.as_deref() == Some(id);
             if other == id || is_related {
                 watched.begin_rebuild((self.cause.offset, self.cause.appended), Waits::Baselines);
+            }
+        }
+    }
+
+    /// A subject is new on a running system: the retained mentions say how often it was named before.
+    pub(super) fn look_back_for(&mut self, id: &str) {
+        let (Some(began), Some(clock)) = (self.began, self.clock) else { return };
+        let (now, heard) = (self.cause.appended, began.plus_millis(HOUR_MS) <= clock);
+        let Some(watched) = self.subjects.get_mut(id) else { return };
+        if heard || !self.imports.complete_ones().is_empty() {
+            watched.young = self.sources.young(now);
+            watched.begin_rebuild((self.cause.offset, now), Waits::Baselines);
+            if let Some(rebuilding) = &mut watched.rebuilding {
+                rebuilding.looks_back = true;
             }
         }
     }
@@ -174,9 +226,50 @@ impl State {
 
     /// Takes a series that was counted anew.
     pub(super) fn take_rebuilt(&mut self, rebuilt: &Rebuilt) {
-        if let Some(watched) = self.subjects.get_mut(&rebuilt.subject) {
-            watched.take_rebuilt(rebuilt, self.imports.complete_ones());
+        let Some(watched) = self.subjects.get_mut(&rebuilt.subject) else { return };
+        if let (Some(began), Some(clock)) = (self.began, self.clock)
+            && watched.looks_back(rebuilt)
+        {
+            let oldest = rebuilt.until.plus_millis(-LOOK_BACK_MS).max(began);
+            watched.listened_since(oldest.max(rebuilt.from.unwrap_or(oldest)), clock);
         }
+        watched.take_rebuilt(rebuilt, self.imports.complete_ones());
+    }
+
+    /// In a back-test: counts are made anew at the time at which they were, or wait for it. What a rule counted for itself
+    /// is of another version of it where `is_of_rule` does not hold: then it is unknown.
+    pub(crate) fn past_rebuild(&mut self, rebuild: &PastRebuild, is_of_rule: bool) -> Vec<AlertEvent> {
+        let events = self.pass_to_quarter(rebuild.until);
+        let Some(watched) = self.subjects.get_mut(&rebuild.subject) else { return events };
+        let waits = if rebuild.changes { Waits::Baselines } else { Waits::Nothing };
+        watched.begin_rebuild((rebuild.asked, rebuild.until), waits);
+        if let Some(rebuilding) = &mut watched.rebuilding {
+            rebuilding.entering.clone_from(&rebuild.entering);
+        }
+        let Some(first) = rebuild.sums.first() else { return events };
+        for (rule, window) in watched.counting_for_themselves() {
+            if !is_of_rule || !rebuild.sums.iter().any(|sums| sums.rule.as_ref() == Some(&rule)) {
+                let unknown = Rebuilt {
+                    rule: Some(rule),
+                    window,
+                    from: Some(rebuild.until),
+                    buckets: Vec::new(),
+                    values: Vec::new(),
+                    authors: Vec::new(),
+                    last: false,
+                    ..first.clone()
+                };
+                watched.take_rebuilt(&unknown, &BTreeSet::new());
+            }
+        }
+        for sums in &rebuild.sums {
+            if sums.rule.is_none() || is_of_rule {
+                watched.take_rebuilt(sums, &BTreeSet::new());
+            } else if sums.last {
+                watched.end_rebuild(sums);
+            }
+        }
+        events
     }
 
     /// Sources that have two weeks behind them begin to count, by a rebuild.
@@ -204,11 +297,11 @@ impl Watched {
     /// within the buckets that the record falls into.
     pub(super) fn begin_rebuild(&mut self, (asked, until): (u64, Timestamp), waits: Waits) {
         let before = self.rebuilding.take().map(|before| *before);
-        let (waits, entering) = match before {
-            Some(before) => (waits.max(before.waits), before.entering),
-            None => (waits, BTreeMap::new()),
+        let (waits, entering, looks_back) = match before {
+            Some(before) => (waits.max(before.waits), before.entering, before.looks_back),
+            None => (waits, BTreeMap::new(), false),
         };
-        self.rebuilding = Some(Box::new(Rebuilding { asked, until, waits, entering }));
+        self.rebuilding = Some(Box::new(Rebuilding { asked, until, waits, entering, looks_back }));
         self.hours.changes_at(until);
         self.days.changes_at(until);
         for rule in 0..self.rules.len() {
@@ -222,6 +315,17 @@ impl Watched {
         }
     }
 
+    /// The rules that count for themselves, or by tone or reach.
+    fn counting_for_themselves(&self) -> Vec<(String, Window)> {
+        let mut rules = Vec::new();
+        for watch in &self.rules {
+            let own = watch.rule.own_series().map(|(_, window)| window);
+            let summed = watch.rule.condition.summed_window();
+            rules.extend(own.or(summed).map(|window| (watch.rule.id.clone(), window)));
+        }
+        rules
+    }
+
     fn waiting(&self) -> Option<Waits> {
         self.rebuilding.as_ref().map(|rebuilding| rebuilding.waits)
     }
@@ -229,8 +333,9 @@ impl Watched {
     /// Whether a rule opens nothing until the counts are made anew.
     pub(super) fn waits(&self, rule: usize) -> bool {
         let Some(rebuilding) = &self.rebuilding else { return false };
-        let rule = &self.rules[rule].rule;
+        let Watch { rule, warming, .. } = &self.rules[rule];
         match rebuilding.waits {
+            _ if *warming => true,
             Waits::Nothing => false,
             Waits::Judgements => rule.asks_for_judgement(),
             Waits::Baselines => !matches!(rule.condition, Condition::Each(_) | Condition::SourceAbsence(_)),
@@ -242,10 +347,32 @@ impl Watched {
         self.rebuilding.is_some() || self.rebuilt.is_some()
     }
 
-    fn take_rebuilt(&mut self, rebuilt: &Rebuilt, complete_imports: &BTreeSet<String>) {
-        if self.rebuilding.as_ref().is_none_or(|rebuilding| rebuilding.asked != rebuilt.asked) {
-            return;
+    /// Asks for the counts of rules that have none yet. So it is where imports were judged before the rule's filter was
+    /// known: what `signals` says of them is not the rule's past, and raises no alerts of it.
+    pub(super) fn rebuild_where_warming(&mut self, imports: &Imports, cause: (u64, Timestamp)) {
+        for watch in self.rules.iter_mut().filter(|watch| !watch.covered && watch.filter.is_some()) {
+            if imports.were_judged_before(watch.filtered_since) {
+                watch.covered = true;
+                watch.warming |= matches!(watch.rule.condition, Condition::Count(_));
+            }
         }
+        if self.rules.iter().any(|watch| watch.warming) {
+            self.begin_rebuild(cause, Waits::Nothing);
+        }
+    }
+
+    /// What this is the answer to, if it is to what was asked last.
+    fn asked_for(&self, rebuilt: &Rebuilt) -> Option<&Rebuilding> {
+        self.rebuilding.as_deref().filter(|rebuilding| rebuilding.asked == rebuilt.asked)
+    }
+
+    /// Whether the answer says how often the subject was named before it was defined.
+    fn looks_back(&self, rebuilt: &Rebuilt) -> bool {
+        self.asked_for(rebuilt).is_some_and(|rebuilding| rebuilding.looks_back)
+    }
+
+    fn take_rebuilt(&mut self, rebuilt: &Rebuilt, complete_imports: &BTreeSet<String>) {
+        let Some(Rebuilding { looks_back, .. }) = self.asked_for(rebuilt).cloned() else { return };
         let zone = self.subject.time_zone();
         match (&rebuilt.rule, rebuilt.window) {
             (None, Window::Hour) => self.hours.recount(rebuilt),
@@ -257,6 +384,12 @@ impl Watched {
                 None if watch.own.is_none() => watch.take_past(rebuilt, &zone, complete_imports),
                 Some(rule) if *rule == watch.rule.id => {
                     if let Some(own) = &mut watch.own {
+                        if watch.warming || looks_back {
+                            own.observe_as(match rebuilt.window {
+                                Window::Hour => &self.hours,
+                                Window::Day => &self.days,
+                            });
+                        }
                         own.recount(rebuilt);
                         watch.take_past(rebuilt, &zone, complete_imports);
                     }
@@ -276,8 +409,9 @@ impl Watched {
         self.young.retain(|source, _| !ended.entering.contains_key(source));
         self.hours.is_changed();
         self.days.is_changed();
+        let observed_from = self.observed_from();
         for watch in &mut self.rules {
-            watch.is_recounted(&ended);
+            watch.is_recounted(&ended, observed_from);
         }
         self.rebuilt = Some(Box::new(TakenRebuild {
             name: rebuilt.name.clone(),
@@ -306,26 +440,33 @@ impl Watch {
                 bucket = bucket_of(condition.window, zone, bucket.end);
             }
             while bucket.end <= span.end {
-                self.past.push(PastBucket {
-                    start: bucket.start,
-                    slot: bucket.slot,
-                    count: counts.get(&bucket.start).copied().unwrap_or_default(),
-                    burst: bursts.contains(&bucket.start),
-                });
+                if bucket.is_regular(condition.window) {
+                    self.past.push(PastBucket {
+                        start: bucket.start,
+                        slot: bucket.slot,
+                        count: counts.get(&bucket.start).copied().unwrap_or_default(),
+                        burst: bursts.contains(&bucket.start),
+                    });
+                }
                 bucket = bucket_of(condition.window, zone, bucket.end);
             }
         }
         self.generation += 1;
     }
 
-    fn is_recounted(&mut self, ended: &Rebuilding) {
+    fn is_recounted(&mut self, ended: &Rebuilding, observed_from: Option<Timestamp>) {
         if let Some(own) = &mut self.own {
             own.is_changed();
         }
         self.tones.is_changed();
-        if ended.waits == Waits::Baselines {
+        let begins = std::mem::take(&mut self.warming) || ended.looks_back;
+        if ended.waits == Waits::Baselines || begins {
             // What was silent under the definition before may not be under this one.
             self.silence.hear(ended.until);
+        }
+        if begins {
+            self.from = observed_from.or(self.from);
+            self.tones.look_from(ended.until);
         }
         self.generation += 1;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use earshot_common::definitions::Window;
+use earshot_common::definitions::{self, Window};
 use earshot_common::events::{Counted as CountedBy, Measure, Rebuilt, Signal, SubjectSignal};
 use earshot_common::keys::AuthorKey;
 use earshot_common::time::Timestamp;
@@ -17,11 +17,12 @@ use super::evidence::{Evidence, Witness};
 /// How far back a baseline looks: eight weeks.
 pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
-const FRESH_WINDOWS: i64 = 2;
-/// A measure that counts each story or author once is exact up to here.
-const MOST_DISTINCT: usize = 100_000;
+pub(crate) const FRESH_WINDOWS: i64 = 2;
+/// A measure that counts each story or author once is exact up to here: more than a day has at two thousand mentions a
+/// minute. A window that fills it costs 60 MB while it may fire, and others what they hold.
+pub(crate) const MOST_DISTINCT: usize = 4_000_000;
 /// Distinct authors are counted exactly up to here.
-pub(crate) const MOST_AUTHORS: usize = 1_000;
+pub(crate) const MOST_AUTHORS: usize = definitions::MOST_AUTHORS as usize;
 
 /// Counts by bucket start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,6 +120,11 @@ impl Series {
         }
     }
 
+    /// The span of a bucket.
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+
     /// The bucket of an instant, without a look at the zone where a mention was counted near it.
     pub(crate) fn bucket(&self, at: Timestamp) -> Bucket {
         self.buckets.holding(at).unwrap_or_else(|| bucket_of(self.window, &self.zone, at))
@@ -155,6 +161,18 @@ impl Series {
     /// Whether the bucket that starts there was wholly observed.
     pub(crate) fn is_observed(&self, start: Timestamp) -> bool {
         self.buckets.get(start).is_some_and(|counted| counted.observed)
+    }
+
+    /// Whether the buckets were observed that end in a range, from the one on that holds its start.
+    pub(crate) fn is_observed_through(&self, range: Range<Timestamp>) -> bool {
+        let mut bucket = self.bucket(range.start);
+        while bucket.end <= range.end {
+            if !self.is_observed(bucket.start) {
+                return false;
+            }
+            bucket = self.bucket(bucket.end);
+        }
+        true
     }
 
     /// The evidence of the bucket that starts there.
@@ -195,6 +213,19 @@ impl Series {
         }
     }
 
+    /// The same, where the spans begin earlier than before.
+    pub(super) fn close_again(&mut self, spans: &[Range<Timestamp>], clock: Timestamp) {
+        self.open = None;
+        self.close(spans, clock);
+    }
+
+    /// What another series of the same windows observed, this one knows too.
+    pub(super) fn observe_as(&mut self, other: &Self) {
+        for counted in other.buckets.iter().filter(|counted| counted.observed) {
+            self.buckets.observe(counted.bucket);
+        }
+    }
+
     /// What happens from now on is counted by another definition; what happened before will be counted anew.
     pub(super) fn changes_at(&mut self, at: Timestamp) {
         self.changed = Some(Changed { at, bucket: self.bucket(at).start, count: 0 });
@@ -218,13 +249,22 @@ impl Series {
         self.changed = None;
     }
 
-    /// Forgets details that can no longer matter, and counts past the look-back.
-    pub(crate) fn prune(&mut self, now: Timestamp) {
+    /// Forgets details that can no longer matter to rules that ask for so many windows one after the other, and counts
+    /// past the look-back.
+    pub(crate) fn prune(&mut self, now: Timestamp, windows: u32) {
         let oldest = now.plus_millis(-LOOK_BACK_MS - 2 * DAY_MS);
         self.buckets.forget_before(oldest);
-        let stale = self.fresh_from(now).plus_millis(-2 * length_ms(self.window));
+        // A day of 25 hours begins one earlier.
+        let stale = self.fresh_from(now).plus_millis(-(i64::from(windows) + 1) * length_ms(self.window));
         while self.details.first_key_value().is_some_and(|(start, _)| *start < stale) {
             self.details.pop_first();
+        }
+        // What comes so late counts no story and no author any more.
+        let fresh_from = self.fresh_from(now);
+        let late: Vec<Timestamp> =
+            self.details.keys().copied().filter(|start| self.bucket(*start).end < fresh_from).collect();
+        for start in late {
+            self.details.entry(start).or_default().counted = BTreeSet::new();
         }
     }
 

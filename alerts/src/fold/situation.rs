@@ -2,11 +2,14 @@
 //!
 //! What belongs here: which alerts are one situation. What of it is told, and when, is [`super::telling`]'s.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use earshot_common::definitions::Rule;
 use earshot_common::keys::AlertKey;
+use earshot_common::time::Timestamp;
 
-use super::alert::OpenAlert;
+use super::alert::{OpenAlert, Told};
 use super::calendar::{DAY_MS, HOUR_MS};
 use super::evidence::Evidence;
 use super::watch::{Watch, Watched};
@@ -19,8 +22,52 @@ const SAME_STORIES_MS: i64 = 7 * DAY_MS;
 pub(super) struct Situation {
     /// The alert that speaks for it.
     pub(super) parent: Option<AlertKey>,
-    /// The routes that are told already of something as severe, or will be.
+    /// The routes that are told already of something as severe, or will be. Of what is muted nobody is to hear, so it
+    /// speaks for nothing.
     pub(super) told: BTreeSet<String>,
+}
+
+/// An open alert that may go on with what one that is over did for their situation.
+struct Heir<'a> {
+    open: &'a mut OpenAlert,
+    rule: &'a Rule,
+}
+
+impl<'a> Heir<'a> {
+    /// The open alert of a rule, where it is of this situation and anybody is to be told of it.
+    fn of(watch: &'a mut Watch, situation: AlertKey) -> Option<Self> {
+        let Watch { open, rule, .. } = watch;
+        let open = open.as_mut()?;
+        let is_of_it = open.speaks && open.parent.unwrap_or(open.key) == situation;
+        is_of_it.then_some(Self { open, rule })
+    }
+
+    /// Where people were told of the alert that is over and nobody has answered, who is next in the order is called as
+    /// if it went on: but for those whom its rule has called already.
+    fn escalate_from(&mut self, over: &OpenAlert, rule: &Rule) {
+        let answered = over.people.acknowledged.is_some() || over.people.muted_until.is_some();
+        let Some(told) = over.told.filter(|_| !answered && self.open.told.is_none()) else { return };
+        let called = rule.telling.escalate.iter().take(told.steps);
+        let called: BTreeSet<&str> = called.map(|step| step.route.as_str()).collect();
+        let own = self.rule.telling.escalate.iter();
+        let steps = own.take_while(|step| called.contains(step.route.as_str())).count();
+        self.open.told = Some(Told { steps, ..told });
+    }
+}
+
+impl OpenAlert {
+    /// Whether people at this route hear of the situation by this alert.
+    fn speaks_at(&self, route: &str, now: Timestamp) -> bool {
+        self.reached.contains(route) && !self.spoken_for.contains(route) && !self.people.is_muted(now)
+    }
+
+    /// Speaks at this route from now on, where another alert did that is over.
+    fn take_over(&mut self, route: &str, over: &Self) {
+        self.spoken_for.remove(route);
+        self.reached.insert(route.to_owned());
+        self.held_until = self.held_until.max(over.held_until);
+        self.waiting.extend(over.waiting.get(route).map(|begin| (route.to_owned(), *begin)));
+    }
 }
 
 /// An alert of a situation.
@@ -72,7 +119,11 @@ impl State {
         if members.is_empty() {
             members = self.with_the_same_stories(watched, &alert.evidence);
         }
-        let as_severe = members.iter().filter(|member| member.alert.severity >= alert.severity);
+        let now = self.cause.appended;
+        let speaks_for_it = |member: &&Member<'_>| {
+            member.alert.severity >= alert.severity && !member.alert.people.is_muted(now)
+        };
+        let as_severe = members.iter().filter(speaks_for_it);
         let first = members.iter().map(|member| member.alert).min_by_key(|first| first.place);
         Some(Situation {
             parent: first.map(|first| first.parent.unwrap_or(first.key)),
@@ -80,21 +131,30 @@ impl State {
         })
     }
 
-    /// Where an alert is over before its people's quiet hours are, or before their schedule begins, the next of its
-    /// situation is to tell them.
-    pub(super) fn hand_over(&mut self, over: &OpenAlert) {
-        let not_told = |route: &String| over.held_until.is_some() || over.waiting.contains_key(route);
-        let untold: Vec<&String> = over.reached.iter().filter(|route| not_told(route)).collect();
-        let open = self.subjects.values_mut().flat_map(|watched| &mut watched.rules);
-        let next = open
-            .filter_map(|watch| watch.open.as_mut())
-            .filter(|open| open.parent == Some(over.key))
-            .filter(|open| untold.iter().any(|route| open.spoken_for.contains(*route)))
-            .min_by_key(|open| open.place);
-        let Some(next) = next else { return };
-        next.held_until = next.held_until.max(over.held_until);
-        for route in untold.into_iter().filter(|route| next.spoken_for.remove(*route)) {
-            next.waiting.extend(over.waiting.get(route).map(|begin| (route.clone(), *begin)));
+    /// What an alert that is over did for its situation, the next one there goes on with, the most severe first: it
+    /// speaks at the routes of the first, tells what quiet hours or schedules held back, and where nobody had the first
+    /// in hand it goes on with the escalation. `rule` is that of the alert that is over.
+    pub(super) fn hand_over(&mut self, over: &OpenAlert, rule: &Rule) {
+        let situation = over.parent.unwrap_or(over.key);
+        let now = self.cause.appended;
+        let rules = self.subjects.values_mut().flat_map(|watched| &mut watched.rules);
+        let mut heirs: Vec<Heir<'_>> = rules.filter_map(|watch| Heir::of(watch, situation)).collect();
+        heirs.sort_by_key(|heir| (Reverse(heir.open.severity), heir.open.place));
+        let mut speakers = BTreeSet::new();
+        for route in &over.reached {
+            for next in 0..heirs.len() {
+                let severity = heirs[next].open.severity;
+                let speaks =
+                    |heir: &Heir<'_>| heir.open.severity >= severity && heir.open.speaks_at(route, now);
+                if heirs[next].open.spoken_for.contains(route) && !heirs.iter().any(speaks) {
+                    heirs[next].open.take_over(route, over);
+                    speakers.insert(next);
+                }
+            }
+        }
+        let first = speakers.into_iter().find(|speaker| !heirs[*speaker].open.people.is_muted(now));
+        if let Some(first) = first {
+            heirs[first].escalate_from(over, rule);
         }
     }
 

@@ -92,11 +92,9 @@ impl State {
     /// has this one in hand, or does not want it told.
     fn is_kept_from_people(&self, subject: &str, rule: usize, call: Call) -> Option<bool> {
         let watch = &self.subjects.get(subject)?.rules[rule];
-        let muted = self.muted.get(&(watch.rule.id.clone(), subject.to_owned()));
-        let rule_is_muted = muted.is_some_and(|until| *until > self.cause.appended);
         let open = watch.open.as_ref()?;
         let in_hand = open.people.acknowledged.is_some() && call == Call::First;
-        Some(!open.speaks || in_hand || open.people.muted_until.is_some() || rule_is_muted)
+        Some(!open.speaks || in_hand || open.people.muted_until.is_some())
     }
 
     /// Calls routes whose schedules have begun.
@@ -104,10 +102,12 @@ impl State {
         if self.is_kept_from_people(subject, rule, Call::First)? {
             return None;
         }
-        let called = self.call_these(subject, rule, routes)?;
+        let mut called = self.call_these(subject, rule, routes)?;
+        let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
+        let open = watch.open.as_ref()?;
+        called.unrouted &= open.told.is_none() && open.waiting.is_empty();
         if !called.routes.is_empty() {
-            let watch = &mut self.subjects.get_mut(subject)?.rules[rule];
-            let before = watch.open.as_ref()?.told;
+            let before = open.told;
             watch.note_told(self.cause.appended, before);
         }
         Some(called)
@@ -141,9 +141,8 @@ impl State {
         self.let_briefs_fall_due();
         let mut watches = Vec::new();
         for (id, watched) in &self.subjects {
-            let is_due = |watch: &Watch| watch.next_due().is_some_and(|due| due <= now);
-            let due = watched.rules.iter().enumerate().filter(|(_, watch)| is_due(watch));
-            watches.extend(due.map(|(rule, _)| (id.clone(), rule)));
+            let is_due = |rule: &usize| watched.next_due(*rule, now).is_some_and(|due| due <= now);
+            watches.extend((0..watched.rules.len()).filter(is_due).map(|rule| (id.clone(), rule)));
         }
         let mut events = Vec::new();
         for (subject, rule) in watches {
@@ -159,7 +158,7 @@ impl State {
                         (Transition::Escalated, self.call_these(&subject, rule, &[route]).unwrap_or_default())
                     }
                 };
-                if transition != Transition::Told || !called.routes.is_empty() {
+                if transition != Transition::Told || !called.routes.is_empty() || called.unrouted {
                     events.extend(self.record(&subject, rule, transition, called, None));
                 }
             }
@@ -170,12 +169,17 @@ impl State {
 
     fn due(&mut self, subject: &str, rule: usize) -> Option<Due> {
         let now = self.cause.appended;
-        self.subjects.get_mut(subject)?.rules.get_mut(rule)?.due(now)
+        let watched = self.subjects.get_mut(subject)?;
+        let zone = watched.zone_of_readers(rule);
+        watched.rules.get_mut(rule)?.due(now, &zone)
     }
 
     /// Looks up when the clock next has something to do.
     pub(super) fn set_timer(&mut self) {
-        let of_alerts = self.subjects.values().flat_map(Watched::open).filter_map(Watch::next_due);
+        let now = self.cause.appended;
+        let of_subject =
+            |watched: &Watched| (0..watched.rules.len()).filter_map(|rule| watched.next_due(rule, now)).min();
+        let of_alerts = self.subjects.values().filter_map(of_subject);
         self.next_timer = of_alerts.chain(self.briefs.values().map(|schedule| schedule.next)).min();
     }
 }
@@ -236,6 +240,20 @@ impl Watched {
     fn zone_of_readers(&self, rule: usize) -> TimeZone {
         self.rules[rule].rule.telling.zone(&self.subject.time_zone())
     }
+
+    /// When something of a rule's open alert is due, from now on. A step of the escalation and a route's schedule wait for
+    /// the end of quiet hours.
+    fn next_due(&self, rule: usize, now: Timestamp) -> Option<Timestamp> {
+        let watch = &self.rules[rule];
+        let open = watch.open.as_ref()?;
+        let step = watch.next_step().map(|(due, _)| due);
+        let call = open.waiting.values().copied().chain(step).min();
+        let call = call.map(|due| {
+            let zone = self.zone_of_readers(rule);
+            watch.rule.telling.after_quiet(open.severity, due.max(now), &zone)
+        });
+        open.people.next_end().into_iter().chain(open.held_until).chain(call).min()
+    }
 }
 
 impl Watch {
@@ -251,14 +269,6 @@ impl Watch {
         self.told = Some(told);
     }
 
-    /// When something of the open alert is due.
-    fn next_due(&self) -> Option<Timestamp> {
-        let open = self.open.as_ref()?;
-        let step = self.next_step().map(|(due, _)| due);
-        let waited = open.waiting.values().min().copied();
-        open.people.next_end().into_iter().chain(open.held_until).chain(waited).chain(step).min()
-    }
-
     /// When the next in the order is called, and by which route, where nobody has the alert in hand.
     fn next_step(&self) -> Option<(Timestamp, &str)> {
         let open = self.open.as_ref()?;
@@ -269,7 +279,7 @@ impl Watch {
     }
 
     /// Takes one thing that is due, if any is left.
-    fn due(&mut self, now: Timestamp) -> Option<Due> {
+    fn due(&mut self, now: Timestamp, zone: &TimeZone) -> Option<Due> {
         let step = self.next_step().filter(|(due, _)| *due <= now).map(|(_, route)| route.to_owned());
         let open = self.open.as_mut()?;
         if let Some(ended) = open.people.end(now) {
@@ -279,6 +289,9 @@ impl Watch {
         if open.held_until.is_some_and(|until| until <= now) {
             open.held_until = None;
             return Some(Due::Held);
+        }
+        if self.rule.telling.quiet_until(open.severity, now, zone).is_some() {
+            return None;
         }
         if open.waiting.values().any(|until| *until <= now) {
             let begun: Vec<String> = open

@@ -6,14 +6,15 @@
 //! A burst of two hours that is too weak in either hour can be plain in both together. So an hour is judged
 //! alone and together with the hour before it, and the one that asks for less decides. The rule's probability is
 //! divided between the two, so that both together are reached by chance no oftener than it says (Bonferroni). Two
-//! hours have the larger share: they tell more of what lasts, and what is large is plain in one.
+//! hours have the larger share: they tell more of what lasts, and what is large is plain in one. A rule that asks for
+//! several windows one after the other says itself what lasts: then each window is judged alone.
 
 use earshot_common::definitions::{CountCondition, Window};
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Rhythm, baseline};
 use super::calendar::Bucket;
-use super::past::{PastBucket, PastCounts};
+use super::past::{PastBucket, PastCounts, Tally};
 
 /// A window whose count is more likely than this is calm.
 pub(super) const CALM_PROBABILITY: f64 = 0.05;
@@ -33,6 +34,8 @@ pub(crate) struct Threshold {
     pub(crate) before: Option<PastBucket>,
     /// The highest count so far.
     pub(crate) highest: u32,
+    /// How many times as long as those before the bucket is; the expectation is about all of it.
+    pub(crate) stretch: f64,
 }
 
 impl Threshold {
@@ -47,19 +50,32 @@ impl Threshold {
         past: &PastCounts,
         historic: bool,
     ) -> Self {
-        let Some(alone) = baseline(rhythm, bucket.slot, &past.single) else {
+        let Some(mut alone) = baseline(rhythm, bucket.slot, &past.single) else {
             let highest = past.single.known().map(|bucket| bucket.count).max().unwrap_or_default();
             let floor =
                 little_data_threshold(rhythm.window, condition.little_data_at_least, highest, historic);
-            return Self { count: floor, baseline: None, before: None, highest };
+            return Self { count: floor, baseline: None, before: None, highest, stretch: 1.0 };
         };
-        let share = if past.pairs.is_some() { ALONE_SHARE } else { 1.0 };
+        // Parts of an hour are all alike.
+        let is_whole = rhythm == Rhythm::from(rhythm.window);
+        let stretch = if is_whole { bucket.stretch(rhythm.window) } else { 1.0 };
+        alone.expectation.mean *= stretch;
+        let pairs = past.pairs.as_ref().filter(|_| condition.windows == 1);
+        let share = if pairs.is_some() { ALONE_SHARE } else { 1.0 };
         let count = alone.expectation.critical_count(condition.probability_below * share);
-        let alone = Self { count: Some(count), baseline: Some(alone), before: None, highest: 0 };
-        match together(condition, rhythm, bucket, past) {
+        let alone = Self { count: Some(count), baseline: Some(alone), before: None, highest: 0, stretch };
+        match pairs
+            .filter(|_| stretch == 1.0)
+            .and_then(|pairs| together(condition, rhythm, bucket, past, pairs))
+        {
             Some(together) if together.count < alone.count => together,
             _ => alone,
         }
+    }
+
+    /// Whether a count is surprising.
+    pub(crate) fn is_reached_by(&self, observed: u32) -> bool {
+        self.count.is_some_and(|count| count <= observed)
     }
 
     /// The probability of a bucket's count or a higher one; `None` where there is too little data.
@@ -72,7 +88,7 @@ impl Threshold {
     pub(crate) fn probability_below(&self, condition: &CountCondition) -> f64 {
         let share = match condition.window {
             Window::Hour if self.before.is_some() => 1.0 - ALONE_SHARE,
-            Window::Hour if self.baseline.is_some() => ALONE_SHARE,
+            Window::Hour if self.baseline.is_some() && condition.windows == 1 => ALONE_SHARE,
             Window::Hour | Window::Day => 1.0,
         };
         condition.probability_below * share
@@ -104,8 +120,8 @@ fn together(
     rhythm: Rhythm,
     bucket: &Bucket,
     past: &PastCounts,
+    pairs: &Tally,
 ) -> Option<Threshold> {
-    let pairs = past.pairs.as_ref()?;
     let before = past.single.known().next_back().copied().filter(|before| !before.burst)?;
     if !before.is_followed_by(bucket.start, bucket.slot) {
         return None;
@@ -113,5 +129,6 @@ fn together(
     let baseline = baseline(rhythm, bucket.slot, pairs)?;
     let both = baseline.expectation.critical_count(condition.probability_below * (1.0 - ALONE_SHARE));
     let count = both.saturating_sub(before.count).max(1);
-    Some(Threshold { count: Some(count), baseline: Some(baseline), before: Some(before), highest: 0 })
+    let (count, baseline, before) = (Some(count), Some(baseline), Some(before));
+    Some(Threshold { count, baseline, before, highest: 0, stretch: 1.0 })
 }

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Course, OpenAlert, Opening, Told, count_arithmetic, each_arithmetic};
 use super::baseline::{Rhythm, baseline};
+use super::brought::Brought;
+use super::buckets::Counted;
 use super::calendar::{Bucket, DAY_MS, HOUR_MS, bucket_of};
 use super::closing::{Run, Silence, Tones};
 use super::evidence::Witness;
@@ -31,8 +33,6 @@ use super::threshold::Threshold;
 
 /// A mention that matched a rule does not match it again after an edit within this time.
 const MATCHED_FOR_MS: i64 = 30 * DAY_MS;
-/// So many sources of a subject are told apart.
-const MOST_SOURCES: usize = 100;
 /// A live alert about a count ends after this: what lasts longer is not a burst.
 pub(crate) const LONGEST_MS: i64 = 7 * DAY_MS;
 
@@ -42,8 +42,8 @@ pub(crate) struct Watched {
     pub(crate) subject: Subject,
     pub(crate) rules: Vec<Watch>,
     pub(super) historic: bool,
-    /// The sources that brought mentions of it, and when each last did.
-    pub(super) sources: BTreeMap<String, Timestamp>,
+    /// The sources that brought mentions of it.
+    pub(super) sources: Brought,
     /// What its newest mention was judged with.
     pub(super) lexicon: String,
     /// Sources that do not count yet, and since when the log knows them.
@@ -70,9 +70,13 @@ pub(crate) struct Watch {
     /// Whether its history is in the log, or there is none to come.
     pub(crate) covered: bool,
     /// What a signal names its filter by.
-    filter: Option<String>,
+    pub(super) filter: Option<String>,
+    /// The version of the rule that brought the filter: signals before it do not say what that matched.
+    pub(super) filtered_since: u64,
     /// When it began to count for itself.
-    from: Option<Timestamp>,
+    pub(super) from: Option<Timestamp>,
+    /// Whether what it counts for itself, or remembers, is to be made anew before it opens anything.
+    pub(super) warming: bool,
     /// What it counts for itself, where that is not all mentions.
     pub(super) own: Option<Series>,
     /// What it remembers beside counts; empty where its rule asks for none of it.
@@ -82,6 +86,8 @@ pub(crate) struct Watch {
     /// Windows up to here were judged, of a rule about ranks.
     pub(super) looked: Option<Timestamp>,
     pub(super) silence: Silence,
+    /// The sources that brought what it counts for itself, of a rule about silence.
+    brought: Brought,
     pub(super) novelties: Novelties,
     pub(super) past: Vec<PastBucket>,
     bursts: Vec<Range<Timestamp>>,
@@ -90,7 +96,8 @@ pub(crate) struct Watch {
     pub(super) gathering: Gathering,
     /// Counts what changes a threshold beside the closing of buckets.
     pub(super) generation: u64,
-    threshold: Option<(ThresholdKey, Threshold)>,
+    /// Those that were asked for last, as many as the rule asks for windows.
+    thresholds: Vec<(ThresholdKey, Threshold)>,
 }
 
 /// What a threshold was computed for and from.
@@ -104,7 +111,7 @@ impl Watched {
             subject,
             rules: Vec::new(),
             historic,
-            sources: BTreeMap::new(),
+            sources: Brought::default(),
             lexicon: String::new(),
             young: BTreeMap::new(),
             rebuilding: None,
@@ -121,6 +128,11 @@ impl Watched {
         self.hours.count_in(bucket.start..bucket.end)
     }
 
+    /// Whether it was listened to all through a window, by the hours that are over with it.
+    pub(super) fn is_observed_in(&self, bucket: &Bucket) -> bool {
+        self.hours.is_observed_through(bucket.start..bucket.end)
+    }
+
     /// Mentions that were to be expected in a time, by the observed hours before it; none where these are too few.
     pub(crate) fn expected_in(&self, period: &Range<Timestamp>) -> Option<f64> {
         let first = self.hours.bucket(period.start);
@@ -132,14 +144,19 @@ impl Watched {
         });
         let past = match rule {
             Some(watch) => watch.past_buckets(&self.hours, &first),
-            None => self.hours.observed(oldest..first.start).map(PastBucket::of_no_burst).collect(),
+            None => {
+                let before = self.hours.observed(oldest..first.start);
+                let before = before.filter(|counted| counted.bucket.is_regular(Window::Hour));
+                before.map(PastBucket::of_no_burst).collect()
+            }
         };
         let rhythm = Rhythm::from(Window::Hour);
         let past = PastCounts::of(rhythm, &past);
         let (mut expected, mut bucket) = (0.0, first);
         while bucket.start < period.end {
             if bucket.start >= period.start {
-                expected += baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+                let usual = baseline(rhythm, bucket.slot, &past.single)?.expectation.mean;
+                expected += usual * bucket.stretch(Window::Hour);
             }
             bucket = self.hours.bucket(bucket.end);
         }
@@ -156,29 +173,34 @@ impl Watched {
         self.hours.counted()
     }
 
-    /// Puts a rule on it, or a newer version of a rule that asks for the same. What it counts for itself begins at
-    /// `clock`. Answers whether the rule is new here.
+    /// Puts a rule on it, or a newer version of one. What no version before counted begins at `clock`, and is to be
+    /// counted anew from before that where the subject was listened to. Answers whether it asks for something that no
+    /// rule of this name asked for here.
     pub(crate) fn attach(&mut self, version: u64, rule: &Rule, clock: Option<Timestamp>) -> bool {
+        let mut new = Watch::new(version, rule.clone(), &self.zone(), clock);
+        new.warming =
+            rule.keeps_for_itself() && (self.rebuilding.is_some() || self.observed_from().is_some());
         let place = self.rules.partition_point(|watch| watch.rule.id < rule.id);
         match self.rules.get_mut(place) {
-            Some(watch) if watch.rule.id == rule.id => {
-                watch.rule = rule.clone();
-                watch.version = version;
-                false
-            }
+            Some(watch) if watch.rule.id == rule.id => watch.change_to(new),
             _ => {
-                let watch = Watch::new(version, rule.clone(), &self.subject.time_zone(), clock);
-                self.rules.insert(place, watch);
+                self.rules.insert(place, new);
                 true
             }
         }
+    }
+
+    /// When the first hour began that was wholly listened to, as far back as baselines look.
+    pub(super) fn observed_from(&self) -> Option<Timestamp> {
+        let always = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
+        self.hours.observed(always).next().map(|counted| counted.bucket.start)
     }
 
     /// Takes a mention in and says whether it is new here.
     pub(crate) fn take(&mut self, signal: &Signal, subject: &SubjectSignal, now: Timestamp) -> Novelty {
         let novelty = self.memory.take(signal.mention, signal.revision, now);
         if novelty == Novelty::New {
-            self.note_source(signal, now);
+            self.sources.note(&signal.source, now);
             if self.lexicon != signal.lexicon {
                 self.lexicon.clone_from(&signal.lexicon);
             }
@@ -209,24 +231,14 @@ impl Watched {
         }
         if let Some(own) = self.rules[rule].own.as_mut() {
             own.count(signal, subject, witness, now);
+            if let Condition::Absence(_) = self.rules[rule].rule.condition {
+                self.rules[rule].brought.note(&signal.source, now);
+            }
         }
         if let Some(window) = self.rules[rule].rule.condition.summed_window() {
             let window = self.series(rule, window).bucket(signal.event_time).start;
-            let (polarity, reach) = (subject.polarity, signal.accounts_reached());
+            let (polarity, reach) = (subject.polarity, signal.accounts());
             self.rules[rule].tones.add(window, signal.event_time, polarity, reach);
-        }
-    }
-
-    fn note_source(&mut self, signal: &Signal, now: Timestamp) {
-        match self.sources.get_mut(&signal.source) {
-            Some(last) => *last = now,
-            None => {
-                let oldest = now.plus_millis(-LOOK_BACK_MS);
-                self.sources.retain(|_, last| *last >= oldest);
-                if self.sources.len() < MOST_SOURCES {
-                    self.sources.insert(signal.source.clone(), now);
-                }
-            }
         }
     }
 
@@ -296,16 +308,15 @@ impl Watched {
         }
 
         // A threshold costs more than all else here, and few buckets have the authors.
-        if authors < condition.authors_at_least {
+        if authors < condition.authors_at_least
+            || !self.threshold(rule, condition, &bucket).is_reached_by(observed)
+        {
             return None;
         }
         if self.rules[rule].open.is_none() && !self.is_persistent(rule, condition, &bucket) {
             return None;
         }
         let threshold = self.threshold(rule, condition, &bucket);
-        if threshold.count.is_none_or(|count| observed < count) {
-            return None;
-        }
         let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
         let asked = arithmetic.threshold.max(condition.mentions_at_least).max(condition.authors_at_least);
         if let Some(open) = self.rules[rule].open.as_mut() {
@@ -330,14 +341,15 @@ impl Watched {
         Some(Transition::Opened)
     }
 
-    /// Whether the windows before this one were surprising too, as many as the rule asks for.
+    /// Whether the windows before this one had all that the rule asks for too, as many as it asks for.
     fn is_persistent(&mut self, rule: usize, condition: &CountCondition, bucket: &Bucket) -> bool {
         let mut start = bucket.start;
         for _ in 1..condition.windows {
-            let before = self.series(rule, condition.window).bucket(start.plus_millis(-1));
-            let observed = self.series(rule, condition.window).count_at(before.start);
-            let threshold = self.threshold(rule, condition, &before);
-            if threshold.count.is_none_or(|count| observed < count) {
+            let series = self.series(rule, condition.window);
+            let before = series.bucket(start.plus_millis(-1));
+            let (observed, authors) = (series.count_at(before.start), series.authors_at(before.start));
+            let are_enough = observed >= condition.mentions_at_least && authors >= condition.authors_at_least;
+            if !are_enough || !self.threshold(rule, condition, &before).is_reached_by(observed) {
                 return false;
             }
             start = before.start;
@@ -356,8 +368,9 @@ impl Watched {
         now: Timestamp,
     ) -> Option<Transition> {
         let reaches = condition.reach_at_least == 0
-            || signal.reach.is_some_and(|reach| reach >= condition.reach_at_least);
-        let satisfied = reaches && subject.polarity <= condition.sentiment_at_most;
+            || signal.accounts().is_some_and(|reach| reach >= condition.reach_at_least);
+        let at_risk = condition.risk.as_ref().is_none_or(|risk| subject.risk.contains(risk));
+        let satisfied = at_risk && reaches && subject.polarity <= condition.sentiment_at_most;
         let opens = self.rules[rule].open.is_none();
         if !satisfied || (opens && !self.is_scheduled(rule, signal.event_time)) {
             return None;
@@ -400,6 +413,12 @@ impl Watched {
         }
     }
 
+    /// The sources that bring what a rule about silence counts.
+    pub(super) fn brought(&self, rule: usize) -> &Brought {
+        let watch = &self.rules[rule];
+        if watch.own.is_some() { &watch.brought } else { &self.sources }
+    }
+
     /// Since when a rule hears all of what it counts.
     pub(super) fn listened_from(&self, rule: usize) -> Option<Timestamp> {
         let start = self.spans.first()?.start;
@@ -410,6 +429,13 @@ impl Watched {
     pub(super) fn is_scheduled(&self, rule: usize, at: Timestamp) -> bool {
         let rule = &self.rules[rule].rule;
         rule.schedule.as_ref().is_none_or(|hours| hours.end(at, &rule.telling.zone(&self.zone())).is_some())
+    }
+
+    /// Whether the rule raises alerts at some time of a window that is judged when it has closed.
+    pub(super) fn is_scheduled_within(&self, rule: usize, bucket: &Bucket) -> bool {
+        let Rule { schedule: Some(hours), telling, .. } = &self.rules[rule].rule else { return true };
+        let begins = || hours.next_start(bucket.start, &telling.zone(&self.zone()));
+        self.is_scheduled(rule, bucket.start) || begins().is_some_and(|begin| begin < bucket.end)
     }
 
     /// The key of an alert of this rule.
@@ -425,16 +451,20 @@ impl Watched {
         // What comes late to the window before is part of what is judged.
         let before = series.count_at(series.bucket(bucket.start.plus_millis(-1)).start);
         let key = (bucket.start, series.closed_until(), self.rules[rule].generation, before);
-        let known = self.rules[rule].threshold.take().filter(|(known, _)| *known == key);
-        let threshold = match known {
-            Some((_, threshold)) => threshold,
+        let known = self.rules[rule].thresholds.iter().position(|(known, _)| *known == key);
+        let newest = match known {
+            Some(place) => self.rules[rule].thresholds.remove(place),
             None => {
                 let past = self.rules[rule].past_buckets(self.series(rule, condition.window), bucket);
                 let rhythm = Rhythm::from(condition.window);
-                Threshold::of(condition, rhythm, bucket, &PastCounts::of(rhythm, &past), self.historic)
+                let past = PastCounts::of(rhythm, &past);
+                (key, Threshold::of(condition, rhythm, bucket, &past, self.historic))
             }
         };
-        &self.rules[rule].threshold.insert((key, threshold)).1
+        let thresholds = &mut self.rules[rule].thresholds;
+        thresholds.truncate(condition.windows as usize - 1);
+        thresholds.insert(0, newest);
+        &thresholds[0].1
     }
 
     /// Begins where another left off: what that one has counted is counted anew from here on.
@@ -471,6 +501,16 @@ impl Watched {
         }
     }
 
+    /// It was listened to since then, as retained mentions tell.
+    pub(super) fn listened_since(&mut self, start: Timestamp, clock: Timestamp) {
+        match self.spans.first_mut() {
+            Some(first) => first.start = first.start.min(start),
+            None => self.listen_from(start),
+        }
+        self.hours.close_again(&self.spans, clock);
+        self.days.close_again(&self.spans, clock);
+    }
+
     /// Closes what is over at `clock`.
     pub(crate) fn close(&mut self, clock: Timestamp) {
         let before = self.hours.closed_until();
@@ -478,8 +518,8 @@ impl Watched {
         self.days.close(&self.spans, clock);
         let prunes = self.hours.closed_until() != before;
         if prunes {
-            self.hours.prune(clock);
-            self.days.prune(clock);
+            self.hours.prune(clock, self.windows_asked(Window::Hour));
+            self.days.prune(clock, self.windows_asked(Window::Day));
         }
         for watch in &mut self.rules {
             let Some(own) = watch.own.as_mut() else { continue };
@@ -488,41 +528,51 @@ impl Watched {
                 self.spans.iter().map(|span| span.start.max(from)..span.end.max(from)).collect();
             own.close(&spans, clock);
             if prunes {
-                own.prune(clock);
+                own.prune(clock, watch.rule.windows());
             }
         }
     }
 
+    /// The most windows one after the other that a rule asks for which counts all mentions.
+    fn windows_asked(&self, window: Window) -> u32 {
+        let counts_all = |watch: &&Watch| {
+            matches!(&watch.rule.condition, Condition::Count(count) if count.window == window)
+                && watch.own.is_none()
+        };
+        self.rules.iter().filter(counts_all).map(|watch| watch.rule.windows()).max().unwrap_or(1)
+    }
+
     /// What the clock makes of the rule's open alert: the phase that begins, or that it is over, and then until when
-    /// it held.
+    /// it held. `unheard` are the sources that fail and those that nobody asks.
     pub(crate) fn pass_to(
         &mut self,
         rule: usize,
         clock: Timestamp,
         failing: &BTreeMap<String, Timestamp>,
+        unheard: &BTreeMap<String, Timestamp>,
     ) -> Option<Transition> {
         let condition = self.rules[rule].rule.condition.clone();
         let waits = self.waits(rule);
         match &condition {
             Condition::Absence(_) | Condition::Tone(_) | Condition::Reach(_) if waits => return None,
-            Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, failing),
+            Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, unheard),
             Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
             Condition::Tone(condition) => {
                 let open = self.rules[rule].open.as_ref();
-                let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
-                return self.pass_tone(rule, condition, clock, silent);
+                let silent = open.map(|open| open.evidence.sources_among(unheard)).unwrap_or_default();
+                return self.pass_tone(rule, condition, clock, &silent);
             }
             Condition::Reach(condition) => {
                 let open = self.rules[rule].open.as_ref();
-                let silent = open.is_some_and(|open| !open.evidence.sources_among(failing).is_empty());
-                return self.pass_reach(rule, condition, clock, silent);
+                let silent = open.map(|open| open.evidence.sources_among(unheard)).unwrap_or_default();
+                return self.pass_reach(rule, condition, clock, &silent);
             }
             // Several subjects decide that together.
             Condition::Rank(_) => return None,
             Condition::Each(_) | Condition::Count(_) | Condition::Novelty(_) => {}
         }
-        let open = self.rules[rule].open.as_ref()?;
-        let silent = !open.evidence.sources_among(failing).is_empty();
+        let open = self.rules[rule].open.as_mut()?;
+        let silent = open.evidence.sources_among(unheard);
         let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
         match (condition, &open.course) {
             (
@@ -531,13 +581,15 @@ impl Watched {
                 Course::Each { last_match, .. },
             ) => {
                 let quiet_ms = i64::from(quiet_after_hours) * HOUR_MS;
-                let over = last_match.plus_millis(quiet_ms) <= clock && (!silent || expired);
-                over.then_some(Transition::Resolved)
+                if last_match.plus_millis(quiet_ms) > clock {
+                    return None;
+                }
+                if silent.is_empty() || expired { Some(Transition::Resolved) } else { open.block(&silent) }
             }
             // Its counts are of two definitions until they are made anew.
             (Condition::Count(_), Course::Count { .. }) if waits && !expired => None,
             (Condition::Count(condition), Course::Count { .. }) => {
-                let phase = self.closed_windows(rule, &condition, clock, silent);
+                let phase = self.closed_windows(rule, &condition, clock, &silent);
                 if phase != Some(Transition::Resolved) && expired {
                     return self.end_burst(rule, bucket_of(condition.window, &self.zone(), clock).start);
                 }
@@ -555,7 +607,7 @@ impl Watched {
         rule: usize,
         condition: &CountCondition,
         clock: Timestamp,
-        silent: bool,
+        silent: &[String],
     ) -> Option<Transition> {
         let mut phase = None;
         loop {
@@ -574,15 +626,17 @@ impl Watched {
             let calm = threshold.is_calm(condition, observed);
             let arithmetic = count_arithmetic(condition, &bucket, observed, authors, mentions, threshold);
             let open = self.rules[rule].open.as_mut()?;
-            if !calm || !silent {
+            if !calm || silent.is_empty() {
                 open.arithmetic = Arithmetic::Count(arithmetic);
             }
-            if calm && !silent {
+            if calm && silent.is_empty() {
                 return self.end_burst(rule, bucket.start);
             }
             open.checked_up_to(bucket.end);
-            if !silent {
+            if silent.is_empty() {
                 phase = open.closed(bucket.start, observed).or(phase);
+            } else if calm {
+                phase = open.block(silent).or(phase);
             }
         }
     }
@@ -616,12 +670,14 @@ impl Watched {
             let mut bucket = bucket_of(condition.window, &zone, history.from.max(oldest));
             while bucket.end <= history.until {
                 let counted = counts.get(&bucket.start);
-                watch.past.push(PastBucket {
-                    start: bucket.start,
-                    slot: bucket.slot,
-                    count: counted.map_or(0, |counted| counted.count),
-                    burst: counted.is_some_and(|counted| counted.burst),
-                });
+                if bucket.is_regular(condition.window) {
+                    watch.past.push(PastBucket {
+                        start: bucket.start,
+                        slot: bucket.slot,
+                        count: counted.map_or(0, |counted| counted.count),
+                        burst: counted.is_some_and(|counted| counted.burst),
+                    });
+                }
                 bucket = bucket_of(condition.window, &zone, bucket.end);
             }
             watch.generation += 1;
@@ -662,23 +718,49 @@ impl Watch {
             filter: rule.filter.is_some().then(|| rule.filter_id()),
             rule,
             version,
+            filtered_since: version,
             open: None,
             told: None,
             covered: false,
             from: clock,
+            warming: false,
             own: own.map(|(measure, window)| Series::new(measure, window, zone.clone())),
             tones: Tones::default(),
             run: None,
             looked: None,
             silence: Silence::default(),
+            brought: Brought::default(),
             novelties: Novelties::default(),
             past: Vec::new(),
             bursts: Vec::new(),
             matched: Memory::lasting(MATCHED_FOR_MS),
             gathering: Gathering::default(),
             generation: 0,
-            threshold: None,
+            thresholds: Vec::new(),
         }
+    }
+
+    /// Becomes a newer version. What that one counts and remembers as well is kept. Answers whether it asks for
+    /// something else.
+    fn change_to(&mut self, mut new: Self) -> bool {
+        let asks_for_more = !self.rule.asks_for_the_same(&new.rule);
+        if self.rule.counts_the_same(&new.rule) {
+            (self.rule, self.version) = (new.rule, new.version);
+            if asks_for_more {
+                self.covered = false;
+                self.generation += 1;
+                // These are what the version before asked for.
+                self.run = None;
+                self.gathering = Gathering::default();
+            }
+        } else {
+            new.told = self.told.take();
+            if self.rule.filter == new.rule.filter {
+                new.filtered_since = self.filtered_since;
+            }
+            *self = new;
+        }
+        asks_for_more
     }
 
     /// Whether a mention passes the rule's filter.
@@ -719,6 +801,22 @@ impl Watch {
         self.run.take().map_or(*bucket, |run| run.first)
     }
 
+    /// Marks the windows of the open alert that were looked at as a burst: the rule is to ask for something else.
+    pub(super) fn note_closed_burst(&mut self, now: Timestamp) {
+        let Some(open) = &self.open else { return };
+        let looked = match &open.course {
+            Course::Count { checked, .. } => Some(*checked),
+            Course::Tone { .. } | Course::Reach { .. } => self.tones.looked,
+            Course::Rank { .. } => self.looked,
+            Course::Each { .. } | Course::Absence => None,
+        };
+        if let (Some(start), Some(end)) = (open.window_start(), looked)
+            && start < end
+        {
+            self.note_burst(start..end, now);
+        }
+    }
+
     /// Marks windows as belonging to a burst, which baselines leave out.
     pub(super) fn note_burst(&mut self, burst: Range<Timestamp>, now: Timestamp) {
         self.bursts.push(burst);
@@ -747,7 +845,8 @@ impl Watch {
         let told =
             self.past.iter().filter(|past| range.contains(&past.start) && !series.is_observed(past.start));
         let mut past: Vec<PastBucket> = told.copied().collect();
-        for counted in series.observed(range.clone()) {
+        let regular = |counted: &Counted| counted.bucket.is_regular(series.window());
+        for counted in series.observed(range.clone()).filter(regular) {
             let Bucket { start, slot, .. } = counted.bucket;
             past.push(PastBucket { start, slot, count: counted.count, burst: self.in_burst(start) });
         }

@@ -2,22 +2,25 @@
 //! time.
 //!
 //! Mentions of imports and those that came live are one history here. It was observed where imports reach and
-//! since listening began; what was never heard is unknown, not zero. What a filter matched was decided when a
-//! mention was judged, so a filter that is not in force has no history to be tested on.
+//! since listening began; what was never heard is unknown, not zero. What a filter, a subject's words or a query matched
+//! was decided when a mention was judged, so those that are not in force have no history to be tested on. Where counts
+//! were made anew, they are here too, at the same time and with the same sums.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use earshot_common::definitions::{Condition, Definition, Rule, Search, Watchlist, check};
+use earshot_common::calendar::DAY_MS;
+use earshot_common::definitions::{Condition, Definition, Matching, Rule, Search, Watchlist, check};
 use earshot_common::events::{
-    AlertEvent, Arithmetic, DefinitionVersion, Origin, SchemaVersion, Signal, SignalRecord, Transition,
+    AlertEvent, Arithmetic, DefinitionVersion, Origin, Rebuilt, RebuiltBucket, SchemaVersion, Signal,
+    SignalRecord, Transition,
 };
 use earshot_common::keys::{AlertKey, MentionKey};
 use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::gaps::{Period, SourceGap, Sources};
-use crate::fold::{BASELINE_MS, Cause, State};
+use crate::fold::{self, BASELINE_MS, Cause, PastRebuild, State};
 use crate::history::{Names, PastMention, joined, whole_hours};
 
 /// Which rule to test, and how far back.
@@ -67,6 +70,12 @@ pub struct SubjectHistory {
     pub mentions: u64,
     /// When it was observed, in order; baselines know nothing else.
     pub observed: Vec<Period>,
+    /// When what was before was counted anew: by other words, or with a source that was young until then.
+    #[serde(default)]
+    pub counted_anew: Vec<Timestamp>,
+    /// Since when that is outstanding: rules that compare with a baseline open nothing from there on.
+    #[serde(default)]
+    pub warming_since: Option<Timestamp>,
 }
 
 /// An alert that would have been.
@@ -175,6 +184,7 @@ impl Plan {
                 request.rule
             ));
         }
+        words_in_force(&tested.rule, &changed, in_force)?;
         Ok(Self {
             since: request.since,
             in_force: in_force_version.filter(|version| version.rule != tested.rule),
@@ -186,6 +196,13 @@ impl Plan {
     /// Whether a transition is one of this rule's.
     pub(crate) fn is_of_this_rule(&self, event: &AlertEvent) -> bool {
         event.rule == self.tested.rule.id
+    }
+
+    /// Whether a version counts for itself what the version in force counts.
+    fn counts_as_in_force(&self, version: &Version) -> bool {
+        let in_force = self.in_force.as_ref().map_or(&version.rule, |in_force| &in_force.rule);
+        let kind = |rule: &Rule| std::mem::discriminant(&rule.condition);
+        version.rule.own_series() == in_force.own_series() && kind(&version.rule) == kind(in_force)
     }
 
     fn versions(&self) -> impl Iterator<Item = &Version> {
@@ -221,6 +238,30 @@ fn needed(rule: &Rule) -> BTreeSet<String> {
     rule.watched().chain(competitors.iter().cloned()).collect()
 }
 
+/// Mentions were matched by the words in force: by others there is no history. Those of a company and its executives
+/// corroborate each other.
+fn words_in_force(rule: &Rule, tested: &Watchlist, in_force: &Watchlist) -> Result<(), String> {
+    let refused = |why: String| Err(format!("rule `{}`: history knows {why}", rule.id));
+    for id in needed(rule) {
+        if in_force.matching(&id).is_none() {
+            return refused(format!("nothing of `{id}`, which is not in force; apply it and wait"));
+        }
+        let company = tested.subject(&id).and_then(|subject| subject.company.clone());
+        let executives = tested.watched().filter(|other| other.company.as_ref() == Some(&id));
+        let executives = executives.map(|other| other.id.clone());
+        for other in std::iter::once(id.clone()).chain(company).chain(executives) {
+            let known = in_force.matching(&other);
+            if tested.matching(&other).is_some_and(|(_, now)| known.is_some_and(|(_, known)| known != now)) {
+                return refused(format!(
+                    "only what the words or the query in force of `{other}` matched, and these are others; apply them \
+                     and wait, or look for their matches with a search"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn unknown_rule(rule: &str, in_force: &Watchlist) -> String {
     let known: Vec<&str> = in_force.rules().map(|(_, rule)| rule.id.as_str()).collect();
     match known.is_empty() {
@@ -236,7 +277,12 @@ pub(crate) struct Gathered {
     raised: Vec<Existing>,
     watched: BTreeSet<String>,
     names: Names,
-    mentions: Vec<(MentionKey, PastMention)>,
+    /// Each with whether its source was young.
+    mentions: Vec<(MentionKey, PastMention, bool)>,
+    /// So many are held at most.
+    most: usize,
+    /// How many there are of each day.
+    by_day: BTreeMap<i64, usize>,
     /// The mentions of each subject in the span.
     counted: BTreeMap<String, HashSet<u64>>,
     /// From the first to the last event time that each import brought of each subject.
@@ -245,55 +291,148 @@ pub(crate) struct Gathered {
     listening: State,
     newest: Timestamp,
     sources: Sources,
+    /// Since when the log knows each source, and those that were young.
+    heard: fold::Sources,
+    young: BTreeSet<String>,
+    /// Where the words of a subject changed, while its counts wait.
+    changed: BTreeMap<String, (u64, Timestamp)>,
+    /// The sums of rebuilds that have not ended.
+    sums: BTreeMap<(String, u64), Vec<Rebuilt>>,
+    rebuilds: Vec<PastRebuild>,
 }
 
 impl Gathered {
-    /// Nothing yet.
-    pub(crate) fn new(plan: Plan, raised: Vec<Existing>) -> Self {
+    /// Nothing yet, and no more than so many mentions at once.
+    pub(crate) fn new(plan: Plan, raised: Vec<Existing>, most: usize) -> Self {
         Self {
             watched: plan.versions().flat_map(|version| needed(&version.rule)).collect(),
             plan,
             raised,
             names: Names::default(),
             mentions: Vec::new(),
+            most,
+            by_day: BTreeMap::new(),
             counted: BTreeMap::new(),
             imported: BTreeMap::new(),
             listening: State::new(),
             newest: Timestamp::default(),
             sources: Sources::default(),
+            heard: fold::Sources::default(),
+            young: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            sums: BTreeMap::new(),
+            rebuilds: Vec::new(),
         }
     }
 
     /// Takes a record in, in the order of the log.
     pub(crate) fn take(&mut self, offset: u64, appended: Timestamp, record: SignalRecord) {
+        self.heard.begin(appended);
         match &record {
-            SignalRecord::Signal(signal) => self.signal(signal),
+            SignalRecord::Signal(signal) => self.signal(signal, appended),
             SignalRecord::Progress(_) => drop(self.listening.apply(offset, appended, &record)),
             SignalRecord::SourceHealth(health) => {
                 self.sources.health(health);
                 self.listening.apply(offset, appended, &record);
             }
-            SignalRecord::Definition(version) if self.defines_a_watched_one(version) => {
-                self.listening.apply(offset, appended, &record);
+            SignalRecord::Definition(version) => {
+                self.define(offset, appended, version);
+                if self.watched_by(version).is_some() {
+                    self.listening.apply(offset, appended, &record);
+                }
             }
-            SignalRecord::Definition(_)
-            | SignalRecord::Command(_)
+            SignalRecord::Rebuilt(rebuilt) => self.rebuilt(rebuilt),
+            SignalRecord::Command(_)
             | SignalRecord::Delivery(_)
             | SignalRecord::History(_)
             | SignalRecord::Rebuild(_)
-            | SignalRecord::Rebuilt(_) => {}
+            | SignalRecord::Tick(_)
+            | SignalRecord::Collecting(_) => {}
         }
     }
 
-    fn defines_a_watched_one(&self, version: &DefinitionVersion) -> bool {
-        match version.id.split_once('/') {
-            Some(("subject", id)) => self.watched.contains(id),
-            Some(("search", id)) => self.watched.contains(&Search::subject_id(id)),
-            _ => false,
+    /// The watched subject that a definition is of.
+    fn watched_by(&self, version: &DefinitionVersion) -> Option<String> {
+        let id = match version.id.split_once('/')? {
+            ("subject", id) => id.to_owned(),
+            ("search", id) => Search::subject_id(id),
+            _ => return None,
+        };
+        self.watched.contains(&id).then_some(id)
+    }
+
+    /// Notes a source that is there from now on, and a subject whose words are others from now on.
+    fn define(&mut self, offset: u64, appended: Timestamp, version: &DefinitionVersion) {
+        if let Some(source) = version.id.strip_prefix("source/") {
+            self.heard.note(source, appended);
+        }
+        let Some(subject) = self.watched_by(version) else { return };
+        let new = version.definition.as_ref().and_then(Matching::of);
+        let before = self.listening.watchlist().matching(&subject);
+        if before.is_some_and(|(_, old)| new.is_some_and(|new| new != old)) {
+            self.changed.insert(subject, (offset, appended));
         }
     }
 
-    fn signal(&mut self, signal: &Signal) {
+    /// Takes sums in that were made anew. What imports brought and what came live is one history here.
+    fn rebuilt(&mut self, rebuilt: &Rebuilt) {
+        let (subject, asked) = (&rebuilt.subject, rebuilt.asked);
+        let is_known = self.rebuilds.iter().any(|known| known.subject == *subject && known.asked == asked);
+        if !self.watched.contains(subject) || is_known {
+            return;
+        }
+        let is_of_another = rebuilt.rule.as_ref().is_some_and(|rule| *rule != self.plan.tested.rule.id);
+        let in_one =
+            |bucket: &RebuiltBucket| RebuiltBucket { live: bucket.live + bucket.past, past: 0, ..*bucket };
+        let buckets = rebuilt.buckets.iter().filter(|_| !is_of_another).map(in_one).collect();
+        let sums = self.sums.entry((subject.clone(), asked)).or_default();
+        sums.push(Rebuilt { buckets, imports: BTreeMap::new(), ..rebuilt.clone() });
+        if !rebuilt.last {
+            return;
+        }
+        let sums = std::mem::take(sums);
+        self.sums.retain(|(other, _), _| other != subject);
+        let mut entering = BTreeMap::new();
+        for source in &self.young {
+            if self.heard.note(source, rebuilt.until).is_none() {
+                entering.insert(source.clone(), rebuilt.until);
+            }
+        }
+        let changes = self.changed.get(subject).is_some_and(|(changed, _)| *changed <= asked);
+        if changes {
+            self.changed.remove(subject);
+        }
+        let (subject, until) = (subject.clone(), rebuilt.until);
+        self.rebuilds.push(PastRebuild { subject, asked, until, changes, entering, sums });
+    }
+
+    /// Whether the mentions that the back-test needs can be held; the error says since when they can.
+    pub(crate) fn fits(&self) -> Result<(), String> {
+        let all: usize = self.by_day.values().sum();
+        if all <= self.most {
+            return Ok(());
+        }
+        let mut held = 0;
+        let fitting = self.by_day.iter().rev().take_while(|(_, mentions)| {
+            held += **mentions;
+            held <= self.most
+        });
+        // The first of these days may not be wholly after what a baseline looks back.
+        let first = fitting.last().map(|(day, _)| Timestamp::from_millis(day * DAY_MS + BASELINE_MS));
+        let instead = match first.filter(|first| *first < self.newest) {
+            Some(first) => format!("ask since {first} or later"),
+            None => "test it on fewer subjects: what a baseline looks back over is too many alone".to_owned(),
+        };
+        Err(format!(
+            "rule `{}`: since {} there are {all} mentions with those that a baseline looks back over, and {} can be held; \
+             {instead}",
+            self.plan.tested.rule.id, self.plan.since, self.most
+        ))
+    }
+
+    fn signal(&mut self, signal: &Signal, appended: Timestamp) {
+        let is_live = signal.origin == Origin::Live;
+        let is_young = is_live && self.heard.note(&signal.source, appended).is_some();
         self.newest = self.newest.max(signal.event_time);
         if signal.event_time >= self.plan.since {
             self.sources.mention(&signal.source);
@@ -317,14 +456,25 @@ impl Gathered {
             }
         }
         if signal.event_time >= self.plan.since.plus_millis(-BASELINE_MS) {
-            self.mentions.push((signal.mention, self.names.compact(signal)));
+            *self.by_day.entry(signal.event_time.as_millis().div_euclid(DAY_MS)).or_default() += 1;
+            if is_young && !self.young.contains(&signal.source) {
+                self.young.insert(signal.source.clone());
+            }
+            if self.mentions.len() < self.most {
+                self.mentions.push((signal.mention, self.names.compact(signal), is_young));
+            }
         }
     }
 
     /// Folds what was gathered.
     pub(crate) fn fold(mut self) -> Backtest {
         // What has one event time stays in the order of the log.
-        self.mentions.sort_by_key(|(_, mention)| mention.event_time);
+        self.mentions.sort_by_key(|(_, mention, _)| mention.event_time);
+        for (subject, (asked, until)) in std::mem::take(&mut self.changed) {
+            let (entering, sums) = (BTreeMap::new(), Vec::new());
+            self.rebuilds.push(PastRebuild { subject, asked, until, changes: true, entering, sums });
+        }
+        self.rebuilds.sort_by_key(|rebuild| rebuild.asked);
         let until = self.listening.clock().map_or(self.newest, |clock| clock.max(self.newest));
         let observed = self.observed();
         let fired = self.fired(&self.plan.tested, &observed, until);
@@ -338,6 +488,8 @@ impl Gathered {
             subject: subject.clone(),
             mentions: self.counted.get(subject).map_or(0, |counted| counted.len() as u64),
             observed: periods(observed.get(subject).map_or(&[], Vec::as_slice), until),
+            counted_anew: self.rebuilds_of(subject, true).collect(),
+            warming_since: self.rebuilds_of(subject, false).next(),
         };
         Backtest {
             rule: tested.rule.id.clone(),
@@ -351,6 +503,15 @@ impl Gathered {
             fired_in_force: fired_in_force.unwrap_or_default(),
             fired,
         }
+    }
+
+    /// When counts of a subject were made anew that matter here, or began to wait for it.
+    fn rebuilds_of(&self, subject: &str, done: bool) -> impl Iterator<Item = Timestamp> {
+        let oldest = self.plan.since.plus_millis(-BASELINE_MS);
+        let of_it = move |rebuild: &&PastRebuild| {
+            rebuild.subject == subject && rebuild.sums.is_empty() != done && rebuild.until > oldest
+        };
+        self.rebuilds.iter().filter(of_it).map(|rebuild| rebuild.until)
     }
 
     /// When each subject was observed: by a complete import that names it, and since listening began.
@@ -377,8 +538,16 @@ impl Gathered {
     ) -> Vec<Fired> {
         let mut state = State::of_the_past(&version.watchlist, observed, Cause::default());
         let mut events = Vec::new();
-        for (key, mention) in &self.mentions {
-            events.extend(state.past_mention(&self.names.signal(*key, mention)));
+        let is_of_rule = self.plan.counts_as_in_force(version);
+        let mut rebuilds = self.rebuilds.iter().peekable();
+        for (key, mention, is_young) in &self.mentions {
+            while let Some(rebuild) = rebuilds.next_if(|next| next.until <= mention.event_time) {
+                events.extend(state.past_rebuild(rebuild, is_of_rule));
+            }
+            events.extend(state.past_mention(&self.names.signal(*key, mention), *is_young));
+        }
+        for rebuild in rebuilds {
+            events.extend(state.past_rebuild(rebuild, is_of_rule));
         }
         events.extend(state.pass_to(until));
         let mut fired = alerts(&events);

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod backtest;
+mod before;
 mod gaps;
 mod numbers;
 mod recount;
@@ -32,8 +33,12 @@ pub use gaps::{Period, SourceGap};
 pub use verify::{Check, Finding, Verification, VerifiedTransition};
 
 pub(crate) use backtest::{Gathered, Plan};
+pub(crate) use before::Bursts;
 pub(crate) use recount::Recount;
 pub(crate) use verify::verify;
+
+/// A back-test holds no more mentions than this at once: about a gigabyte, beside the state of the writer.
+const MOST_MENTIONS: usize = 5_000_000;
 
 /// What the routes answer from.
 #[derive(Clone)]
@@ -74,6 +79,7 @@ async fn backtest(
     let watchlist = Arc::clone(&proof.watchlist.borrow());
     let plan = Plan::of(request, &watchlist).map_err(Refusal::bad_request)?;
     let gathered = gather(&proof.broker, plan).await.map_err(Refusal::unavailable)?;
+    gathered.fits().map_err(Refusal::bad_request)?;
     let folding = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         gathered.fold()
@@ -103,7 +109,10 @@ async fn verified(broker: &Broker, alert: AlertKey) -> Result<Option<Verificatio
         }
     })
     .await?;
-    let Some(mut recount) = Recount::of(&transitions) else { return Ok(None) };
+    let Some(opening) = transitions.first() else { return Ok(None) };
+    let mut bursts = Bursts::around(opening);
+    each_record(broker, &ALERTS, |_, event: AlertEvent| bursts.take(&event)).await?;
+    let Some(mut recount) = Recount::of(&transitions, bursts) else { return Ok(None) };
     each_record(broker, &SIGNALS, |place, record: SignalRecord| recount.take(place, &record)).await?;
     Ok(verify(&transitions, &recount))
 }
@@ -117,7 +126,7 @@ async fn gather(broker: &Broker, plan: Plan) -> Result<Gathered, ReadError> {
         }
     })
     .await?;
-    let mut gathered = Gathered::new(plan, raised);
+    let mut gathered = Gathered::new(plan, raised, MOST_MENTIONS);
     each_record(broker, &SIGNALS, |place, record: SignalRecord| {
         gathered.take(place.offset, place.appended, record);
     })

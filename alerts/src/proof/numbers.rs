@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use super::arithmetic::reaches;
 use super::recount::{OfCompetitor, Seen};
 use super::verify::Check;
-use crate::fold::{MOST_AUTHORS, bucket_end, window_of};
+use crate::fold::{MOST_AUTHORS, bucket_end, bucket_of, window_of};
 
 /// Means that were written and read again may differ by this.
 const ROUNDING: f64 = 1e-9;
@@ -130,6 +130,10 @@ impl Counted<'_> {
             // Authors of a window that closed long ago are forgotten, so only the opening is sure to have them all.
             again("distinct authors", count.authors, authors(&mentions), exact && self.opens()),
         );
+        if let Some(told) = count.stretch {
+            let found = bucket_of(window, self.zone, judged).stretch(window);
+            checks.push(Check::of("times as long as an hour", told, found));
+        }
         if let Some(told) = count.mentions {
             checks.push(again("mentions in the window", told, mentions.len(), exact && self.opens()));
         }
@@ -190,8 +194,16 @@ impl Counted<'_> {
         let found = mention.map_or("no such mention".to_owned(), |seen| {
             format!("{} with reach {}", seen.polarity, reach(seen.reach))
         });
+        let risk = match &self.rule.condition {
+            Condition::Each(asked) => asked.risk.as_ref(),
+            _ => None,
+        };
         let satisfies = |seen: &&&Seen| {
-            seen.polarity <= each.polarity_at_most && reaches(seen.reach, each.reach_at_least)
+            // Alerts of older versions took visits of a month for accounts; none of them says what it gathered.
+            let reach = if each.gathered.is_some() { seen.accounts } else { seen.reach };
+            seen.polarity <= each.polarity_at_most
+                && reaches(reach, each.reach_at_least)
+                && risk.is_none_or(|risk| seen.risk.contains(risk))
         };
         let first = each.gathered.map(|gathered| gathered.first);
         let since_opening = |seen: &&&Seen| {
@@ -221,6 +233,10 @@ impl Counted<'_> {
                 checks.push(Check::that("the first of them", gathered.first, agrees, found));
             }
         }
+        checks.extend(risk.map(|risk| {
+            let found = mention.map_or(&[][..], |seen| seen.risk.as_slice());
+            Check::that("risk said of the subject", risk, found.contains(risk), found.join(", "))
+        }));
         checks
     }
 

@@ -17,9 +17,13 @@ use jiff::tz::TimeZone;
 
 use super::Place;
 use super::arithmetic::begins;
+use super::before::{Before, Bursts, not_counted};
 use super::numbers::Counted;
 use super::verify::Check;
-use crate::fold::{DeskSet, Memory, Novelty, Sources, State};
+use crate::fold::{DeskSet, Folded, Memory, Novelty, Sources, State};
+
+/// So many mentions of an alert are held at most: half a gigabyte.
+const MOST_SEEN: usize = 4_000_000;
 
 /// What `signals` holds of the mentions of one alert.
 #[derive(Debug)]
@@ -44,8 +48,8 @@ pub(crate) struct Recount {
     beginnings: Vec<(u64, String)>,
     /// Whether the subject is in force, as far as the log is read.
     in_force: bool,
-    /// Where the rule began anew to count for itself, and what it asks for from there on.
-    rules: Vec<(u64, Rule)>,
+    /// What the rule asked for, one version after the other.
+    rules: Vec<Version>,
     /// Whether the rule watches the subject, as far as the log is read.
     watches: bool,
     /// Until when the subject's mentions were counted anew elsewhere, and where in the log that stands.
@@ -53,11 +57,14 @@ pub(crate) struct Recount {
     sources: Sources,
     /// Where mentions of a source stand that was too young to count.
     young: Vec<(u64, Timestamp)>,
-    /// What sources said of themselves.
+    /// The sources that an alert is about, and what they said of themselves.
+    sources_told: BTreeSet<String>,
     health: Vec<(u64, SourceHealth)>,
     /// What imports told of the rule and the subject.
     histories: Vec<(u64, History)>,
     seen: Vec<Seen>,
+    /// Whether there are too many to be held.
+    too_many: bool,
     /// The competitors of a rule about ranks, each with which of its mentions were counted already.
     competitors: BTreeMap<String, Memory>,
     of_competitors: Vec<OfCompetitor>,
@@ -65,10 +72,24 @@ pub(crate) struct Recount {
     zones: BTreeMap<String, String>,
     /// Which mentions were counted already, in this window or one before.
     memory: Memory,
+    /// How far each partition of `mentions.raw` is folded.
+    folded: BTreeMap<u32, Folded>,
+    /// What the counts were compared with.
+    before: Option<Before>,
     /// The latest event time so far.
     newest: Timestamp,
     /// Folds nothing but the progress of enrichment, for the log's clock.
     clock: State,
+}
+
+/// What a rule asked for.
+#[derive(Clone, Debug)]
+struct Version {
+    /// From where in the log on.
+    begin: u64,
+    /// Where it began to count for itself: a version before may have counted the same.
+    counts_from: u64,
+    rule: Rule,
 }
 
 /// A mention, as far as evidence needs it.
@@ -85,6 +106,8 @@ pub(super) struct Seen {
     pub(super) reach: Option<u64>,
     /// Accounts that could have seen it, as far as is known.
     pub(super) accounts: Option<u64>,
+    /// The risks that are said of the subject.
+    pub(super) risk: Vec<String>,
     pub(super) desks: DeskSet,
     /// Whether the rule's filter matched.
     pub(super) matched: bool,
@@ -104,9 +127,10 @@ pub(super) struct OfCompetitor {
 }
 
 impl Recount {
-    /// Nothing read yet, for an alert with these transitions.
-    pub(crate) fn of(transitions: &[AlertEvent]) -> Option<Self> {
-        let (opening, last) = (transitions.first()?, transitions.last()?);
+    /// Nothing read yet, for an alert with these transitions; with the bursts of its rule and subject.
+    pub(crate) fn of(transitions: &[AlertEvent], bursts: Bursts) -> Option<Self> {
+        let opening = transitions.first()?;
+        let last = transitions.iter().map(|event| event.signals.offset).max()?;
         let definition = match opening.subject.strip_prefix(&Search::subject_id("")) {
             Some(search) => format!("search/{search}"),
             None => format!("subject/{}", opening.subject),
@@ -129,6 +153,7 @@ impl Recount {
             rebuilt: Vec::new(),
             sources: Sources::default(),
             young: Vec::new(),
+            sources_told: sources_told(transitions),
             health: Vec::new(),
             histories: Vec::new(),
             competitors: competitors(transitions),
@@ -137,7 +162,7 @@ impl Recount {
             subject: opening.subject.clone(),
             definition,
             origin: if opening.historic { Origin::History } else { Origin::Live },
-            last: last.signals.offset,
+            last,
             from,
             late_from,
             evidence: transitions.iter().flat_map(|event| event.evidence.iter().copied()).collect(),
@@ -145,7 +170,10 @@ impl Recount {
             beginnings: Vec::new(),
             in_force: false,
             seen: Vec::new(),
+            too_many: false,
             memory: Memory::of_counted(),
+            folded: BTreeMap::new(),
+            before: Before::of(transitions, bursts),
             newest: Timestamp::default(),
             clock: State::new(),
         })
@@ -174,28 +202,47 @@ impl Recount {
             SignalRecord::History(history) if history.subject == self.subject && self.is_of_rule(history) => {
                 self.histories.push((place.offset, history.clone()));
             }
-            SignalRecord::SourceHealth(health) => self.health.push((place.offset, health.clone())),
-            SignalRecord::Progress(_) => drop(self.clock.apply(place.offset, place.appended, record)),
+            SignalRecord::SourceHealth(health) if self.sources_told.contains(&health.source) => {
+                self.health.push((place.offset, health.clone()));
+            }
+            SignalRecord::Progress(_) => {
+                self.clock.apply(place.offset, place.appended, record);
+                if let (true, Some(before), Some(clock)) =
+                    (self.in_force, &mut self.before, self.clock.clock())
+                {
+                    before.pass_to(clock);
+                }
+            }
             _ => {}
+        }
+        if let Some(before) = &mut self.before {
+            let elsewhere = |from| counted_anew(&self.rebuilt, &self.young, !self.histories.is_empty(), from);
+            before.note(place.offset, &self.histories, elsewhere);
         }
     }
 
     fn signal(&mut self, place: Place, signal: &Signal) {
-        if signal.origin != self.origin {
+        let is_live = signal.origin == Origin::Live;
+        // What is behind its partition's offset was delivered before.
+        let is_behind = !self.folded.entry(signal.raw.partition).or_default().is_new(signal) && is_live;
+        if signal.origin != self.origin || is_behind {
             return;
         }
-        let is_live = signal.origin == Origin::Live;
         let is_young = is_live && self.sources.note(&signal.source, place.appended).is_some();
         self.newest = self.newest.max(signal.event_time);
         let now = self.clock.clock().unwrap_or_default().max(self.newest);
         let mut concerned = signal.concerned();
         self.of_competitors(place, signal, &concerned, now);
         concerned.retain(|subject| subject.id == self.subject);
-        for subject in concerned {
+        for mut subject in concerned {
             if is_young {
                 self.young.push((place.offset, signal.event_time));
             }
             let is_new = self.memory.take(signal.mention, signal.revision, now) == Novelty::New;
+            let matched = signal.matched.contains(&self.filter);
+            if let (true, Some(before)) = (is_new && !is_young, &mut self.before) {
+                before.count(signal, &subject, matched, now);
+            }
             let value = self.values.as_ref().and_then(|(of, values)| {
                 let value = match of {
                     NoveltyOf::Story => signal.story_about(&subject)?.to_string(),
@@ -208,7 +255,10 @@ impl Recount {
                 None => signal.event_time >= self.from || place.offset >= self.late_from,
             };
             let is_evidence = is_asked_for || self.evidence.contains(&signal.mention);
-            if place.offset <= self.last && is_evidence {
+            if self.seen.len() >= MOST_SEEN {
+                (self.seen, self.too_many) = (Vec::new(), true);
+            }
+            if place.offset <= self.last && is_evidence && !self.too_many {
                 self.seen.push(Seen {
                     offset: place.offset,
                     mention: signal.mention,
@@ -218,9 +268,10 @@ impl Recount {
                     event_time: signal.event_time,
                     polarity: subject.polarity,
                     reach: signal.reach,
-                    accounts: signal.accounts_reached(),
+                    accounts: signal.accounts(),
+                    risk: std::mem::take(&mut subject.risk),
                     desks: DeskSet::of(&signal.desks),
-                    matched: signal.matched.contains(&self.filter),
+                    matched,
                     value,
                     is_new,
                 });
@@ -232,7 +283,8 @@ impl Recount {
         for subject in concerned {
             let Some(memory) = self.competitors.get_mut(&subject.id) else { continue };
             let is_new = memory.take(signal.mention, signal.revision, now) == Novelty::New;
-            if is_new && signal.event_time >= self.from {
+            let is_asked_for = signal.event_time >= self.from && place.offset <= self.last;
+            if is_new && is_asked_for && self.of_competitors.len() < MOST_SEEN {
                 self.of_competitors.push(OfCompetitor {
                     offset: place.offset,
                     id: subject.id.clone(),
@@ -269,6 +321,9 @@ impl Recount {
         let Some(source) = version.id.strip_prefix("source/").filter(|_| version.definition.is_none()) else {
             return;
         };
+        if !self.sources_told.contains(source) {
+            return;
+        }
         let health = SourceHealth {
             v: SchemaVersion::default(),
             source: source.to_owned(),
@@ -299,6 +354,9 @@ impl Recount {
         if !goes_on {
             let is_first_copy =
                 self.beginnings.is_empty() && self.first.is_some_and(|first| first.offset > 0);
+            if let Some(before) = &mut self.before {
+                before.subject_begins(place.offset, !is_first_copy, &zone, self.clock.clock());
+            }
             self.beginnings.push((if is_first_copy { 0 } else { place.offset }, zone));
             if !is_first_copy {
                 self.memory = Memory::of_counted();
@@ -307,7 +365,7 @@ impl Recount {
         self.in_force = true;
     }
 
-    /// A rule that comes into force for the subject, or asks for something else, counts for itself from there on.
+    /// A rule that comes into force for the subject, or is to count something else, counts for itself from there on.
     fn define_rule(&mut self, place: Place, version: &DefinitionVersion) {
         let rule = match &version.definition {
             Some(Definition::Rule(rule)) if rule.watches(&self.subject) => rule,
@@ -316,18 +374,25 @@ impl Recount {
                 return;
             }
         };
-        let goes_on = self.watches && self.rules.last().is_some_and(|(_, last)| last.asks_for_the_same(rule));
-        if !goes_on {
+        let last = self.rules.last().filter(|_| self.watches);
+        if !last.is_some_and(|last| last.rule.asks_for_the_same(rule)) {
             let is_first_copy = self.rules.is_empty() && self.first.is_some_and(|first| first.offset > 0);
-            self.rules.push((if is_first_copy { 0 } else { place.offset }, rule.clone()));
+            let begin = if is_first_copy { 0 } else { place.offset };
+            let goes_on = last.filter(|last| last.rule.counts_the_same(rule));
+            let counts_from = goes_on.map_or(begin, |last| last.counts_from);
+            if let Some(before) = self.before.as_mut().filter(|_| goes_on.is_none()) {
+                before.rule_begins(place.offset, !is_first_copy, self.clock.clock());
+            }
+            self.rules.push(Version { begin, counts_from, rule: rule.clone() });
         }
         self.watches = true;
     }
 
-    /// The version of the rule that decided, and where it began to count for itself.
-    fn rule_of(&self, event: &AlertEvent, raised_at: u64) -> Option<&(u64, Rule)> {
-        let asked =
-            |(begin, rule): &&(u64, Rule)| *begin <= raised_at && rule.to_string() == event.definition.rule;
+    /// The version of the rule that decided.
+    fn rule_of(&self, event: &AlertEvent, raised_at: u64) -> Option<&Version> {
+        let asked = |version: &&Version| {
+            version.begin <= raised_at && version.rule.to_string() == event.definition.rule
+        };
         self.rules.iter().rev().find(asked)
     }
 
@@ -345,7 +410,7 @@ impl Recount {
         let found = event.evidence.iter().filter(|mention| mentions.contains(mention)).count();
         let mut checks = vec![Check::of("evidence in `signals`", event.evidence.len(), found)];
         checks.extend(desks(event, &until_then));
-        let Some((counts_from, rule)) = self.rule_of(event, raised_at) else {
+        let Some(Version { counts_from, rule, .. }) = self.rule_of(event, raised_at) else {
             let why = "`signals` does not hold the rule that decided";
             checks.push(Check::not_possible("numbers", &event.definition.rule, why));
             return checks;
@@ -371,6 +436,11 @@ impl Recount {
             of_competitors: &of_competitors,
         };
         checks.extend(counted.checks(&health));
+        match (&self.before, &event.arithmetic) {
+            (Some(before), Arithmetic::Count(count)) => checks.extend(before.checks(event, count)),
+            _ if event.transition.raises() => checks.extend(not_counted(event)),
+            _ => {}
+        }
         checks
     }
 
@@ -395,6 +465,9 @@ impl Recount {
         if event.signals.offset < first.offset || event.decided < first.appended {
             return Some(format!("{begins_at}, after this was decided"));
         }
+        if self.too_many || self.of_competitors.len() >= MOST_SEEN {
+            return Some(format!("there are more than {MOST_SEEN} mentions, which are not held at once"));
+        }
         if first.offset > 0 && (event.historic || begins(event) < first.appended) {
             return Some(format!("{begins_at}, and some of the mentions may have been before it"));
         }
@@ -406,6 +479,32 @@ impl Recount {
         let zone = beginning.and_then(|(_, zone)| TimeZone::get(zone).ok());
         (beginning.map_or(0, |(begin, _)| *begin), zone.unwrap_or(TimeZone::UTC))
     }
+}
+
+/// Why buckets from here on cannot be counted again.
+fn counted_anew(
+    rebuilt: &[(u64, Timestamp)],
+    young: &[(u64, Timestamp)],
+    is_imported: bool,
+    from: Timestamp,
+) -> Option<String> {
+    // What imports brought before a rebuild was counted anew with the rest.
+    if let Some((_, until)) = rebuilt.iter().find(|(_, until)| is_imported || *until > from) {
+        return Some(format!("what happened before {until} was counted anew from the retained mentions"));
+    }
+    let is_young = young.iter().any(|(_, time)| *time >= from);
+    is_young.then(|| "mentions of a source that is younger than two weeks are not among them".to_owned())
+}
+
+/// The sources that an alert about silent sources names.
+fn sources_told(transitions: &[AlertEvent]) -> BTreeSet<String> {
+    let mut sources = BTreeSet::new();
+    for event in transitions {
+        if let Arithmetic::Absence(absence) = &event.arithmetic {
+            sources.extend(absence.sources.iter().cloned());
+        }
+    }
+    sources
 }
 
 /// The competitors that an alert about a rank was compared with.

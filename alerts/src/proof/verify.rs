@@ -3,6 +3,8 @@
 //! What follows from the alert's record alone is computed in [`super::arithmetic`]; what `signals` still holds of
 //! its mentions is counted again in [`super::recount`], not with the fold's own counters.
 
+use std::collections::BTreeMap;
+
 use earshot_common::events::{AlertEvent, Transition};
 use earshot_common::keys::AlertKey;
 use serde::{Deserialize, Serialize};
@@ -90,12 +92,19 @@ impl Check {
     }
 }
 
-/// Verifies the transitions of one alert, in the order of `alerts`. There is at least one.
+/// Verifies the transitions of one alert, in the order of `alerts`. There is at least one. A transition may stand there
+/// twice, word for word: it is one.
 pub(crate) fn verify(transitions: &[AlertEvent], recount: &Recount) -> Option<Verification> {
     let opening = transitions.first()?;
     let mut verified = Vec::new();
-    for (event, number) in transitions.iter().zip(1..) {
-        let mut checks = vec![Check::of("number of the transition", event.sequence, number)];
+    let mut known: BTreeMap<u32, &AlertEvent> = BTreeMap::new();
+    for event in transitions {
+        if let Some(first) = known.get(&event.sequence) {
+            verified.extend((*first != event).then(|| written_otherwise(event)));
+            continue;
+        }
+        known.insert(event.sequence, event);
+        let mut checks = vec![Check::of("number of the transition", event.sequence, known.len())];
         checks.extend(arithmetic::checks(event));
         verified.push(VerifiedTransition {
             sequence: event.sequence,
@@ -110,4 +119,15 @@ pub(crate) fn verify(transitions: &[AlertEvent], recount: &Recount) -> Option<Ve
         subject: opening.subject.clone(),
         transitions: verified,
     })
+}
+
+/// A transition whose number another one has.
+fn written_otherwise(event: &AlertEvent) -> VerifiedTransition {
+    let found = "another record of this number stands before it";
+    VerifiedTransition {
+        sequence: event.sequence,
+        transition: event.transition,
+        arithmetic: vec![Check::that("written once, or alike", event.sequence, false, found)],
+        evidence: Vec::new(),
+    }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Measure, NoveltyOf, ToneMeasure};
+use crate::events::{Measure, NoveltyOf, RISKS, ToneMeasure};
 
 /// What has to happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub struct EachCondition {
     pub sentiment_at_most: f32,
     /// Accounts that could have seen it: this or more. An unknown reach satisfies zero alone.
     pub reach_at_least: u64,
+    /// One of [`RISKS`], which must be said of the subject, not of another one in the same message.
+    pub risk: Option<String>,
     /// Such mentions, at least, within [`Self::quiet_after_hours`] of each other; those of an open alert need no others.
     pub mentions_at_least: u32,
     /// Distinct authors of these, at least.
@@ -122,8 +124,10 @@ pub struct NoveltyCondition {
     pub of: NoveltyOf,
     /// It is forgotten after this time, and new again.
     pub look_back_days: u32,
-    /// It must gather what it needs within this time of its first mention.
+    /// It must gather what it needs within this time of its first mention; of any, where it need not be new.
     pub within_hours: u32,
+    /// It need not be new: one that was heard before and never told counts where it spreads.
+    pub spreads: bool,
     /// Mentions of it, at least.
     pub mentions_at_least: u32,
     /// Distinct authors of these, at least.
@@ -261,23 +265,33 @@ impl Condition {
         if let Some(below) = probability.filter(|below| !(*below > 0.0 && *below < 1.0)) {
             return Err(format!("`probability_below = {below}` must be between 0 and 1"));
         }
-        let windows = match self {
-            Self::Count(count) => count.windows,
-            Self::Tone(tone) => tone.windows,
-            Self::Reach(reach) => reach.windows,
-            Self::Rank(rank) => rank.windows,
-            _ => 1,
-        };
+        let windows = self.windows();
         if !(1..=MOST_WINDOWS).contains(&windows) {
             return Err(format!("`windows = {windows}` must be between 1 and {MOST_WINDOWS}"));
+        }
+        let authors = self.authors_at_least();
+        if authors > MOST_AUTHORS {
+            return Err(format!("`authors_at_least = {authors}` must be at most {MOST_AUTHORS}"));
         }
         match self {
             Self::Each(each) if !(-1.0..=1.0).contains(&each.sentiment_at_most) => {
                 Err(format!("`sentiment_at_most = {}` must be between -1 and 1", each.sentiment_at_most))
             }
+            Self::Each(EachCondition { risk: Some(risk), .. }) if !RISKS.contains(&risk.as_str()) => {
+                Err(format!("`category = \"{risk}\"` is no risk; there are: {}", RISKS.join(", ")))
+            }
             Self::Each(each) => each.check(),
             Self::Rank(rank) if rank.competitors.is_empty() => {
                 Err("`competitors` is empty: name at least one subject".to_owned())
+            }
+            Self::Count(count)
+                if count.window == Window::Day
+                    && count.little_data_at_least != CountCondition::of(Window::Day).little_data_at_least =>
+            {
+                Err(format!(
+                    "`little_data_at_least = {}` does not belong to `window = \"1d\"`: a day with too little data waits",
+                    count.little_data_at_least
+                ))
             }
             Self::Novelty(novelty) if !(0.0..=1.0).contains(&novelty.new_authors_share_at_least) => {
                 Err(format!(
@@ -289,11 +303,35 @@ impl Condition {
                 "`look_back_days = {}` must be between 1 and {MOST_DAYS}",
                 novelty.look_back_days
             )),
-            Self::Novelty(novelty) if novelty.authors_at_least > MOST_AUTHORS => Err(format!(
-                "`authors_at_least = {}` must be at most {MOST_AUTHORS} for a novelty",
-                novelty.authors_at_least
+            Self::Novelty(novelty) if novelty.spreads && novelty.mentions_at_least < 2 => Err(format!(
+                "`mentions_at_least = {}` must be at least 2 with `spreads = true`: one mention is no spreading",
+                novelty.mentions_at_least
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// The windows one after the other that it asks for.
+    fn windows(&self) -> u32 {
+        match self {
+            Self::Count(count) => count.windows,
+            Self::Tone(tone) => tone.windows,
+            Self::Reach(reach) => reach.windows,
+            Self::Rank(rank) => rank.windows,
+            Self::Each(_) | Self::Absence(_) | Self::SourceAbsence(_) | Self::Novelty(_) => 1,
+        }
+    }
+
+    /// Distinct authors that it asks for.
+    fn authors_at_least(&self) -> u32 {
+        match self {
+            Self::Count(count) => count.authors_at_least,
+            Self::Tone(tone) => tone.authors_at_least,
+            Self::Reach(reach) => reach.authors_at_least,
+            Self::Novelty(novelty) => novelty.authors_at_least,
+            Self::Rank(rank) => rank.authors_at_least,
+            // It has a limit of its own.
+            Self::Each(_) | Self::Absence(_) | Self::SourceAbsence(_) => 0,
         }
     }
 }
@@ -302,8 +340,8 @@ impl Condition {
 const MOST_WINDOWS: u32 = 24;
 /// What is new is looked for among so many days at most: as long as baselines reach back.
 const MOST_DAYS: u32 = 56;
-/// Of each value so many authors are told apart at most.
-const MOST_AUTHORS: u32 = 1_000;
+/// Of each window and value so many authors are told apart at most.
+pub const MOST_AUTHORS: u32 = 1_000;
 
 impl fmt::Display for Condition {
     /// The condition in words, as alerts carry it.
@@ -372,11 +410,11 @@ fn persistence(f: &mut fmt::Formatter<'_>, windows: u32) -> fmt::Result {
 
 impl fmt::Display for EachCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "each mention with sentiment at most {} and reach at least {}",
-            self.sentiment_at_most, self.reach_at_least
-        )?;
+        f.write_str("each mention with ")?;
+        if let Some(risk) = &self.risk {
+            write!(f, "risk {risk}, ")?;
+        }
+        write!(f, "sentiment at most {} and reach at least {}", self.sentiment_at_most, self.reach_at_least)?;
         match self.gathers() {
             false => Ok(()),
             true => write!(
@@ -404,14 +442,15 @@ impl fmt::Display for CountCondition {
 
 impl fmt::Display for NoveltyCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "novelty: {} that ", self.of.in_words())?;
+        match self.spreads {
+            true => f.write_str("spreads")?,
+            false => write!(f, "was not there within {} days", self.look_back_days)?,
+        }
         write!(
             f,
-            "novelty: {} that was not there within {} days, with at least {} mentions by {} authors within {} hours",
-            self.of.in_words(),
-            self.look_back_days,
-            self.mentions_at_least,
-            self.authors_at_least,
-            self.within_hours
+            ", with at least {} mentions by {} authors within {} hours",
+            self.mentions_at_least, self.authors_at_least, self.within_hours
         )?;
         if self.new_authors_share_at_least > 0.0 {
             write!(f, ", at least {:.0} % of them new", self.new_authors_share_at_least * 100.0)?;

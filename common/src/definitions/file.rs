@@ -264,13 +264,13 @@ mod tests {
             (
                 "risk\"\ncategory = \"legal\"\nfilter = \"lang:en",
                 expect![
-                    "each mention with sentiment at most 1 and reach at least 0, where risk:legal AND (lang:en)"
+                    "each mention with risk legal, sentiment at most 1 and reach at least 0, where lang:en"
                 ],
             ),
             (
                 "momentum\"\nmentions_at_least = 80\nof = \"story",
                 expect![
-                    "novelty: a story that was not there within 30 days, with at least 80 mentions by 25 authors within 24 hours"
+                    "novelty: a story that spreads, with at least 80 mentions by 25 authors within 24 hours"
                 ],
             ),
             (
@@ -282,7 +282,7 @@ mod tests {
             (
                 "coordinated posting",
                 expect![
-                    "novelty: a story that was not there within 30 days, with at least 10 mentions by 10 authors within 1 hours, at least 50 % of them new"
+                    "novelty: a story that spreads, with at least 10 mentions by 10 authors within 1 hours, at least 50 % of them new"
                 ],
             ),
             ("subject silent", expect!["absence of mentions for 3 hours or longer, probability below 0.001"]),
@@ -354,7 +354,13 @@ mod tests {
         );
         refused(
             &rule("preset = \"momentum\"\ncategory = \"legal\""),
-            expect![[r#"harbor.toml:1: rule `r`: `category` belongs to `preset = "risk"`"#]],
+            expect!["harbor.toml:1: rule `r`: `category` does not belong to its `when`"],
+        );
+        refused(
+            &rule("preset = \"risk\"\ncategory = \"anger\""),
+            expect![[
+                r#"harbor.toml:1: rule `r`: `category = "anger"` is no risk; there are: legal, safety, data_breach, leak, fraud, labour, product_failure, boycott, leadership, investor, misinformation"#
+            ]],
         );
         refused(
             &rule("when = \"novelty\""),
@@ -363,6 +369,26 @@ mod tests {
         refused(
             &rule("preset = \"source silent\"\nfilter = \"lang:en\""),
             expect!["harbor.toml:1: rule `r`: `filter` does not belong to its `when`"],
+        );
+        refused(
+            &rule("preset = \"volume spike\"\nwindow = \"1d\"\nlittle_data_at_least = 30"),
+            expect![[
+                r#"harbor.toml:1: rule `r`: `little_data_at_least = 30` does not belong to `window = "1d"`: a day with too little data waits"#
+            ]],
+        );
+        refused(
+            &rule("preset = \"rank\"\ncompetitors = [\"b\", \"a\"]"),
+            expect![
+                "harbor.toml:1: rule `r`: `competitors` names `a`, which is among the rule's own `subjects`"
+            ],
+        );
+        refused(
+            &rule("preset = \"volume spike\"\nauthors_at_least = 1001"),
+            expect!["harbor.toml:1: rule `r`: `authors_at_least = 1001` must be at most 1000"],
+        );
+        refused(
+            &rule("preset = \"sentiment drop\"\nauthors_at_least = 1001"),
+            expect!["harbor.toml:1: rule `r`: `authors_at_least = 1001` must be at most 1000"],
         );
         refused(
             &rule("preset = \"volume spike\"\nwindows = 25"),

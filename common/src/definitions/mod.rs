@@ -23,8 +23,8 @@ use crate::events::ReachUnit;
 
 pub use brief::{Brief, Every};
 pub use condition::{
-    AbsenceCondition, Condition, CountCondition, EachCondition, NoveltyCondition, RankCondition,
-    ReachCondition, SourceAbsenceCondition, ToneCondition, Window,
+    AbsenceCondition, Condition, CountCondition, EachCondition, MOST_AUTHORS, NoveltyCondition,
+    RankCondition, ReachCondition, SourceAbsenceCondition, ToneCondition, Window,
 };
 pub use doubts::doubts;
 pub use file::{FileError, check, parse_file};

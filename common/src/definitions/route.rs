@@ -112,6 +112,18 @@ impl Route {
         channels
     }
 
+    /// The programs that keep an alert open until they hear of its end.
+    pub fn programs(&self) -> Vec<Channel> {
+        self.webhook.iter().cloned().map(Channel::Webhook).collect()
+    }
+
+    /// Everybody who hears of the end of a severe alert: an Alertmanager is told of it anyway, and the log has each
+    /// transition.
+    pub fn programs_and_people(&self) -> Vec<Channel> {
+        let hears = |to: &Channel| to.is_read_by_people() || matches!(to, Channel::Webhook(_));
+        self.channels().into_iter().filter(hears).collect()
+    }
+
     /// Everybody whom it brings a brief.
     pub fn readers(&self) -> Vec<Channel> {
         self.channels().into_iter().filter(Channel::takes_briefs).collect()

@@ -1,6 +1,7 @@
 //! Rules: when a subject raises an alert, how severe it is, and who hears of it.
 
 use std::fmt;
+use std::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,39 @@ impl Rule {
         self.condition == other.condition && self.filter == other.filter && self.schedule == other.schedule
     }
 
+    /// Whether what it counts and remembers is what another rule counts and remembers too, whatever they make of it.
+    pub fn counts_the_same(&self, other: &Self) -> bool {
+        let condition = match (&self.condition, &other.condition) {
+            (Condition::Count(one), Condition::Count(two)) => {
+                (one.measure, one.window) == (two.measure, two.window)
+            }
+            (Condition::Tone(one), Condition::Tone(two)) => one.window == two.window,
+            (Condition::Reach(one), Condition::Reach(two)) => one.window == two.window,
+            (Condition::Novelty(one), Condition::Novelty(two)) => {
+                (one.of, one.look_back_days) == (two.of, two.look_back_days)
+            }
+            (Condition::Rank(one), Condition::Rank(two)) => {
+                (one.window, &one.competitors) == (two.window, &two.competitors)
+            }
+            (one, two) => discriminant(one) == discriminant(two),
+        };
+        condition && self.filter == other.filter
+    }
+
+    /// The windows one after the other in which it asks for a count: those before the last are looked at again.
+    pub fn windows(&self) -> u32 {
+        match &self.condition {
+            Condition::Count(count) => count.windows,
+            _ => 1,
+        }
+    }
+
+    /// Whether it counts or remembers what no other rule does: a new one begins with nothing.
+    pub fn keeps_for_itself(&self) -> bool {
+        let remembers = matches!(self.condition, Condition::Novelty(_));
+        remembers || self.condition.summed_window().is_some() || self.own_series().is_some()
+    }
+
     /// What it counts for itself, where that is not all mentions.
     pub fn own_series(&self) -> Option<(Measure, Window)> {
         let filtered = self.filter.is_some();
@@ -124,6 +158,11 @@ impl Rule {
             self.routes.iter().enumerate().find(|(n, route)| self.routes[..*n].contains(route))
         {
             return Err(format!("`routes` names `{}` twice", twice.1));
+        }
+        if let Condition::Rank(rank) = &self.condition
+            && let Some(own) = rank.competitors.iter().find(|competitor| self.subjects.contains(competitor))
+        {
+            return Err(format!("`competitors` names `{own}`, which is among the rule's own `subjects`"));
         }
         self.telling.check()?;
         self.condition.check()

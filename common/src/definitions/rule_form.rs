@@ -22,9 +22,6 @@ pub(super) struct RuleForm {
     when: Option<When>,
     #[serde(default, skip_serializing)]
     preset: Option<Preset>,
-    /// Of the preset `risk`.
-    #[serde(default, skip_serializing)]
-    category: Option<String>,
     #[serde(default)]
     subjects: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,6 +54,9 @@ pub(super) struct RuleForm {
     sentiment_at_most: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reach_at_least: Option<u64>,
+    /// The risk of single mentions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quiet_after_hours: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +83,8 @@ pub(super) struct RuleForm {
     look_back_days: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within_hours: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spreads: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     new_authors_share_at_least: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,9 +158,6 @@ impl RuleForm {
             }
             (None, None) => return Err("neither `when` nor `preset` is there: give one".to_owned()),
         };
-        if self.category.is_some() && self.preset != Some(Preset::Risk) {
-            return Err("`category` belongs to `preset = \"risk\"`".to_owned());
-        }
         if let Some(field) = self.misplaced_field(when) {
             return Err(format!("`{field}` does not belong to its `when`"));
         }
@@ -207,20 +206,20 @@ impl RuleForm {
             Preset::Risk => {
                 self.sentiment_at_most.get_or_insert(1.0);
                 self.reach_at_least.get_or_insert(0);
-                let category = self.category.as_ref().ok_or(
-                    "`category` is missing: `preset = \"risk\"` needs one, such as `category = \"legal\"`",
-                )?;
-                let risk = format!("risk:{category}");
-                self.filter = Some(match self.filter.take() {
-                    Some(filter) => format!("{risk} AND ({filter})"),
-                    None => risk,
-                });
+                if self.category.is_none() {
+                    return Err("`category` is missing: `preset = \"risk\"` needs one, such as `category = \"legal\"`"
+                        .to_owned());
+                }
                 return Ok(When::Each);
             }
             Preset::NewStory => self.novelty(3, 3, 24),
-            Preset::Momentum => self.novelty(50, 25, 24),
+            Preset::Momentum => {
+                self.novelty(50, 25, 24);
+                self.spreads.get_or_insert(true);
+            }
             Preset::CoordinatedPosting => {
                 self.novelty(10, 10, 1);
+                self.spreads.get_or_insert(true);
                 self.new_authors_share_at_least.get_or_insert(0.5);
             }
         }
@@ -240,6 +239,7 @@ impl RuleForm {
             ("filter", self.filter.is_some()),
             ("sentiment_at_most", self.sentiment_at_most.is_some()),
             ("reach_at_least", self.reach_at_least.is_some()),
+            ("category", self.category.is_some()),
             ("quiet_after_hours", self.quiet_after_hours.is_some()),
             ("measure", self.measure.is_some()),
             ("window", self.window.is_some()),
@@ -253,6 +253,7 @@ impl RuleForm {
             ("of", self.of.is_some()),
             ("look_back_days", self.look_back_days.is_some()),
             ("within_hours", self.within_hours.is_some()),
+            ("spreads", self.spreads.is_some()),
             ("new_authors_share_at_least", self.new_authors_share_at_least.is_some()),
             ("competitors", self.competitors.is_some()),
         ];
@@ -261,6 +262,7 @@ impl RuleForm {
                 "filter",
                 "sentiment_at_most",
                 "reach_at_least",
+                "category",
                 "mentions_at_least",
                 "authors_at_least",
                 "quiet_after_hours",
@@ -302,6 +304,7 @@ impl RuleForm {
                 "of",
                 "look_back_days",
                 "within_hours",
+                "spreads",
                 "mentions_at_least",
                 "authors_at_least",
                 "new_authors_share_at_least",
@@ -329,6 +332,7 @@ impl RuleForm {
             When::Each => Condition::Each(EachCondition {
                 sentiment_at_most: self.sentiment_at_most.unwrap_or(-0.5),
                 reach_at_least: self.reach_at_least.unwrap_or(10_000),
+                risk: self.category.clone(),
                 mentions_at_least: self.mentions_at_least.unwrap_or(1),
                 authors_at_least: self.authors_at_least.unwrap_or(1),
                 quiet_after_hours,
@@ -384,6 +388,7 @@ impl RuleForm {
                     of,
                     look_back_days: self.look_back_days.unwrap_or(30),
                     within_hours: self.within_hours.unwrap_or(24),
+                    spreads: self.spreads.unwrap_or_default(),
                     mentions_at_least: self.mentions_at_least.unwrap_or(few),
                     authors_at_least: self.authors_at_least.unwrap_or(few),
                     new_authors_share_at_least: self.new_authors_share_at_least.unwrap_or(0.0),
@@ -400,6 +405,7 @@ impl RuleForm {
                 self.when = Some(When::Each);
                 self.sentiment_at_most = Some(each.sentiment_at_most);
                 self.reach_at_least = Some(each.reach_at_least);
+                self.category = each.risk;
                 self.mentions_at_least = Some(each.mentions_at_least).filter(|least| *least != 1);
                 self.authors_at_least = Some(each.authors_at_least).filter(|least| *least != 1);
                 self.quiet_after_hours = Some(each.quiet_after_hours);
@@ -459,6 +465,7 @@ impl RuleForm {
                 self.of = Some(novelty.of);
                 self.look_back_days = Some(novelty.look_back_days);
                 self.within_hours = Some(novelty.within_hours);
+                self.spreads = Some(novelty.spreads).filter(|spreads| *spreads);
                 self.mentions_at_least = Some(novelty.mentions_at_least);
                 self.authors_at_least = Some(novelty.authors_at_least);
                 self.new_authors_share_at_least =

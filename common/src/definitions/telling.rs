@@ -107,6 +107,17 @@ impl Telling {
         hours.end(at, zone)
     }
 
+    /// When an alert of this severity is told that is to be told at an instant: then, or when quiet hours are over. Where
+    /// these follow one another without end, a week and a day later.
+    pub fn after_quiet(&self, severity: u8, at: Timestamp, zone: &TimeZone) -> Timestamp {
+        let mut told = at;
+        for _ in 0..=7 {
+            let Some(end) = self.quiet_until(severity, told, zone) else { break };
+            told = end;
+        }
+        told
+    }
+
     /// The routes that it names.
     pub fn routes(&self) -> impl Iterator<Item = &str> {
         let shifts = self.on_duty.iter().map(|shift| shift.route.as_str());
@@ -273,6 +284,20 @@ mod tests {
         // That it is over today leaves the same day of the next week.
         let mondays = hours(&[Day::Mon], "09:00", "17:00");
         assert_eq!(mondays.next_start(at("2026-01-12T18:00:00Z"), &utc), Some(at("2026-01-19T09:00:00Z")));
+    }
+
+    /// 10 January 2026 is a Saturday.
+    #[test]
+    fn quiet_hours_that_follow_one_another_are_one() {
+        let quiet_hours = Some(hours(&[Day::Sat, Day::Sun], "00:00", "00:00"));
+        let (weekend, utc) = (Telling { quiet_hours, ..Telling::default() }, TimeZone::UTC);
+        for (severity, time, told) in [
+            (6, "2026-01-10T03:00:00Z", "2026-01-12T00:00:00Z"),
+            (6, "2026-01-09T23:59:00Z", "2026-01-09T23:59:00Z"),
+            (7, "2026-01-10T03:00:00Z", "2026-01-10T03:00:00Z"),
+        ] {
+            assert_eq!(weekend.after_quiet(severity, at(time), &utc), at(told), "{severity} at {time}");
+        }
     }
 
     /// New York's clocks went forward on 2025-03-09 at 02:00 (IANA tz database).

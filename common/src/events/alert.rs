@@ -170,7 +170,7 @@ pub enum Transition {
     Reopened,
     /// Somebody has it in hand.
     Acknowledged,
-    /// Nobody has it in hand any more: the time of the one who had it ran out.
+    /// Nobody has it in hand any more: the time of the one who had it ran out, or it was given back.
     Lapsed,
     /// A person wanted it, and somebody else has it already.
     Declined,
@@ -190,13 +190,17 @@ pub enum Transition {
     Escalated,
     /// Its message waited for the end of quiet hours, or for the schedule of a route.
     Told,
+    /// It would be over, but a source behind it does not answer, so that nobody knows: `silent_sources` names it.
+    Blocked,
 }
 
 impl Transition {
     /// Whether the alert is open after it; `None` where it says nothing of that.
     pub fn leaves_open(self) -> Option<bool> {
         match self {
-            Self::Opened | Self::Reopened | Self::Rising | Self::Peak | Self::Fading => Some(true),
+            Self::Opened | Self::Reopened | Self::Rising | Self::Peak | Self::Fading | Self::Blocked => {
+                Some(true)
+            }
             Self::Resolved => Some(false),
             _ => None,
         }
@@ -225,6 +229,7 @@ impl Transition {
             Self::Fading => "fading",
             Self::Escalated => "escalated",
             Self::Told => "told",
+            Self::Blocked => "blocked",
         }
     }
 }
@@ -299,6 +304,10 @@ pub struct CountArithmetic {
     /// The highest count so far, where there is too little data: the threshold is at least four times that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highest: Option<u32>,
+    /// How many times as long as the like hours before the window is, where a clock is changed in it: so many times
+    /// their mean is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<f64>,
 }
 
 /// The hour before the one that was judged.

@@ -275,9 +275,9 @@ pub struct NoveltyArithmetic {
     pub of: NoveltyOf,
     /// The key of the story, or the id of the source.
     pub value: String,
-    /// The event time of its first mention.
+    /// The event time of its first mention; of a story that spreads, of the first that is counted.
     pub first: Timestamp,
-    /// Mentions of it.
+    /// Mentions of it since then.
     pub mentions: u32,
     /// Distinct authors of these, counted up to what the rule asks for.
     pub authors: u32,
@@ -301,11 +301,25 @@ pub struct NoveltyAsked {
     pub new_authors_share_at_least: f64,
     /// All of that within so many hours of its first mention.
     pub within_hours: u32,
+    /// It need not be new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spreads: bool,
+}
+
+impl NoveltyArithmetic {
+    /// Whether it need not be new, so that it is not said to be.
+    pub fn spreads(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.spreads)
+    }
 }
 
 impl fmt::Display for NoveltyArithmetic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.of {
+            NoveltyOf::Story if self.spreads() => {
+                write!(f, "a story that spreads, with {} mentions", self.mentions)?;
+            }
+            NoveltyOf::Source if self.spreads() => write!(f, "{} mentions by {}", self.mentions, self.value)?,
             NoveltyOf::Story => write!(f, "a new story with {} mentions", self.mentions)?,
             NoveltyOf::Source => write!(f, "the first mention by {}", self.value)?,
         }

@@ -36,6 +36,10 @@ pub enum SignalRecord {
     Rebuild(Rebuild),
     /// By enrich: counts made anew from the retained mentions.
     Rebuilt(Box<Rebuilt>),
+    /// By alerts: nobody else appends anything, and something is due by the log's clock.
+    Tick(Tick),
+    /// By ingest: it is at work, told every few minutes.
+    Collecting(Collecting),
 }
 
 /// A mention as the decision side sees it.
@@ -103,7 +107,7 @@ impl Signal {
     }
 
     /// Accounts that could have seen it, as far as is known: visits of a month are not the readers of one article.
-    pub fn accounts_reached(&self) -> Option<u64> {
+    pub fn accounts(&self) -> Option<u64> {
         self.reach.filter(|_| self.reach_unit != Some(ReachUnit::MonthlyVisits))
     }
 
@@ -175,6 +179,20 @@ pub struct Progress {
     pub partitions: Vec<PartitionProgress>,
 }
 
+/// Nothing but the time at which the log takes it: what is due by then is due, also where enrichment stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+}
+
+/// A sign that an instance of ingest asks its sources and opens its doors: where it stays away, nobody collects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collecting {
+    /// Schema version.
+    pub v: SchemaVersion<1>,
+}
+
 /// How far one raw partition is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionProgress {
@@ -224,6 +242,12 @@ pub enum CommandKind {
     Useful,
     /// It was not.
     Noise,
+    /// Whoever has it in hand has it no longer: others are called again.
+    Release,
+    /// People are to be told of this alert again.
+    Unmute,
+    /// People are to be told of this alert again, and of all of the same rule and subject.
+    UnmuteRule,
 }
 
 /// Alerts that are over take words of people for this long: 30 days.
@@ -245,6 +269,9 @@ pub struct Delivery {
     /// What went wrong: for a failure, or of a claim at the attempt before.
     #[serde(default)]
     pub error: Option<String>,
+    /// Of a failure: whether another attempt might have succeeded, but the time for it was up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_time: bool,
 }
 
 /// How far a notification is.

@@ -53,4 +53,7 @@ pub struct SourceState {
     /// Why it fails, in words for a person.
     #[serde(default)]
     pub reason: Option<String>,
+    /// When it is to be asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
 }

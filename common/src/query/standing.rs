@@ -31,8 +31,8 @@ pub fn refusal(query: &Query) -> Option<Refusal> {
         Query::Field(condition) => {
             let reason = match condition {
                 Condition::Number(NumberField::Reach, ..) => {
-                    "reach grows after a mention was matched, which is not done again; ask for `followers:`, or give a \
-                     rule `reach_at_least`"
+                    "reach grows after a mention was matched, which is not done again; ask for `followers:`; rules of \
+                     `each mention` have `reach_at_least`"
                 }
                 Condition::Time(_, Moment::Ago(_)) => {
                     "a time relative to now is another one at every reading; give a date, or leave it out: the stream \

@@ -9,6 +9,7 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::searches::Searches;
 
 const WATCHLIST: &str = r#"
 [[subject]]
@@ -69,6 +70,28 @@ fn a_mention_is_judged_in_its_language_or_not_at_all() {
         assert_eq!(found, (lang, label), "{text}");
         assert_eq!(enriched.enrichment.lexicon, lexicon, "{text}");
     }
+}
+
+#[test]
+fn a_code_name_beside_no_subject_is_caught_by_a_search_for_leaks() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "Project Zanderfish\n").unwrap();
+    let mut risks = Risks::english();
+    risks.add_code_names(file.path()).unwrap();
+    let text = "[[search]]\nid = \"leaks\"\nquery = \"risk:leak\"\n\
+                [[rule]]\nid = \"leak\"\npreset = \"risk\"\ncategory = \"leak\"\nsearches = [\"leaks\"]\n";
+    let definitions = parse_file("watchlist.toml", text).unwrap();
+    let watchlist = Watchlist::of(vec![("file:test".to_owned(), definitions)]).unwrap();
+    let knowledge = Knowledge::of(&watchlist, Arc::new(Lexicons::shipped()), Arc::new(risks)).unwrap();
+    let mut searches = Searches::default();
+    searches.follow(&watchlist);
+    let enriched = judged("Lunch was fine, then they spoke of project zanderfish");
+    let mut enriched = judge(enriched.mention, enriched.raw, &knowledge, enriched.enriched);
+    let matched = searches.matched(&mut enriched);
+    let signal = signal(&enriched, None, matched, enriched.enriched).unwrap();
+    assert_eq!(signal.subjects, []);
+    let [leaks] = &signal.concerned()[..] else { panic!("the search alone") };
+    assert_eq!((leaks.id.as_str(), &leaks.risk[..]), ("search:leaks", &["leak".to_owned()][..]));
 }
 
 #[test]

@@ -10,7 +10,8 @@ use earshot_common::events::{
 };
 use earshot_common::time::Timestamp;
 
-/// Values and authors of one rule, at most: they stand in one record. The newest are told.
+/// Values and authors of one rule, at most: they stand in one record. As on the decision side those that were heard once
+/// are left out first, then those that were not heard for longest.
 const MOST_KEYS: usize = 20_000;
 /// What is older than this is not new, however seldom it is heard: the decision side listens for so long before it
 /// calls a source or an author new.
@@ -52,10 +53,17 @@ struct Series {
     novelty: Option<NoveltyCondition>,
     live: BTreeMap<Timestamp, Cell>,
     past: BTreeMap<Timestamp, Cell>,
-    values: HashMap<u64, Timestamp>,
-    authors: HashMap<u64, Timestamp>,
+    values: HashMap<u64, Heard>,
+    authors: HashMap<u64, Heard>,
     /// The bucket that was counted in last: mentions of one time come together.
     bucket: Option<Bucket>,
+}
+
+/// How often something was heard, and when last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    mentions: u32,
+    last: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -248,7 +256,7 @@ impl Series {
         let cell = cells.entry(bucket.start).or_default();
         cell.count += u32::from(once.is_none_or(|key| cell.counted.insert(key)));
         if self.wants_tone {
-            cell.tone.add(subject.polarity, signal.accounts_reached());
+            cell.tone.add(subject.polarity, signal.accounts());
         }
     }
 
@@ -262,15 +270,19 @@ impl Series {
         };
         let is_recent = at >= until.plus_millis(-HEARD_MS);
         if let Some(value) = value.filter(|_| is_recent || novelty.of == NoveltyOf::Source) {
-            latest(&mut self.values, value, at);
+            hear(&mut self.values, value, at);
         }
         if let Some(author) = signal.author.filter(|_| is_recent && novelty.new_authors_share_at_least > 0.0)
         {
-            latest(&mut self.authors, author.short(), at);
+            hear(&mut self.authors, author.short(), at);
         }
     }
 
-    fn into_sums(self) -> (BucketsOf, Vec<u64>, Vec<u64>) {
+    fn into_sums(mut self) -> (BucketsOf, Vec<u64>, Vec<u64>) {
+        // What spreads need not be new: it is known where it may have spread before.
+        if let Some(novelty) = self.novelty.as_ref().filter(|novelty| novelty.spreads) {
+            self.values.retain(|_, heard| heard.mentions >= novelty.mentions_at_least);
+        }
         let starts: BTreeSet<Timestamp> = self.live.keys().chain(self.past.keys()).copied().collect();
         let count = |cells: &BTreeMap<Timestamp, Cell>, start: &Timestamp| {
             cells.get(start).map_or(0, |cell| cell.count)
@@ -286,17 +298,19 @@ impl Series {
     }
 }
 
-fn latest(heard: &mut HashMap<u64, Timestamp>, key: u64, at: Timestamp) {
-    let last = heard.entry(key).or_insert(at);
-    *last = at.max(*last);
+fn hear(heard: &mut HashMap<u64, Heard>, key: u64, at: Timestamp) {
+    let heard = heard.entry(key).or_default();
+    heard.mentions += 1;
+    heard.last = at.max(heard.last);
 }
 
-/// The keys that were heard last, in their order.
-fn newest(heard: HashMap<u64, Timestamp>) -> Vec<u64> {
-    let mut heard: Vec<(Timestamp, u64)> = heard.into_iter().map(|(key, at)| (at, key)).collect();
+/// The keys that were heard more than once, then those that were heard last; in their order.
+fn newest(heard: HashMap<u64, Heard>) -> Vec<u64> {
+    let mut heard: Vec<(bool, Timestamp, u64)> =
+        heard.into_iter().map(|(key, heard)| (heard.mentions > 1, heard.last, key)).collect();
     heard.sort_unstable_by(|one, other| other.cmp(one));
     heard.truncate(MOST_KEYS);
-    let mut keys: Vec<u64> = heard.into_iter().map(|(_, key)| key).collect();
+    let mut keys: Vec<u64> = heard.into_iter().map(|(_, _, key)| key).collect();
     keys.sort_unstable();
     keys
 }

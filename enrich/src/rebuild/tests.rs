@@ -41,6 +41,11 @@ const WATCHLIST: &str = r#"
     when = "novelty"
     of = "story"
     subjects = ["bank"]
+    [[rule]]
+    id = "spread"
+    preset = "momentum"
+    mentions_at_least = 2
+    subjects = ["bank"]
 "#;
 const UNTIL: &str = "2026-01-15T09:30:00Z";
 
@@ -203,7 +208,7 @@ async fn retained_mentions_are_counted_by_the_names_that_are_in_force_now() {
         assert_eq!((answer.mentions, answer.from), (4, None));
     }
     let lasts: Vec<bool> = answers.iter().map(|answer| answer.last).collect();
-    assert_eq!(lasts, [false, false, false, false, false, true], "the last one ends it");
+    assert_eq!(lasts, [false, false, false, false, false, false, true], "the last one ends it");
 
     let past_hour = RebuiltBucket { start: at("2026-01-10T05:00:00Z"), live: 0, past: 1, tone: None };
     let hours = series(&answers, None, Window::Hour);
@@ -221,6 +226,20 @@ async fn retained_mentions_are_counted_by_the_names_that_are_in_force_now() {
     assert_eq!((known, reach), (2, 1_000));
     let app = &series(&answers, Some("app"), Window::Hour).buckets;
     assert_eq!(app[..], [live("2026-01-14T08:00:00Z", 1), live("2026-01-15T09:00:00Z", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_spreads_only_what_may_have_spread_before_is_remembered() {
+    let bench = Bench::new().await;
+    let petition = "Sign the petition against the new fees of Tarnwick before the end of the month";
+    let once = "Tarnwick has opened a branch in the old town hall beside the harbour this morning";
+    let mentions = [("a", petition), ("b", petition), ("c", once)];
+    let retained = mentions.map(|(id, text)| bench.judged(mention(id, text, "2026-01-14T08:10:00Z")));
+    bench.retained(retained.into()).await;
+    bench.ask(&request()).await;
+    let answers = bench.answers().await;
+    let remembered = |rule| series(&answers, Some(rule), Window::Hour).values.len();
+    assert_eq!((remembered("news"), remembered("spread")), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

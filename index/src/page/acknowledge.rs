@@ -10,20 +10,20 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Form, Router};
-use earshot_common::broker::NewRecord;
-use earshot_common::events::{Command, CommandKind, SchemaVersion, SignalRecord, encode};
+use earshot_common::events::{AlertEvent, Command, CommandKind, SchemaVersion, Transition};
 use earshot_common::http::Refusal;
 use earshot_common::signed::{AcknowledgeLink, LinkError};
-use earshot_common::topics::SIGNALS;
 use serde::Deserialize;
 
-use super::{AlertCard, render};
-use crate::alerts_view::AlertState;
+use super::{AlertCard, render, words, zone_of};
+use crate::alerts_view::{Alert, AlertState};
 use crate::api::App;
-use crate::commands::ACKNOWLEDGE_MS;
+use crate::commands::{ACKNOWLEDGE_MS, new_id, plain};
 
 /// Characters of a note, at most.
 const MAX_NOTE: usize = 500;
+/// Characters of a name, at most.
+const MAX_NAME: usize = 60;
 
 /// Routes that ask for no login.
 pub(super) fn routes() -> Router<App> {
@@ -40,23 +40,49 @@ struct Proof {
     proof: String,
 }
 
-/// What the reader may say.
+/// What the form sends: what the reader may say, and which showing of the page it is of.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Words {
+struct Pressed {
     note: String,
+    /// Who presses, where several read what is sent to the address.
+    name: String,
+    /// The alert's last transition as the page showed it.
+    seen: String,
+    /// Tells this showing of the page from any other.
+    press: String,
+}
+
+/// What a press of the button came to.
+enum Outcome {
+    /// The alert has changed since the page was shown, so that it was not meant as it stands now.
+    Changed,
+    /// It is stored, and not carried out yet.
+    Stored,
+    /// It is carried out, with this transition.
+    Decided(Box<AlertEvent>),
 }
 
 #[derive(Template)]
 #[template(path = "acknowledge.html")]
 struct AcknowledgePage {
     card: AlertCard,
-    /// Who acknowledges: the address that the message went to.
+    /// Whom the message went to.
     recipient: String,
-    acknowledged: bool,
-    /// Another who has it in hand.
-    holder: Option<String>,
+    /// What the press came to.
+    came_to: Option<&'static str>,
+    /// Who has it in hand, since when.
+    in_hand: Option<String>,
+    /// What the form sends back; none where there is nothing to press.
+    form: Option<FormMarks>,
     max_note: usize,
+    max_name: usize,
+}
+
+/// The fields of the form that nobody sees.
+struct FormMarks {
+    seen: u32,
+    press: String,
 }
 
 #[derive(Template)]
@@ -71,7 +97,7 @@ async fn show(
     Query(proof): Query<Proof>,
 ) -> Result<Response, Refusal> {
     match verified(&app, &alert, &proof) {
-        Ok(link) => page(&app, &link, false),
+        Ok(link) => page(&app, &link, None),
         Err(error) => refused(&error),
     }
 }
@@ -80,29 +106,50 @@ async fn act(
     State(app): State<App>,
     Path(alert): Path<String>,
     Query(proof): Query<Proof>,
-    Form(words): Form<Words>,
+    Form(pressed): Form<Pressed>,
 ) -> Result<Response, Refusal> {
     let link = match verified(&app, &alert, &proof) {
         Ok(link) => link,
         Err(error) => return refused(&error),
     };
-    let note = words.note.trim();
-    if note.chars().count() > MAX_NOTE {
-        return Err(Refusal::bad_request(format!("the note is longer than {MAX_NOTE} characters")));
-    }
-    let command = SignalRecord::Command(Command {
+    let note = plain("note", &pressed.note, MAX_NOTE)?;
+    let by = match plain("name", &pressed.name, MAX_NAME)? {
+        Some(name) => format!("{name} ({})", link.recipient),
+        None => link.recipient.clone(),
+    };
+    let known = app.alerts.borrow().get(link.alert);
+    let Some(showing) = known.and_then(|alert| pressed.showing(&alert)) else {
+        return page(&app, &link, Some(Outcome::Changed));
+    };
+    let command = Command {
         v: SchemaVersion::default(),
-        id: link.command_id(&app.secret),
+        id: link.command_id(&app.secret, &showing),
         alert: link.alert,
         what: CommandKind::Acknowledge,
-        by: link.recipient.clone(),
-        note: (!note.is_empty()).then(|| note.to_owned()),
+        by,
+        note,
         until: Some(app.clock.now().plus_millis(ACKNOWLEDGE_MS)),
-    });
-    let record = NewRecord::unkeyed(encode(&command));
-    app.broker.append_durably(&SIGNALS, vec![record]).await.map_err(Refusal::unavailable)?;
-    tracing::info!(alert = %link.alert, by = link.recipient, "an alert was acknowledged over its link");
-    page(&app, &link, true)
+    };
+    let outcome = match app.carry_out(command).await? {
+        Some(event) => Outcome::Decided(Box::new(event)),
+        None => Outcome::Stored,
+    };
+    page(&app, &link, Some(outcome))
+}
+
+impl Pressed {
+    /// Which showing of the page this is of; `None` where what it showed is no longer so: the alert is over, or who had
+    /// it in hand then has it no longer.
+    fn showing(&self, alert: &Alert) -> Option<String> {
+        let (seen, press): (u32, u128) =
+            (self.seen.parse().ok()?, u128::from_str_radix(&self.press, 16).ok()?);
+        let ends = |transition| {
+            matches!(transition, Transition::Resolved | Transition::Reopened | Transition::Lapsed)
+        };
+        let changed = alert.transitions().iter().any(|event| event.sequence > seen && ends(event.transition));
+        let stands = alert.state() == AlertState::Open && seen <= alert.now().sequence && !changed;
+        stands.then(|| format!("{seen}-{press:032x}"))
+    }
 }
 
 fn verified(app: &App, alert: &str, proof: &Proof) -> Result<AcknowledgeLink, LinkError> {
@@ -110,7 +157,7 @@ fn verified(app: &App, alert: &str, proof: &Proof) -> Result<AcknowledgeLink, Li
     AcknowledgeLink::verify(&app.secret, alert, recipient, until, proof, app.clock.now())
 }
 
-fn page(app: &App, link: &AcknowledgeLink, acknowledged: bool) -> Result<Response, Refusal> {
+fn page(app: &App, link: &AcknowledgeLink, outcome: Option<Outcome>) -> Result<Response, Refusal> {
     let Some(alert) = app.alerts.borrow().get(link.alert) else {
         return answer(
             StatusCode::NOT_FOUND,
@@ -119,17 +166,57 @@ fn page(app: &App, link: &AcknowledgeLink, acknowledged: bool) -> Result<Respons
             },
         );
     };
-    let recipient = link.recipient.split_once(':').map_or(link.recipient.as_str(), |(_, address)| address);
-    let card = AlertCard::new(&alert, &app.publisher.current());
-    let holder = card.owner.clone().filter(|by| *by != link.recipient);
-    let page = AcknowledgePage {
-        card,
-        recipient: recipient.to_owned(),
-        acknowledged: acknowledged && alert.state() == AlertState::Open && holder.is_none(),
-        holder,
-        max_note: MAX_NOTE,
+    let watchlist = app.publisher.current();
+    let zone = zone_of(&watchlist, Some(&alert.now().subject));
+    let now = app.clock.now();
+    let held = match &outcome {
+        Some(Outcome::Decided(event)) => event.acknowledged.as_ref(),
+        // Whose time has run out has it no longer, also where alerts has not come to say so.
+        _ => alert.now().acknowledged.as_ref().filter(|held| held.until.is_none_or(|until| now < until)),
     };
-    answer(StatusCode::OK, &page)
+    let may_press = matches!(outcome, None | Some(Outcome::Changed)) && held.is_none();
+    let (status, came_to) = outcome.as_ref().map_or((StatusCode::OK, None), |outcome| {
+        let (status, words) = outcome.in_words();
+        (status, Some(words))
+    });
+    let recipient = link.recipient.split_once(':').map_or(link.recipient.as_str(), |(_, address)| address);
+    let page = AcknowledgePage {
+        card: AlertCard::new(&alert, &watchlist),
+        recipient: recipient.to_owned(),
+        came_to,
+        in_hand: held.map(|held| words::in_hand(held, &zone)),
+        form: (may_press && alert.state() == AlertState::Open)
+            .then(|| FormMarks { seen: alert.now().sequence, press: new_id() }),
+        max_note: MAX_NOTE,
+        max_name: MAX_NAME,
+    };
+    answer(status, &page)
+}
+
+impl Outcome {
+    fn in_words(&self) -> (StatusCode, &'static str) {
+        let event = match self {
+            Self::Changed => {
+                return (
+                    StatusCode::CONFLICT,
+                    "Nothing was acknowledged: the alert has changed since this page was opened.",
+                );
+            }
+            Self::Stored => {
+                return (
+                    StatusCode::ACCEPTED,
+                    "Stored, not carried out yet: look again in a minute whether it is in hand.",
+                );
+            }
+            Self::Decided(event) => event,
+        };
+        match &event.acknowledged {
+            Some(held) if event.transition == Transition::Acknowledged && held.since == event.decided => {
+                (StatusCode::OK, "Acknowledged. The others can see that.")
+            }
+            _ => (StatusCode::CONFLICT, "It was in hand already."),
+        }
+    }
 }
 
 fn refused(error: &LinkError) -> Result<Response, Refusal> {

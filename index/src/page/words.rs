@@ -75,6 +75,7 @@ pub(crate) fn transition(transition: Transition) -> &'static str {
         Transition::Peak => "stands at its height",
         Transition::Escalated => "the next was called",
         Transition::Told => "told when quiet hours were over",
+        Transition::Blocked => "not known to be over: a source is silent",
         other => other.name(),
     }
 }
@@ -93,6 +94,9 @@ fn word(word: &Word, zone: &TimeZone) -> String {
         CommandKind::Acknowledge => format!("{} takes it in hand{until}", word.by),
         CommandKind::Mute => format!("{} wants nobody to be told more of it{until}", word.by),
         CommandKind::MuteRule => format!("{} wants nobody to be told of this rule here{until}", word.by),
+        CommandKind::Release => format!("{} gives it back: nobody has it in hand", word.by),
+        CommandKind::Unmute => format!("{} wants people to be told of it again", word.by),
+        CommandKind::UnmuteRule => format!("{} wants people to be told of this rule here again", word.by),
         CommandKind::Note => word.by.clone(),
         CommandKind::Useful => format!("{}: it was worth the attention", word.by),
         CommandKind::Noise => format!("{}: it was noise", word.by),
@@ -219,6 +223,12 @@ pub(crate) fn explanation(arithmetic: &Arithmetic) -> Vec<String> {
             number(rank.mentions.into()),
             rank.probability
         )],
+        Arithmetic::Novelty(novelty) if novelty.spreads() => vec![format!(
+            "What spreads: {} ({}), counted since {}.",
+            novelty.of.in_words(),
+            novelty.value,
+            novelty.first
+        )],
         Arithmetic::Novelty(novelty) => vec![format!(
             "What is new: {} ({}), first heard {}.",
             novelty.of.in_words(),
@@ -320,7 +330,10 @@ fn count_explanation(count: &CountArithmetic) -> Vec<String> {
             ),
             None => format!("the mean of {before} before{}", alike(count.seasonality)),
         };
-        sentences.push(format!("Expected: about {}, {of}.", rounded(expected)));
+        let longer = count.stretch.map_or(String::new(), |stretch| {
+            format!("; the clock is changed, so that this hour is {stretch} times as long")
+        });
+        sentences.push(format!("Expected: about {}, {of}{longer}.", rounded(expected)));
         sentences.push(format!("The rule fires at {} or more here.", number(count.threshold.into())));
         if let Some(probability) = count.probability {
             sentences.push(by_chance(probability, span));
@@ -412,6 +425,7 @@ mod tests {
             asked: None,
             before: None,
             highest: None,
+            stretch: None,
         }
     }
 
@@ -437,6 +451,17 @@ mod tests {
             By chance alone, a count this high comes about once in 320,000,000 such hours.
             Counts of this subject swing more than pure chance would let them; the estimate allows for it (dispersion 0.31)."#]]
         .assert_eq(&count_explanation(&count(Some(11.25))).join("\n"));
+    }
+
+    #[test]
+    fn an_hour_in_which_the_clock_is_changed_is_told_so() {
+        let count = CountArithmetic { stretch: Some(2.0), ..count(Some(22.5)) };
+        let told = count_explanation(&count).remove(1);
+        expect![
+            "Expected: about 23, the mean of 4 windows before at the same hour of the week; the clock is changed, so \
+             that this hour is 2 times as long."
+        ]
+        .assert_eq(&told);
     }
 
     #[test]

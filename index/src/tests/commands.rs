@@ -1,6 +1,6 @@
 //! What people say about an alert, over HTTP and on its page.
 
-use earshot_common::events::{Acknowledgement, Command, SignalRecord, Word, decode};
+use earshot_common::events::{Acknowledgement, Command, CommandKind, SignalRecord, Word, decode};
 use earshot_common::topics::SIGNALS;
 
 use super::*;
@@ -14,7 +14,7 @@ async fn with_alert(folder: &Path) -> Bench {
 }
 
 /// Appends a transition and waits until it is seen.
-async fn show(bench: &Bench, event: &AlertEvent) {
+pub(super) async fn show(bench: &Bench, event: &AlertEvent) {
     bench.append(&ALERTS, "a", encode(event)).await;
     let mut alerts = bench.app.alerts.clone();
     let seen = |view: &std::sync::Arc<crate::alerts_view::AlertsView>| {
@@ -23,9 +23,9 @@ async fn show(bench: &Bench, event: &AlertEvent) {
     alerts.wait_for(seen).await.unwrap();
 }
 
-/// Awaits the n-th command in `signals` and writes the transition that the decision side makes of it.
-async fn decide(bench: &Bench, n: usize, sequence: u32, transition: Transition, holder: &str) -> Command {
-    let deciding = async {
+/// Awaits the n-th command in `signals`.
+pub(super) async fn commanded(bench: &Bench, n: usize) -> Command {
+    let waiting = async {
         loop {
             let records = bench.records(&SIGNALS).await;
             let Some(record) = records.get(n) else { continue };
@@ -33,7 +33,18 @@ async fn decide(bench: &Bench, n: usize, sequence: u32, transition: Transition, 
             return command;
         }
     };
-    let command = tokio::time::timeout(PATIENCE, deciding).await.expect("the command is written");
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the command is written")
+}
+
+/// Awaits the n-th command in `signals` and writes the transition that the decision side makes of it.
+pub(super) async fn decide(
+    bench: &Bench,
+    n: usize,
+    sequence: u32,
+    transition: Transition,
+    holder: &str,
+) -> Command {
+    let command = commanded(bench, n).await;
     let mut event = alert(sequence, transition, EVIDENCE);
     event.word = Some(Word {
         command: command.id.clone(),
@@ -126,6 +137,36 @@ async fn a_command_that_cannot_be_carried_out_is_refused_with_the_reason() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(answer["error"].as_str().unwrap().contains("is about the past"), "{answer}");
     assert!(bench.records(&SIGNALS).await.is_empty(), "nothing of it is in the log");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_is_taken_back_by_buttons_that_are_there_while_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = with_alert(folder.path()).await;
+    let page = format!("/alerts/{}", AlertKey::of(&["volume", "harbor"]));
+    let (_, free) = bench.get(&page).await;
+    let mut held = alert(2, Transition::Muted, EVIDENCE);
+    let since = held.decided;
+    held.acknowledged =
+        Some(Acknowledgement { by: "ann".to_owned(), since, until: None, assessed_after_ms: None });
+    held.muted_until = Some("2100-01-01T00:00:00Z".parse().unwrap());
+    show(&bench, &held).await;
+    let (_, holds) = bench.get(&page).await;
+    for what in ["release", "unmute", "unmute_rule"] {
+        let button = format!("formaction=\"{page}/{what}\"");
+        assert!(!free.contains(&button) && holds.contains(&button), "{what}: {holds}");
+    }
+    let release = path("release");
+    let ((status, answer), command) = tokio::join!(
+        bench.post(&release, json!({"by": "bob"})),
+        decide(&bench, 0, 3, Transition::Lapsed, "ann")
+    );
+    assert_eq!(
+        (status, command.what, command.until),
+        (StatusCode::OK, CommandKind::Release, None),
+        "{answer}"
+    );
     bench.stop().await;
 }
 

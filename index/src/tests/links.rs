@@ -1,10 +1,11 @@
 //! What a message needs of the index: the texts behind an alert, and the page of its link.
 
-use earshot_common::events::{Acknowledgement, CommandKind, SignalRecord, decode};
+use earshot_common::events::{Acknowledgement, CommandKind, SignalRecord, Word, decode};
 use earshot_common::keys::StoryKey;
 use earshot_common::signed::AcknowledgeLink;
 use earshot_common::topics::SIGNALS;
 
+use super::commands::{commanded, decide, show};
 use super::*;
 use crate::open_routes;
 
@@ -79,34 +80,97 @@ async fn the_page_of_a_link_shows_what_it_acknowledges_and_only_its_button_does(
     assert_eq!(bench.open(Request::get(unknown.path(secret)), "").await.0, StatusCode::NOT_FOUND);
     assert!(bench.commands().await.is_empty());
 
-    for _ in 0..2 {
-        let (status, page) = bench.open(Request::post(&good), "note=calling+the+press+office").await;
-        assert_eq!(status, StatusCode::OK);
-        assert!(page.contains("Acknowledged."), "{page}");
-    }
-    let commands = bench.commands().await;
-    assert_eq!(commands.len(), 2);
-    assert_eq!(commands[0].id, commands[1].id, "the same command, which counts once");
-    assert!(commands[0].until.is_some(), "nobody's absence keeps others from being called");
-    assert_eq!((commands[0].alert, commands[0].what), (opened.alert, CommandKind::Acknowledge));
-    assert_eq!(commands[0].by, "mail:<b>@harbor.example");
-    assert_eq!(commands[0].note.as_deref(), Some("calling the press office"));
+    // Pressed twice it is one command.
+    let form = form_of(&page, "name=Ann&note=calling+the+press+office");
+    let ann = "Ann (mail:<b>@harbor.example)";
+    let ((status, page), first) = tokio::join!(
+        bench.open(Request::post(&good), &form),
+        decide(&bench, 0, 2, Transition::Acknowledged, ann)
+    );
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert!(page.contains("Acknowledged.") && page.contains("Ann (mail:&#60;b&#62;@harbor"), "{page}");
+    assert!(first.until.is_some(), "nobody's absence keeps others from being called");
+    assert_eq!((first.alert, first.what, first.by.as_str()), (opened.alert, CommandKind::Acknowledge, ann));
+    assert_eq!(first.note.as_deref(), Some("calling the press office"));
+    assert_eq!(bench.open(Request::post(&good), &form).await.0, StatusCode::OK);
+    let ids: Vec<String> = bench.commands().await.into_iter().map(|command| command.id).collect();
+    assert_eq!(ids, [first.id.clone(), first.id.clone()], "the same command, which counts once");
 
-    let mut taken = alert(2, Transition::Acknowledged, "hn:1");
-    taken.acknowledged = Some(Acknowledgement {
-        by: "Ben".to_owned(),
-        since: taken.decided,
-        until: None,
-        assessed_after_ms: None,
-    });
-    bench.append(&ALERTS, &taken.alert.to_string(), encode(&taken)).await;
-    let is_taken = |answer: &Value| answer["alerts"][0]["acknowledged"]["by"] == "Ben";
-    bench.until("/api/alerts", is_taken).await;
-    for request in [Request::get(&good), Request::post(&good)] {
-        let (_, page) = bench.open(request, "").await;
-        assert!(page.contains("Ben has it in hand already") && !page.contains("Acknowledged."), "{page}");
-    }
+    // Whoever opens the link now sees that it is taken, and since when.
+    let (_, page) = bench.open(Request::get(&good), "").await;
+    assert!(page.contains("@harbor.example) has it in hand since") && !page.contains("<form"), "{page}");
+
+    // Its time runs out. The old page acknowledges nothing; the link does, as another command.
+    show(&bench, &alert(3, Transition::Lapsed, "hn:1")).await;
+    let (status, page) = bench.open(Request::post(&good), &form).await;
+    assert_eq!((status, bench.commands().await.len()), (StatusCode::CONFLICT, 2), "{page}");
+    assert!(page.contains("Nothing was acknowledged: the alert has changed"), "{page}");
+    let form = form_of(&page, "");
+    let ((status, page), second) = tokio::join!(
+        bench.open(Request::post(&good), &form),
+        decide(&bench, 2, 4, Transition::Declined, "Ben")
+    );
+    assert_eq!((status, second.by.as_str()), (StatusCode::CONFLICT, "mail:<b>@harbor.example"), "{page}");
+    assert!(page.contains("Ben has it in hand since") && !page.contains("Acknowledged."), "{page}");
+    assert_ne!(second.id, first.id);
     bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_read_one_mailbox_the_second_learns_that_it_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::start(folder.path()).await;
+    let opened = alert(1, Transition::Opened, "hn:1");
+    show(&bench, &opened).await;
+    let expires = "2100-01-01T00:00:00Z".parse().unwrap();
+    let link = AcknowledgeLink { alert: opened.alert, recipient: "slack:newsroom".to_owned(), expires };
+    let path = link.path(&bench.context.secret);
+    // Both open it before either presses, and neither gives a name.
+    let (_, one) = bench.open(Request::get(&path), "").await;
+    let (_, other) = bench.open(Request::get(&path), "").await;
+    let (one, other) = (form_of(&one, ""), form_of(&other, ""));
+    let mut held = alert(2, Transition::Acknowledged, "hn:1");
+    let ((status, _), first) = tokio::join!(
+        bench.open(Request::post(&path), &one),
+        decide(&bench, 0, 2, Transition::Acknowledged, "slack:newsroom")
+    );
+    assert_eq!(status, StatusCode::OK);
+    let second = async {
+        let command = commanded(&bench, 1).await;
+        (held.sequence, held.decided) = (3, held.decided.plus_millis(1_000));
+        held.acknowledged = Some(Acknowledgement {
+            by: "slack:newsroom".to_owned(),
+            since: opened.decided,
+            until: None,
+            assessed_after_ms: None,
+        });
+        held.word = Some(Word {
+            command: command.id.clone(),
+            what: command.what,
+            by: command.by.clone(),
+            note: None,
+            until: command.until,
+        });
+        bench.append(&ALERTS, "a", encode(&held)).await;
+        command
+    };
+    let ((status, page), second) = tokio::join!(bench.open(Request::post(&path), &other), second);
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(
+        page.contains("in hand already") && page.contains("slack:newsroom has it in hand since"),
+        "{page}"
+    );
+    assert_ne!(first.id, second.id);
+    bench.stop().await;
+}
+
+/// The body that the form of a page sends, with what a reader typed.
+fn form_of(page: &str, typed: &str) -> String {
+    let hidden = |name: &str| {
+        let value = page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+        format!("{name}={}", value.split('"').next().unwrap())
+    };
+    format!("{}&{}&{typed}", hidden("seen"), hidden("press"))
 }
 
 impl Bench {

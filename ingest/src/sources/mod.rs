@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use earshot_common::broker::no_longer_followed;
+use earshot_common::broker::{NewRecord, no_longer_followed};
 use earshot_common::definitions::{self, Source, SourceKind, Watchlist};
-use earshot_common::events::{Mention, SourceStatus};
+use earshot_common::events::{Collecting, Mention, SignalRecord, SourceStatus, encode};
 use earshot_common::service::Context;
 use earshot_common::time::Timestamp;
-use earshot_common::topics::WATCHLIST;
+use earshot_common::topics::{SIGNALS, WATCHLIST};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -41,6 +41,8 @@ pub use listing::{ListedSource, SourceListing, Standing};
 
 /// Polls at once.
 const POLLS_AT_ONCE: usize = 16;
+/// While sources are asked and doors are open, the decision side is told so this often.
+const COLLECTING_MS: i64 = 5 * 60 * 1_000;
 /// How often we look after the pollers, and say that we live.
 const ROUND: Duration = Duration::from_secs(30);
 
@@ -128,7 +130,9 @@ impl Sources {
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let stop = self.around.context.stop.clone();
         let mut running = BTreeMap::new();
+        let mut told = None;
         while !stop.is_cancelled() {
+            told = self.say_collecting(told).await;
             let watchlist = Arc::clone(&self.watchlist.borrow_and_update());
             self.adjust(&mut running, &watchlist).await;
             self.around.context.health.well("ingest", ROUND * 4);
@@ -149,6 +153,24 @@ impl Sources {
             end(ended).await;
         }
         Ok(())
+    }
+
+    /// Tells the decision side that we are at work, where that was told long ago; answers when it was told. First of
+    /// all at a start: what no source was asked for meanwhile follows from it.
+    async fn say_collecting(&self, told: Option<Timestamp>) -> Option<Timestamp> {
+        let now = self.around.context.clock.now();
+        // A clock that was set back must not make the wait longer.
+        if told.is_some_and(|told| told <= now && now < told.plus_millis(COLLECTING_MS)) {
+            return told;
+        }
+        let record = NewRecord::unkeyed(encode(&SignalRecord::Collecting(Collecting::default())));
+        match self.around.context.broker.append_durably(&SIGNALS, vec![record]).await {
+            Ok(_) => Some(now),
+            Err(error) => {
+                tracing::warn!(%error, "the decision side is not told that ingest is at work; trying again");
+                told
+            }
+        }
     }
 
     /// Ends what is not wanted as it is, and starts what is missing.

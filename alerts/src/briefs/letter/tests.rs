@@ -213,9 +213,9 @@ fn without_an_answer_of_the_index_it_says_what_it_cannot_say() {
     reads(
         letter(&facts, None),
         expect![[r#"
-        Daily brief: nothing happened (Harbor Bank)
+        Daily brief: No alert, but not everything was heard (Harbor Bank)
 
-        Still listening: nothing happened
+        No alert, but not everything was heard
 
         Daily brief on Harbor Bank
         Wed 7 Jan, 07:30 to Thu 8 Jan, 07:30 (Europe/Berlin)
@@ -229,6 +229,36 @@ fn without_an_answer_of_the_index_it_says_what_it_cannot_say() {
           https://earshot.harbor.example/?from=2026-01-07T06%3A30%3A00.000Z&to=2026-01-08T06%3A30%3A00.000Z&zone=Europe%2FBerlin
 
         Sent by Earshot"#]],
+    );
+}
+
+#[test]
+fn what_was_not_heard_is_said_by_who_did_not_hear_it() {
+    let gap = |source: Option<&str>, from: &str, until: Option<&str>| GapFacts {
+        source: source.map(str::to_owned),
+        name: source.map(str::to_owned),
+        from: at(from),
+        until: until.map(at),
+    };
+    let facts = Facts {
+        subjects: vec![subject("harbor", "Harbor Bank", Vec::new(), None)],
+        gaps: vec![
+            gap(None, "2026-01-08T02:05:00Z", None),
+            gap(None, "2026-01-07T08:00:00Z", Some("2026-01-07T09:00:00Z")),
+            gap(Some("times"), "2026-01-07T10:00:00Z", Some("2026-01-07T10:30:00Z")),
+        ],
+    };
+    let letter = letter(&facts, Some(&[digest([0; 3], [0; 3])]));
+    assert_eq!(letter.title, "No alert, but not everything was heard");
+    assert_eq!(letter.subject_line, "Daily brief: No alert, but not everything was heard (Harbor Bank)");
+    let said: Vec<&str> = letter.sections[0].lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "What was said since Thu 8 Jan, 03:05 (4 h 25 min) is not read yet.",
+            "Earshot itself was not at work from Wed 7 Jan, 09:00 to 10:00 (1 h).",
+            "times did not answer, or was not asked, from Wed 7 Jan, 11:00 to 11:30 (30 min).",
+        ]
     );
 }
 

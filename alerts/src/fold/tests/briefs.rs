@@ -1,6 +1,6 @@
 //! Briefs on the time-line of the log: when one is due, for which time, and what the fold has to say in it.
 
-use earshot_common::events::{DeliveryState, SourceStatus};
+use earshot_common::events::{Collecting, DeliveryState, SourceStatus, Tick};
 
 use super::*;
 use crate::fold::{Facts, GapFacts};
@@ -23,7 +23,7 @@ fn due(timeline: &Timeline) -> Option<String> {
 
 fn facts(timeline: &Timeline) -> Facts {
     let due = timeline.state.due_briefs().next().unwrap();
-    timeline.state.facts(&due.brief, &due.period())
+    timeline.state.facts(&due.brief, &(due.from..due.until))
 }
 
 #[test]
@@ -67,6 +67,38 @@ fn after_an_outage_the_last_one_missed_is_due_alone_and_reaches_back_to_the_last
     timeline.progress("2026-03-01T06:30");
     let late = due(&timeline).unwrap();
     assert!(late.starts_with("2026-01-29T06:30:00.000Z to 2026-03-01T06:30:00.000Z"), "{late}");
+}
+
+#[test]
+fn who_did_not_get_one_is_told_its_time_by_the_next_and_who_got_it_is_not() {
+    let two = "mail = [\"comms@harbor.example\", \"chief@harbor.example\"]\nfallback = \"desk\"\n\
+               [[route]]\nid = \"desk\"\nslack = [\"desk\"]";
+    let text = watchlist().replace("mail = [\"comms@harbor.example\"]", two);
+    let mut timeline = Timeline::new(&text);
+    let key = |day: u32, rest: &str| format!("brief/daily/2026-01-0{day}T06:30:00.000Z/mail/{rest}");
+    let begins = |timeline: &Timeline, key: &str| {
+        timeline.state.due_briefs().next().unwrap().period(key).start.to_string()[8..10].to_owned()
+    };
+    timeline.progress("2026-01-02T06:30");
+    timeline.delivery("2026-01-02T06:31", &key(2, "comms@harbor.example"), DeliveryState::Delivered);
+    timeline.delivery("2026-01-02T06:32", &key(2, "chief@harbor.example"), DeliveryState::Failed);
+    timeline.progress("2026-01-03T06:30");
+    assert_eq!(begins(&timeline, &key(3, "comms@harbor.example")), "02");
+    assert_eq!(begins(&timeline, &key(3, "chief@harbor.example")), "01");
+    let instead = key(3, "chief@harbor.example/instead/slack/desk");
+    assert_eq!(begins(&timeline, &instead), "01", "what takes its place tells the same");
+    // Who was told instead was told.
+    timeline.delivery("2026-01-03T06:31", &instead, DeliveryState::Delivered);
+    timeline.progress("2026-01-04T06:30");
+    assert_eq!(begins(&timeline, &key(4, "chief@harbor.example")), "03");
+    assert_eq!(
+        begins(&timeline, &key(4, "comms@harbor.example")),
+        "02",
+        "of the one before nothing is known"
+    );
+    // As it would read now it is what somebody gets who got the last one.
+    let brief = timeline.state.watchlist().brief("daily").unwrap();
+    assert_eq!(timeline.state.period_to(brief, at("2026-01-04T12:00")).start, at("2026-01-03T06:30"));
 }
 
 #[test]
@@ -156,4 +188,103 @@ fn a_silent_source_and_an_outage_of_earshot_itself_are_gaps() {
             (None, "05:00".to_owned(), Some("06:30".to_owned())),
         ]
     );
+}
+
+#[test]
+fn while_ingest_stands_still_nothing_is_collected_and_that_is_told_once() {
+    let mut timeline = Timeline::new(&watchlist());
+    let collecting = SignalRecord::Collecting(Collecting::default());
+    timeline.append(at("2026-01-01T02:00"), collecting.clone());
+    // Enrichment goes on: there is nothing to read.
+    for minutes in (0..=30 * 60).step_by(5) {
+        timeline.progress_at(at("2026-01-01T02:00").plus_millis(minutes * 60_000));
+        if minutes == 4 * 60 + 30 {
+            let told = facts(&timeline);
+            let told: Vec<_> = told.gaps.iter().map(|gap| (&gap.source, gap.from, gap.until)).collect();
+            assert_eq!(told, [(&None, at("2026-01-01T02:00"), None)], "half past six");
+        }
+        if minutes == 7 * 60 {
+            timeline.append(at("2026-01-01T09:00"), collecting.clone());
+            // Each source says that it was not asked, since the last time before.
+            for (state, time) in [(SourceStatus::Failing, "01:57"), (SourceStatus::Healthy, "09:01")] {
+                let health = SourceHealth {
+                    v: SchemaVersion::default(),
+                    source: "times".to_owned(),
+                    state,
+                    reason: None,
+                    raw: Vec::new(),
+                    at: at(&format!("2026-01-01T{time}")),
+                };
+                timeline.append(at("2026-01-01T09:01"), SignalRecord::SourceHealth(health));
+            }
+        }
+        if minutes > 7 * 60 {
+            timeline.append(at("2026-01-01T02:00").plus_millis(minutes * 60_000), collecting.clone());
+        }
+    }
+    let told = facts(&timeline);
+    let told: Vec<_> = told.gaps.iter().map(|gap| (&gap.source, gap.from, gap.until)).collect();
+    assert_eq!(told, [(&None, at("2026-01-01T02:00"), Some(at("2026-01-01T09:00")))], "the next day");
+}
+
+#[test]
+fn an_outage_of_the_whole_is_told_once() {
+    let mut timeline = Timeline::new(&watchlist());
+    let collecting = SignalRecord::Collecting(Collecting::default());
+    timeline.append(at("2026-01-01T01:58"), collecting.clone());
+    for progress in ["02:00", "02:30", "04:00"] {
+        timeline.progress(&format!("2026-01-01T{progress}"));
+    }
+    timeline.append(at("2026-01-01T05:00"), collecting);
+    timeline.progress("2026-01-01T05:01");
+    let period = at("2026-01-01T00:00")..at("2026-01-01T05:10");
+    let gaps = timeline.state.gaps(&period);
+    let gaps: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.until)).collect();
+    assert_eq!(gaps, [(at("2026-01-01T01:58"), Some(at("2026-01-01T05:01")))]);
+}
+
+/// The source fails from then on for so many minutes, and answers for one.
+fn fail(timeline: &mut Timeline, now: &mut Timestamp, minutes: i64) {
+    timeline.health(*now, "times", SourceStatus::Failing);
+    timeline.health(now.plus_millis(minutes * 60_000), "times", SourceStatus::Healthy);
+    *now = now.plus_millis((minutes + 1) * 60_000);
+}
+
+#[test]
+fn a_source_that_fails_all_the_time_for_a_minute_pushes_no_outage_out() {
+    let mut timeline = Timeline::new(&watchlist());
+    let mut now = at("2026-01-01T00:00");
+    fail(&mut timeline, &mut now, 20);
+    (0..1_200).for_each(|_| fail(&mut timeline, &mut now, 1));
+    fail(&mut timeline, &mut now, 15);
+    let period = at("2026-01-01T00:00")..at("2026-02-01T00:00");
+    assert_eq!(timeline.state.gaps(&period).len(), 2, "the two that are outages");
+    (0..1_000).for_each(|_| fail(&mut timeline, &mut now, 15));
+    let gaps = timeline.state.gaps(&period);
+    assert_eq!(gaps.len(), 1_000);
+    assert_eq!(gaps.last().unwrap().until, Some(now.plus_millis(-60_000)), "the newest is among them");
+}
+
+#[test]
+fn what_enrichment_has_not_come_to_is_a_gap_that_lasts() {
+    let mut timeline = Timeline::new(&watchlist());
+    timeline.progress("2026-01-01T02:00");
+    timeline.append(at("2026-01-01T06:30"), SignalRecord::Tick(Tick::default()));
+    let gaps = |timeline: &Timeline| -> Vec<_> {
+        facts(timeline).gaps.iter().map(|gap| (gap.source.clone(), gap.from, gap.until)).collect()
+    };
+    assert_eq!(gaps(&timeline), [(None, at("2026-01-01T02:00"), None)], "it stands still since two");
+    // It is back, and hours behind.
+    let partitions = vec![PartitionProgress { partition: 0, next: 9, done_up_to: at("2026-01-01T04:00") }];
+    let progress = Progress { v: SchemaVersion::default(), judged_with: None, partitions };
+    timeline.append(at("2026-01-01T07:00"), SignalRecord::Progress(progress));
+    assert_eq!(gaps(&timeline), [(None, at("2026-01-01T04:00"), None)]);
+    timeline.progress("2026-01-01T07:05");
+    let wanted = [(None, at("2026-01-01T02:00"), Some(at("2026-01-01T07:00")))];
+    assert_eq!(gaps(&timeline), wanted, "it has made up for it, late");
+    // A few minutes are the usual delay.
+    timeline.progress("2026-01-02T06:16");
+    timeline.append(at("2026-01-02T06:30"), SignalRecord::Tick(Tick::default()));
+    let lasting: Vec<_> = gaps(&timeline).into_iter().filter(|(_, _, until)| until.is_none()).collect();
+    assert_eq!(lasting, []);
 }

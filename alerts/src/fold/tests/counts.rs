@@ -1,9 +1,12 @@
 //! Count rules: when they open, rise and are over.
 
-use earshot_common::events::{Arithmetic, SignalRecord, SourceHealth, SourceStatus};
+use earshot_common::definitions::Window;
+use earshot_common::events::{Arithmetic, Measure, SignalRecord, SourceHealth, SourceStatus};
 use expect_test::expect;
 
 use super::*;
+use crate::fold::evidence::Witness;
+use crate::fold::series::Series;
 
 fn health(state: SourceStatus) -> SignalRecord {
     SignalRecord::SourceHealth(SourceHealth {
@@ -166,10 +169,11 @@ fn a_silent_source_keeps_an_alert_open_and_is_named() {
     timeline.said();
     timeline.append(at("2026-01-08T00:45"), health(SourceStatus::Failing));
     timeline.progress("2026-01-08T05:00");
-    assert_eq!(timeline.said(), "", "nobody knows whether it is calm");
+    let said = timeline.said();
+    assert!(said.starts_with("blocked volume/harbor #2") && said.contains("silent: hn"), "{said}");
     timeline.append(at("2026-01-08T05:10"), health(SourceStatus::Healthy));
     timeline.progress("2026-01-08T06:00");
-    assert!(timeline.said().starts_with("resolved volume/harbor #2: 2026-01-08T05:00:00Z/PT1H with 0"));
+    assert!(timeline.said().starts_with("resolved volume/harbor #3: 2026-01-08T05:00:00Z/PT1H with 0"));
 
     // It does not keep it open for ever.
     timeline.push("2026-01-08T06:00", 40, 40);
@@ -177,7 +181,7 @@ fn a_silent_source_keeps_an_alert_open_and_is_named() {
     timeline.said();
     timeline.progress_at(days_later(at("2026-01-08T06:01"), 7));
     let said = timeline.said();
-    assert!(said.starts_with("resolved volume/harbor #5") && said.contains("silent: hn"), "{said}");
+    assert!(said.starts_with("resolved volume/harbor #6") && said.contains("silent: hn"), "{said}");
 }
 
 #[test]
@@ -196,15 +200,29 @@ fn the_repeated_hour_is_one_window_and_the_day_has_25_hours() {
 
     let mut timeline = Timeline::begun("2025-10-30T00:00", &zoned);
     timeline.ordinary_days("2025-10-30T04:00", 3, 4);
+    timeline.push("2025-11-02T04:00", 4, 4);
     timeline.progress("2025-11-02T05:00");
     timeline.push("2025-11-02T05:30", 12, 12);
     timeline.push("2025-11-02T06:30", 12, 12);
+    assert_eq!(timeline.said(), "", "seventeen are many for an hour, and not for two");
+    timeline.push("2025-11-02T06:40", 20, 12);
     let said = timeline.said();
-    assert!(
-        said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with 17 by 12 authors"),
-        "{said}"
-    );
-    assert_eq!(said.lines().count(), 1, "both hours that the clock calls one are one window");
+    assert!(said.starts_with("opened volume/harbor #1: 2025-11-02T05:00:00Z/PT1H with "), "{said}");
+    assert!(said.contains(" by 12 authors, 8.0 expected"), "both hours of the clock are one window: {said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn the_repeated_hour_is_no_measure_for_others() {
+    let zoned = HARBOR.replace("name = \"Harbor\"", "name = \"Harbor\"\n    zone = \"America/New_York\"");
+    let mut timeline = Timeline::begun("2025-10-30T00:00", &zoned);
+    timeline.ordinary_days("2025-10-30T04:00", 5, 4);
+    assert_eq!(timeline.said(), "", "eight in two hours are usual");
+    timeline.push("2025-11-04T06:10", 40, 40);
+    let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
+    assert_eq!(count.window, "2025-11-04T06:00:00Z/PT1H");
+    // One in the morning of Thursday to Saturday and of Monday: Sunday's lasted two hours.
+    assert_eq!(count.baseline, [4; 4]);
 }
 
 #[test]
@@ -225,4 +243,17 @@ fn a_count_of_stories_says_how_many_mentions_they_stand_in() {
     let opened = timeline.events.first().unwrap();
     let Arithmetic::Count(count) = &opened.arithmetic else { panic!("a count") };
     assert_eq!(count.mentions, Some(count.observed + 29));
+}
+
+#[test]
+fn an_hour_of_two_thousand_stories_a_minute_is_counted_to_the_last() {
+    let time = at("2026-01-08T00:00");
+    let mut series = Series::new(Measure::Stories, Window::Hour, jiff::tz::TimeZone::UTC);
+    let mut signal = Post::new("").signal(time, 0);
+    let subject = signal.subjects[0].clone();
+    for number in 0..120_000_u32 {
+        signal.mention = MentionKey::of(&number.to_string());
+        series.count(&signal, &subject, Witness::of(&signal, &subject), time);
+    }
+    assert_eq!(series.count_at(time), 120_000);
 }

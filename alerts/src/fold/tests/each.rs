@@ -1,8 +1,11 @@
 //! Rules about each mention.
 
+use earshot_common::events::ReachUnit;
 use expect_test::expect;
 
+use super::past::due;
 use super::*;
+use crate::history::Past;
 
 const STRONG: &str = r#"
     [[subject]]
@@ -60,6 +63,17 @@ fn only_a_known_reach_satisfies() {
 }
 
 #[test]
+fn visits_of_a_month_are_no_accounts_that_could_have_seen_it() {
+    let mut timeline = Timeline::new(STRONG);
+    for (number, unit) in (0..).zip([ReachUnit::MonthlyVisits, ReachUnit::Followers]) {
+        let mut signal = strong(&format!("{unit:?}")).signal(at("2026-01-05T09:00"), number);
+        signal.reach_unit = Some(unit);
+        timeline.append(at("2026-01-05T09:00"), SignalRecord::Signal(Box::new(signal)));
+        assert_eq!(timeline.said().starts_with("opened"), unit == ReachUnit::Followers);
+    }
+}
+
+#[test]
 fn an_edit_is_judged_again_and_matches_once() {
     let mut timeline = Timeline::new(STRONG);
     let mut post = Post::new("edited").about("harbor", 0.1).reach(5_000);
@@ -94,7 +108,8 @@ const TOGETHER: &str = r#"
 "#;
 
 fn legal(name: &str, author: &str) -> Post {
-    let mut post = Post::new(name).matched(&["rule:legal"], 0.0);
+    let mut post = Post::new(name).about("harbor", 0.0);
+    post.risks = vec![("harbor", "legal")];
     post.author = Some(author.to_owned());
     post
 }
@@ -136,6 +151,24 @@ fn what_is_as_old_as_an_alert_lasts_counts_no_longer() {
 }
 
 #[test]
+fn a_rule_that_comes_to_ask_for_something_else_begins_to_gather_anew() {
+    let mut timeline = Timeline::new(TOGETHER);
+    timeline.post("2026-01-05T09:00", &legal("a", "ann"));
+    timeline.post("2026-01-05T09:01", &legal("b", "bob"));
+    let mut other =
+        version_of(&TOGETHER.replace("\"legal\"\n    subjects", "\"safety\"\n    subjects"), "rule/legal");
+    other.version = Some(20);
+    timeline.append(at("2026-01-05T09:02"), SignalRecord::Definition(other));
+    let unsafe_too =
+        |name: &str, author: &str| Post { risks: vec![("harbor", "safety")], ..legal(name, author) };
+    timeline.post("2026-01-05T09:03", &unsafe_too("c", "cid"));
+    timeline.post("2026-01-05T09:04", &unsafe_too("d", "dan"));
+    assert_eq!(timeline.said(), "", "two of them are legal ones");
+    timeline.post("2026-01-05T09:05", &unsafe_too("e", "eve"));
+    assert_eq!(timeline.said(), "opened legal/harbor #1: polarity 0 reach None matched 3 by 3\n");
+}
+
+#[test]
 fn one_author_who_never_stops_is_never_enough_and_takes_no_more_room() {
     let mut timeline = Timeline::new(TOGETHER);
     let mut post = |from: i64, to: i64| {
@@ -173,4 +206,78 @@ fn so_many_mentions_of_the_past_open_a_historic_alert() {
     "#]]
     .assert_eq(&describe(&found.events));
     assert_eq!(super::verify::faults(&super::verify::verified(&found.events, &timeline.log)), []);
+}
+
+/// Two companies and a search under one rule about legal risks, and a rule of the time when a risk was a filter.
+const LEGAL: &str = r#"
+    [[subject]]
+    id = "harbor"
+    kind = "brand"
+    name = "Harbor"
+    [[subject]]
+    id = "oakmere"
+    kind = "competitor"
+    name = "Oakmere"
+    [[search]]
+    id = "airlines"
+    query = "airline"
+    [[rule]]
+    id = "legal"
+    preset = "risk"
+    category = "legal"
+    subjects = ["harbor", "oakmere"]
+    searches = ["airlines"]
+    [[rule]]
+    id = "written-before"
+    when = "each mention"
+    sentiment_at_most = 1.0
+    reach_at_least = 0
+    filter = "risk:legal"
+    subjects = ["harbor"]
+"#;
+
+/// *Oakmere was sued today. I flew Harbor instead.*
+fn sued_is_oakmere() -> Post {
+    let mut post = Post::new("sued");
+    post.subjects = vec![("harbor", 0.4), ("oakmere", -0.6)];
+    post.risks = vec![("oakmere", "legal")];
+    post
+}
+
+#[test]
+fn a_risk_opens_an_alert_of_whom_it_is_said() {
+    let mut timeline = Timeline::new(LEGAL);
+    timeline.progress("2026-01-05T08:00");
+    timeline.post("2026-01-05T09:00", &sued_is_oakmere());
+    assert_eq!(timeline.said(), "opened legal/oakmere #1: polarity -0.6 reach None matched 1\n");
+    let mut airlines = sued_is_oakmere().matched(&["airlines"], -0.1);
+    (airlines.name, airlines.subjects) = ("airlines".to_owned(), Vec::new());
+    timeline.post("2026-01-05T09:01", &airlines);
+    assert_eq!(
+        timeline.said(),
+        "opened legal/search:airlines #1: polarity -0.1 reach None matched 1\n",
+        "a search has the risks of the message"
+    );
+    timeline.post("2026-01-05T09:02", &Post::new("before").matched(&["rule:written-before"], 0.0));
+    assert!(timeline.said().starts_with("opened written-before/harbor #1"));
+    timeline.progress("2026-01-05T10:00");
+    let fired = timeline.backtest_of("legal", "2026-01-05T08:00", "").fired;
+    let of: Vec<&str> = fired.iter().map(|fired| fired.subject.as_str()).collect();
+    assert_eq!(of, ["oakmere", "search:airlines"], "the back-test says what was decided live");
+}
+
+#[test]
+fn a_risk_of_the_past_is_that_of_whom_it_is_said() {
+    let mut watchlist = Watchlist::default();
+    for (offset, version) in (0..).zip(versions(LEGAL)) {
+        watchlist.take(offset, version);
+    }
+    let mut past = Past::default();
+    past.take(&Post { origin: Origin::History, ..sued_is_oakmere() }.signal(at("2025-03-01T09:00"), 0));
+    let found = past.fold(&watchlist, &due(&watchlist));
+    assert_eq!(
+        describe(&found.events).lines().next(),
+        Some("opened legal/oakmere #1: polarity -0.6 reach None matched 1")
+    );
+    assert!(found.events.iter().all(|event| event.subject == "oakmere"));
 }

@@ -77,6 +77,8 @@ struct Post {
     polarity: f32,
     matched: Vec<&'static str>,
     desks: Vec<&'static str>,
+    /// Subjects of which a risk is said, and which.
+    risks: Vec<(&'static str, &'static str)>,
 }
 
 impl Post {
@@ -95,6 +97,7 @@ impl Post {
             polarity: 0.0,
             matched: Vec::new(),
             desks: Vec::new(),
+            risks: Vec::new(),
         }
     }
 
@@ -115,10 +118,14 @@ impl Post {
     }
 
     fn signal(&self, event_time: Timestamp, raw_offset: u64) -> Signal {
+        let risks_of = |id: &str| {
+            let said = self.risks.iter().filter(|(of, _)| *of == id);
+            said.map(|(_, risk)| (*risk).to_owned()).collect::<Vec<String>>()
+        };
         let subject = |(id, polarity): &(&str, f32)| SubjectSignal {
             id: (*id).to_owned(),
             polarity: *polarity,
-            risk: Vec::new(),
+            risk: risks_of(id),
             lane: self.lane,
             passing: self.passing,
         };
@@ -132,7 +139,7 @@ impl Post {
             event_time,
             subjects: self.subjects.iter().map(subject).collect(),
             polarity: Some(self.polarity),
-            risk: Vec::new(),
+            risk: self.risks.iter().map(|(_, risk)| (*risk).to_owned()).collect(),
             desks: self.desks.iter().map(|desk| (*desk).to_owned()).collect(),
             reach: self.reach,
             reach_unit: None,
@@ -170,6 +177,7 @@ impl Timeline {
             attempt: 1,
             sender: "alerts-1".to_owned(),
             error: None,
+            out_of_time: false,
         };
         self.append(at(time), SignalRecord::Delivery(delivery));
     }

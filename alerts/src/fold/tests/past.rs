@@ -1,8 +1,11 @@
 //! The fold over the past, and what live baselines take from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use earshot_common::events::{Arithmetic, History, SourceHealth, SourceStatus, Transition};
+use earshot_common::definitions::Window;
+use earshot_common::events::{
+    Arithmetic, History, Rebuilt, RebuiltBucket, SourceHealth, SourceStatus, Transition,
+};
 use expect_test::expect;
 
 use super::*;
@@ -254,4 +257,80 @@ fn what_begins_again_in_the_past_is_the_same_alert() {
     "#]]
     .assert_eq(&describe(&found.events));
     assert_eq!(found.events.iter().map(|event| event.alert).collect::<BTreeSet<_>>().len(), 1);
+}
+
+/// A rule that counts what a filter matches, and was defined after the import.
+fn filtered(id: &str, filter: &str) -> DefinitionVersion {
+    let text = HARBOR.replace("id = \"volume\"", &format!("id = \"{id}\"\n    filter = '{filter}'"));
+    DefinitionVersion { version: Some(50), ..version_of(&text, &format!("rule/{id}")) }
+}
+
+/// What enrich counts anew: so many matches in each hour of the import.
+fn counted_anew(timeline: &Timeline, rule: &str, an_hour: u32) -> Rebuilt {
+    let request = timeline.state.rebuilds().next().expect("a rebuild is outstanding");
+    let start = |hour: i64| at("2025-12-20T00:00").plus_millis(hour * HOUR_MS);
+    let bucket = |hour| RebuiltBucket { start: start(hour), live: 0, past: an_hour, tone: None };
+    Rebuilt {
+        v: SchemaVersion::default(),
+        name: request.name(),
+        subject: request.subject.clone(),
+        asked: request.asked,
+        until: request.until,
+        from: None,
+        rule: Some(rule.to_owned()),
+        window: Window::Hour,
+        buckets: (0..240).map(bucket).collect(),
+        values: Vec::new(),
+        authors: Vec::new(),
+        imports: BTreeMap::from([("import:year".to_owned(), (start(0), start(240).plus_millis(-1)))]),
+        mentions: 240 * u64::from(an_hour),
+        last: true,
+    }
+}
+
+/// `signals` says of an import what the filters of its time matched. A filter that came later matched nothing there,
+/// which is not the same as eight weeks of silence.
+#[test]
+fn a_filter_that_comes_after_the_import_has_its_past_counted_anew() {
+    for (id, filter) in [("app", "app"), ("volume", "lang:de")] {
+        let mut timeline = Timeline::new(HARBOR);
+        let past = imported(&mut timeline, 10, 4);
+        timeline.progress("2026-01-05T00:00");
+        hand_over(&mut timeline, &past);
+        timeline.append(at("2026-01-05T00:02"), SignalRecord::Definition(filtered(id, filter)));
+        assert_eq!(timeline.state.history_due(), None, "the past that `signals` knows is not its own");
+        assert_eq!(timeline.state.warming().collect::<Vec<_>>(), ["harbor"]);
+        assert_eq!(timeline.state.rebuilds().next().unwrap().version, 50);
+        let matching = |timeline: &mut Timeline, time: &str, mentions: i64| {
+            for number in 0..mentions {
+                let name = format!("{time}-{number}");
+                let post = Post::new(&name).matched(&["rule:app", "rule:volume"], 0.0);
+                timeline.post_at(at(time).plus_millis(number * 1_000), &post);
+            }
+        };
+        matching(&mut timeline, "2026-01-05T00:05", 12);
+        assert!(!timeline.said().contains(&format!("{id}/")), "it waits");
+        let rebuilt = counted_anew(&timeline, id, 12);
+        timeline.append(at("2026-01-05T00:10"), SignalRecord::Rebuilt(Box::new(rebuilt)));
+        assert_eq!(timeline.state.warming().count(), 0);
+        timeline.progress("2026-01-05T01:00");
+        matching(&mut timeline, "2026-01-05T01:10", 13);
+        assert!(!timeline.said().contains(&format!("{id}/")), "that is as usual");
+        timeline.progress("2026-01-05T02:00");
+        matching(&mut timeline, "2026-01-05T02:10", 60);
+        let of_rule = timeline.events.iter().find(|event| event.rule == id).expect("a burst is one");
+        let Arithmetic::Count(count) = &of_rule.arithmetic else { panic!("a count") };
+        let usual = if count.before.is_some() { 24 } else { 12 };
+        assert_eq!(count.baseline, [usual; 10], "{id}");
+    }
+}
+
+#[test]
+fn a_filter_that_was_known_to_the_import_has_its_past_from_signals() {
+    let text = HARBOR.replace("id = \"volume\"", "id = \"volume\"\n    filter = 'app'");
+    let mut timeline = Timeline::new(&text);
+    imported(&mut timeline, 10, 4);
+    timeline.progress("2026-01-05T00:00");
+    assert_eq!(timeline.state.rebuilds().count(), 0);
+    assert!(timeline.state.history_due().is_some());
 }

@@ -4,7 +4,7 @@
 use earshot_common::events::{ReachArithmetic, ReachUnit};
 
 use super::timelines::played;
-use super::verify::{faults, verified};
+use super::verify::{contradictions, faults, verified};
 use super::*;
 
 const REACH: &str = "when = \"reach against expectation\"";
@@ -86,6 +86,24 @@ fn a_reach_of_few_mentions_or_authors_or_one_that_is_small_is_not_said() {
     }
 }
 
+#[test]
+fn a_reach_is_not_known_to_be_calm_while_its_source_is_silent() {
+    after_thirty_usual_hours(
+        REACH,
+        "1+06:10 push 4 by 4 reaching 90000
+         1+06:10 want opened to team
+         1+06:30 failing hn
+         1+07:00 progress
+         1+08:00 progress
+         1+08:00 want blocked on hn
+         1+09:00 progress
+         1+09:00 want nothing
+         1+09:10 healthy hn
+         1+10:00 progress
+         1+10:00 want resolved",
+    );
+}
+
 /// The first wide hour is one of the usual ones for those after it: `2,001 · (6/32 / 0.0006) ^ 0.8809 = 315,409`.
 #[test]
 fn a_reach_that_must_last_is_said_in_the_second_hour_and_little_data_says_nothing() {
@@ -140,7 +158,7 @@ fn a_reach_that_was_tampered_with_does_not_verify() {
     ];
     for (what, tamper) in tampers {
         let mut transitions = timeline.events.clone();
-        assert_eq!(faults(&verified(&transitions, &timeline.log)), [], "{what}");
+        assert_eq!(contradictions(&verified(&transitions, &timeline.log)), [], "{what}");
         let Arithmetic::Reach(reach) = &mut transitions[0].arithmetic else { panic!("a reach") };
         tamper(reach);
         let faults = faults(&verified(&transitions, &timeline.log));

@@ -8,7 +8,7 @@ use expect_test::expect;
 
 use super::*;
 
-const NAMES: &str = "name = \"Harbor\"";
+pub(super) const NAMES: &str = "name = \"Harbor\"";
 
 /// A version of a definition in a file, as the log has it from here on.
 fn define(timeline: &mut Timeline, time: &str, text: &str, id: &str, offset: u64) {
@@ -17,12 +17,12 @@ fn define(timeline: &mut Timeline, time: &str, text: &str, id: &str, offset: u64
     timeline.append(at(time), SignalRecord::Definition(version));
 }
 
-fn alias_is_added(timeline: &mut Timeline, time: &str) {
+pub(super) fn alias_is_added(timeline: &mut Timeline, time: &str) {
     let text = HARBOR.replace(NAMES, "name = \"Harbor\"\naliases = [\"Port Bank\"]");
     define(timeline, time, &text, "subject/harbor", 20);
 }
 
-fn request(timeline: &Timeline) -> RebuildRequest {
+pub(super) fn request(timeline: &Timeline) -> RebuildRequest {
     let mut requests = timeline.state.rebuilds();
     let request = requests.next().expect("a rebuild is outstanding");
     assert_eq!(requests.next(), None);
@@ -54,7 +54,7 @@ fn bucket(start: Timestamp, live: u32) -> RebuiltBucket {
 }
 
 /// So many mentions in each hour from a day on until the request.
-fn hours(request: &RebuildRequest, from: &str, an_hour: u32) -> Rebuilt {
+pub(super) fn hours(request: &RebuildRequest, from: &str, an_hour: u32) -> Rebuilt {
     let mut buckets = Vec::new();
     let mut start = at(from);
     while start < request.until {
@@ -64,7 +64,7 @@ fn hours(request: &RebuildRequest, from: &str, an_hour: u32) -> Rebuilt {
     Rebuilt { buckets, ..answer(request, Window::Hour) }
 }
 
-fn take(timeline: &mut Timeline, time: &str, rebuilt: Rebuilt) {
+pub(super) fn take(timeline: &mut Timeline, time: &str, rebuilt: Rebuilt) {
     timeline.append(at(time), SignalRecord::Rebuilt(Box::new(rebuilt)));
 }
 
@@ -294,7 +294,7 @@ fn a_lexicon_is_upgraded_and_only_what_depends_on_judgements_waits() {
 }
 
 /// Mentions of a source in each hour of some days, beside those of the quiet ones.
-fn days_with(timeline: &mut Timeline, from: &str, days: i64, sources: &[(&'static str, u32)]) {
+pub(super) fn days_with(timeline: &mut Timeline, from: &str, days: i64, sources: &[(&'static str, u32)]) {
     for hour in 0..days * 24 {
         let begin = at(from).plus_millis(hour * HOUR_MS);
         for (source, an_hour) in sources {
@@ -372,4 +372,232 @@ fn a_warm_state_is_written_and_read_again_as_it_is() {
     let asked = request(&timeline);
     take(&mut timeline, "2026-01-08T00:30", Rebuilt { last: true, ..hours(&asked, "2026-01-05T00:00", 24) });
     assert_eq!(timeline.state.counted("harbor"), 3 * 24 * 24 + 24 + 25);
+}
+
+/// A rule that counts each story once, and so for itself.
+const STORIES: &str = r#"
+    [[subject]]
+    id = "harbor"
+    kind = "brand"
+    name = "Harbor"
+    [[rule]]
+    id = "stories"
+    preset = "volume spike"
+    subjects = ["harbor"]
+    authors_at_least = 5
+"#;
+
+#[test]
+fn a_rule_that_asks_for_more_authors_keeps_what_it_counted() {
+    let mut timeline = Timeline::new(STORIES);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 18);
+    timeline.push("2026-01-08T00:05", 4, 4);
+    let stricter = STORIES.replace("authors_at_least = 5", "authors_at_least = 8");
+    define(&mut timeline, "2026-01-08T00:10", &stricter, "rule/stories", 30);
+    assert_eq!(timeline.state.rebuilds().count(), 0, "nothing is to be counted anew");
+    timeline.push("2026-01-08T00:20", 18, 18);
+    assert_eq!(timeline.said(), "", "as many are usual");
+    timeline.push("2026-01-08T00:30", 120, 120);
+    let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
+    let usual = if count.before.is_some() { 36 } else { 18 };
+    assert_eq!((count.baseline.last(), count.little_data), (Some(&usual), false));
+}
+
+#[test]
+fn a_rule_that_is_edited_while_its_alert_is_open_remembers_the_burst() {
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    timeline.push("2026-01-08T00:00", 60, 60);
+    timeline.progress("2026-01-08T01:00");
+    timeline.push("2026-01-08T01:00", 20, 20);
+    timeline.said();
+    let text = HARBOR.replace("authors_at_least = 10", "authors_at_least = 11");
+    define(&mut timeline, "2026-01-08T01:30", &text, "rule/volume", 30);
+    assert!(timeline.said().starts_with("resolved volume/harbor"));
+    timeline.progress("2026-01-08T02:00");
+    timeline.ordinary_days("2026-01-08T02:00", 1, 4);
+    timeline.said();
+    timeline.push("2026-01-09T00:00", 25, 25);
+    let last = timeline.events.last().unwrap();
+    let Arithmetic::Count(count) = &last.arithmetic else { panic!("a count") };
+    assert_eq!((last.transition, count.before.is_none()), (Transition::Opened, true));
+    assert_eq!(count.baseline[..3], [4, 4, 4], "midnight of the eighth was none of an ordinary day");
+    assert_eq!(count.baseline.len(), 3);
+}
+
+#[test]
+fn a_new_rule_that_counts_for_itself_waits_for_what_was_heard_before() {
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 18);
+    define(&mut timeline, "2026-01-08T00:10", STORIES, "rule/stories", 30);
+    assert_eq!(warming(&timeline), ["harbor"]);
+    let asked = request(&timeline);
+    assert_eq!(asked.version, 30, "it is to be counted by the rule");
+    timeline.push("2026-01-08T00:20", 20, 9);
+    assert_eq!(timeline.said(), "", "it waits");
+
+    take(&mut timeline, "2026-01-08T00:30", hours(&asked, "2026-01-05T00:00", 18));
+    let rule = Some("stories".to_owned());
+    let rebuilt = Rebuilt { last: true, rule, ..hours(&asked, "2026-01-05T00:00", 17) };
+    take(&mut timeline, "2026-01-08T00:30", rebuilt);
+    assert_eq!(warming(&timeline), [""; 0]);
+    timeline.progress("2026-01-08T02:00");
+    timeline.push("2026-01-08T02:10", 21, 9);
+    assert_eq!(timeline.said(), "", "as many are usual");
+    timeline.push("2026-01-08T02:20", 120, 9);
+    let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
+    assert_eq!(timeline.events[0].rule, "stories");
+    let usual = if count.before.is_some() { 34 } else { 17 };
+    assert_eq!((&count.baseline, count.little_data), (&vec![usual; 3], false));
+}
+
+#[test]
+fn a_rule_on_tone_that_is_new_knows_the_tone_of_before() {
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 10);
+    define(&mut timeline, "2026-01-08T00:00", JUDGED, "rule/tone", 30);
+    let asked = request(&timeline);
+    let mut buckets = hours(&asked, "2026-01-05T00:00", 10).buckets;
+    for bucket in &mut buckets {
+        bucket.tone = Some(ToneSums {
+            mentions: 10,
+            negatives: 1,
+            sum: 1_000,
+            squares: 1_000_000,
+            ..ToneSums::default()
+        });
+    }
+    let rule = Some("tone".to_owned());
+    take(&mut timeline, "2026-01-08T00:01", hours(&asked, "2026-01-05T00:00", 10));
+    let rebuilt = Rebuilt { last: true, rule, buckets, ..answer(&asked, Window::Hour) };
+    take(&mut timeline, "2026-01-08T00:01", rebuilt);
+    for number in 0..12 {
+        let post = Post::new(&format!("bad-{number}")).about("harbor", -0.8);
+        timeline.post_at(at("2026-01-08T00:10").plus_millis(number * 1_000), &post);
+    }
+    timeline.progress("2026-01-08T01:00");
+    let Arithmetic::Tone(tone) = &timeline.events[0].arithmetic else { panic!("a tone") };
+    assert_eq!((tone.baseline_windows, tone.baseline_mentions, tone.negatives), (72, 720, 12));
+}
+
+const WIDE: &str = r#"
+    [[subject]]
+    id = "harbor"
+    kind = "brand"
+    name = "Harbor"
+    [[rule]]
+    id = "wide"
+    when = "reach against expectation"
+    subjects = ["harbor"]
+"#;
+
+/// So many posts of so wide a reach, by as many authors.
+fn reaching(timeline: &mut Timeline, time: &str, posts: i64, reach: u64) {
+    for number in 0..posts {
+        let post = Post::new(&format!("{time}-{number}")).reach(reach);
+        timeline.post_at(at(time).plus_millis(number * 1_000), &post);
+    }
+}
+
+/// Of 73 hours with 2,000 accounts each an hour is surprising from `2,001 · (14/73 / 0.0006) ^ (10/24) = 22,123` on.
+#[test]
+fn a_rule_on_reach_that_is_new_knows_the_reach_of_before_and_keeps_it_when_its_limits_change() {
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    define(&mut timeline, "2026-01-08T00:00", WIDE, "rule/wide", 30);
+    reaching(&mut timeline, "2026-01-08T00:00", 4, 500);
+    assert_eq!((timeline.said().as_str(), warming(&timeline)), ("", vec!["harbor"]));
+    let asked = request(&timeline);
+    let mut buckets = hours(&asked, "2026-01-05T00:00", 4).buckets;
+    for bucket in &mut buckets {
+        let sums = ToneSums { mentions: 4, known: 4, reach: 2_000, ..ToneSums::default() };
+        bucket.tone = Some(sums);
+    }
+    take(&mut timeline, "2026-01-08T00:01", hours(&asked, "2026-01-05T00:00", 4));
+    let rebuilt =
+        Rebuilt { last: true, rule: Some("wide".to_owned()), buckets, ..answer(&asked, Window::Hour) };
+    take(&mut timeline, "2026-01-08T00:01", rebuilt);
+    let stricter = WIDE.replace("expectation\"", "expectation\"\nreach_at_least = 22300");
+    timeline.progress("2026-01-08T01:00");
+    reaching(&mut timeline, "2026-01-08T01:10", 1, 20_000);
+    define(&mut timeline, "2026-01-08T01:20", &stricter, "rule/wide", 31);
+    assert_eq!(timeline.state.rebuilds().count(), 0, "nothing is to be counted anew");
+    reaching(&mut timeline, "2026-01-08T01:30", 1, 2_299);
+    reaching(&mut timeline, "2026-01-08T01:40", 1, 0);
+    assert_eq!(timeline.said(), "", "22,299 accounts");
+    reaching(&mut timeline, "2026-01-08T01:50", 1, 1);
+    let Arithmetic::Reach(reach) = &timeline.events[0].arithmetic else { panic!("a reach") };
+    assert_eq!((reach.reach, reach.mentions, reach.baseline.windows), (22_300, 4, 73));
+}
+
+#[test]
+fn windows_of_a_reach_whose_alert_is_ended_by_an_edit_are_a_burst() {
+    let mut timeline = Timeline::new(WIDE);
+    timeline.progress("2026-01-08T00:00");
+    for hour in 0..24 {
+        reaching(&mut timeline, &format!("2026-01-08T{hour:02}:10"), 4, 500);
+    }
+    timeline.progress("2026-01-09T00:00");
+    reaching(&mut timeline, "2026-01-09T00:10", 4, 50_000);
+    timeline.progress("2026-01-09T01:00");
+    assert!(timeline.said().starts_with("opened wide/harbor"));
+    let stricter = WIDE.replace("expectation\"", "expectation\"\nreach_at_least = 22300");
+    define(&mut timeline, "2026-01-09T01:05", &stricter, "rule/wide", 31);
+    assert!(timeline.said().starts_with("resolved wide/harbor"));
+    reaching(&mut timeline, "2026-01-09T01:10", 4, 50_000);
+    let last = timeline.events.last().unwrap();
+    let Arithmetic::Reach(reach) = &last.arithmetic else { panic!("a reach") };
+    assert_eq!((last.sequence, reach.baseline.windows), (1, 24), "the wide hour is none of them");
+}
+
+#[test]
+fn a_subject_that_is_new_on_a_running_system_is_known_as_far_back_as_the_system_listened() {
+    let vale = HARBOR.replace("harbor", "vale").replace("Harbor", "Vale").replace("volume", "vale-volume");
+    let vale = vale.split("[[route]]").next().unwrap().to_owned()
+        + &format!("[[rule]]{}", vale.split("[[rule]]").nth(1).unwrap());
+    let text = format!("{HARBOR}{vale}");
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    define(&mut timeline, "2026-01-08T00:10", &text, "subject/vale", 30);
+    define(&mut timeline, "2026-01-08T00:10", &text, "rule/vale-volume", 31);
+    assert_eq!(warming(&timeline), ["vale"]);
+    let asked = request(&timeline);
+    let of_vale = |timeline: &mut Timeline, time: &str, mentions: i64| {
+        for number in 0..mentions {
+            let post = Post::new(&format!("{time}-{number}")).about("vale", 0.0);
+            timeline.post_at(at(time).plus_millis(number * 1_000), &post);
+        }
+    };
+    of_vale(&mut timeline, "2026-01-08T00:20", 25);
+    assert_eq!(timeline.said(), "", "nobody knows yet what is usual");
+    // Mentions of ten weeks are retained, and the system listened for three days.
+    let rebuilt = Rebuilt { last: true, ..hours(&asked, "2025-11-01T00:00", 24) };
+    take(&mut timeline, "2026-01-08T00:30", rebuilt);
+    of_vale(&mut timeline, "2026-01-08T00:40", 5);
+    assert_eq!(timeline.said(), "");
+    timeline.progress("2026-01-08T01:00");
+    of_vale(&mut timeline, "2026-01-08T01:20", 150);
+    let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
+    let usual = if count.before.is_some() { 48 } else { 24 };
+    assert_eq!((timeline.events[0].subject.as_str(), &count.baseline), ("vale", &vec![usual; 3]));
+}
+
+#[test]
+fn a_subject_of_which_nothing_is_retained_just_begins() {
+    let vale = "[[subject]]\nid = \"vale\"\nkind = \"brand\"\nname = \"Vale\"\n\
+                [[rule]]\nid = \"vale-volume\"\npreset = \"volume spike\"\nsubjects = [\"vale\"]\n";
+    let mut timeline = Timeline::new(HARBOR);
+    timeline.ordinary_days("2026-01-05T00:00", 3, 4);
+    define(&mut timeline, "2026-01-08T00:00", vale, "subject/vale", 30);
+    define(&mut timeline, "2026-01-08T00:00", vale, "rule/vale-volume", 31);
+    let asked = request(&timeline);
+    let from = Some(asked.until);
+    take(&mut timeline, "2026-01-08T00:01", Rebuilt { last: true, from, ..answer(&asked, Window::Hour) });
+    timeline.progress("2026-01-08T01:00");
+    for number in 0..20 {
+        let post = Post::new(&format!("vale-{number}")).about("vale", 0.0);
+        timeline.post_at(at("2026-01-08T01:10").plus_millis(number * 1_000), &post);
+    }
+    let Arithmetic::Count(count) = &timeline.events[0].arithmetic else { panic!("a count") };
+    assert_eq!((count.little_data, count.observed), (true, 20));
 }

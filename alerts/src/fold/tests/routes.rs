@@ -143,6 +143,20 @@ fn quiet_hours_come_first_and_then_the_schedule() {
     );
 }
 
+/// It is told when both allow: Berlin's nine is eight in UTC.
+#[test]
+fn a_schedule_that_begins_in_quiet_hours_waits_for_their_end() {
+    check(
+        TIERS,
+        &format!("{STRONG}\nquiet_hours = {{ from = \"22:00\", to = \"08:30\" }}"),
+        "20:00 strong a
+         1+08:00 progress
+         1+08:00 want opened
+         1+08:30 progress
+         1+08:30 want told to team",
+    );
+}
+
 #[test]
 fn an_alert_is_for_the_desks_of_its_mentions() {
     let routes =
@@ -202,6 +216,27 @@ fn an_alert_that_no_route_takes_says_so_and_escalates_to_nobody() {
          09:00 want opened",
     );
     assert!(events[0].unrouted && events[0].passed_over.is_empty(), "it names none, and none states a match");
+}
+
+/// Whoever was on duty at night would have taken it. Nothing was written, and nobody knew.
+#[test]
+fn an_alert_that_no_route_takes_when_quiet_hours_are_over_says_so() {
+    let routes = route("executive", "severity_at_least = 7") + &route("night", "");
+    let night = "from = \"22:00\", to = \"07:00\"";
+    let events = check(
+        &routes,
+        &format!(
+            "{STRONG}\nroute = \"executive\"\nquiet_hours = {{ {night} }}\n\
+             on_duty = [{{ route = \"night\", {night} }}]"
+        ),
+        "23:00 strong a
+         1+07:00 progress
+         1+07:00 want opened, told
+         1+07:01 progress
+         1+07:01 want nothing",
+    );
+    assert!(!events[0].unrouted && events[1].unrouted);
+    assert_eq!(passed_over(&events[1]), ["executive: severity 5 is under its 7"]);
 }
 
 #[test]
@@ -275,20 +310,39 @@ fn a_mute_that_ends_with_the_quiet_hours_is_told_once() {
     );
 }
 
+/// Nobody was told of the second one: the route had heard of the first, which nobody was to hear of any more.
+#[test]
+fn an_alert_that_is_muted_does_not_speak_for_another_of_its_situation() {
+    for mute in ["mute", "mute-rule"] {
+        check(
+            &route("team", ""),
+            &a_passing_one_beside_a_strong_one(),
+            &format!(
+                "09:00 push 1 by 1 passing
+                 09:00 want opened to team
+                 09:01 ann says {mute} until 2+00:00
+                 09:30 strong b
+                 09:30 want muted by ann, opened to team"
+            ),
+        );
+    }
+}
+
+/// Two rules about Harbor: each mention that passes the filter, until six hours after; and each strong one.
+fn a_passing_one_beside_a_strong_one() -> String {
+    format!(
+        "when = \"each mention\"\nreach_at_least = 0\nquiet_after_hours = 6\nroute = \"team\"\nfilter = \"lang:de\"\n\
+         sentiment_at_most = 1.0\nreopen_within_hours = 0\n\
+         [[rule]]\nid = \"second\"\nsubjects = [\"harbor\"]\n{STRONG}\nroute = \"team\""
+    )
+}
+
 /// It was silent because of the first one's rule, which tells nobody either.
 #[test]
 fn a_rule_that_is_muted_does_not_silence_another_rule_of_the_situation() {
-    let rules = format!(
-        "{STRONG}\nroute = \"team\"\nfilter = \"lang:de\"\nsentiment_at_most = 1.0\nreopen_within_hours = 0\n\
-         [[rule]]\nid = \"second\"\nsubjects = [\"harbor\"]\n{STRONG}\nroute = \"team\""
-    );
-    let rules = rules.replace(
-        "reach_at_least = 1000\nquiet_after_hours = 96\nroute = \"team\"\nfilter",
-        "reach_at_least = 0\nquiet_after_hours = 6\nroute = \"team\"\nfilter",
-    );
     check(
         &route("team", ""),
-        &rules,
+        &a_passing_one_beside_a_strong_one(),
         "09:00 push 1 by 1 passing
          09:00 want opened to team
          09:01 ann says mute-rule until 2+00:00
@@ -300,6 +354,63 @@ fn a_rule_that_is_muted_does_not_silence_another_rule_of_the_situation() {
          20:10 strong b
          20:10 want opened to team",
     );
+}
+
+/// The escalation ended with the first alert, and the second one had none.
+#[test]
+fn who_is_next_is_called_for_the_rest_of_a_situation_where_nobody_had_its_first_alert_in_hand() {
+    let escalate =
+        "escalate = [{ after_minutes = 5, route = \"deputy\" }, { after_minutes = 420, route = \"night\" }]";
+    for (word, said, at_four) in
+        [("note", "noted", "escalated to night"), ("acknowledge", "acknowledged", "nothing")]
+    {
+        check(
+            &(route("team", "") + &route("deputy", "") + &route("night", "")),
+            &format!("{escalate}\n{}\n{escalate}", a_passing_one_beside_a_strong_one()),
+            &format!(
+                "09:00 push 1 by 1 passing
+                 09:05 progress
+                 09:05 want opened to team, escalated to deputy
+                 09:06 ann says {word}
+                 09:10 strong b
+                 15:00 progress
+                 15:00 want {said} by ann, opened, resolved
+                 15:59 progress
+                 15:59 want nothing
+                 16:00 progress
+                 16:00 want {at_four}",
+            ),
+        );
+    }
+}
+
+/// Who spoke for it was another child, and only the children of what was over were looked at.
+#[test]
+fn what_a_child_held_back_for_another_is_told_when_it_is_over() {
+    let rule = |id: &str, severity: u8, rest: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nsubjects = [\"harbor\"]\nwhen = \"each mention\"\nroute = \"team\"\n\
+             severity = {severity}\nquiet_hours = {{ from = \"22:00\", to = \"07:00\" }}\n{rest}\n"
+        )
+    };
+    let passing = "filter = \"lang:de\"\nsentiment_at_most = 1.0\nreach_at_least = 0\nquiet_after_hours = 96";
+    for (first, second, morning) in [(3, 5, "told to team, told to team"), (5, 6, "told to team")] {
+        let rules = rule("rule", first, passing)
+            + &rule("second", second, "reach_at_least = 1000\nquiet_after_hours = 3")
+            + &rule("third", 5, "reach_at_least = 50000\nquiet_after_hours = 96");
+        played_with(
+            &format!("{SUBJECT}{}{rules}", route("team", "")),
+            &format!(
+                "23:00 push 1 by 1 passing
+                 23:10 strong a
+                 23:20 strong b reaching 60000
+                 1+02:20 progress
+                 1+02:20 want opened, opened, rising, opened, resolved
+                 1+07:00 progress
+                 1+07:00 want {morning}"
+            ),
+        );
+    }
 }
 
 #[test]

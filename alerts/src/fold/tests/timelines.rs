@@ -12,13 +12,18 @@
 //! 06:00 late 9 of 00:30    9 mentions that were published before
 //! 00:20 again 9            the last 9 are collected again
 //! 00:20 progress           enrichment is done up to here
+//! 00:20 collecting         a sign of ingest
+//! 00:20 tick               nothing but the time at which the log takes it
 //! 00:20 want opened        what was decided since the last `want`: transitions with ` at SEVERITY` where that is above
 //!                          the rule's and ` to ROUTE` where told, or `nothing`
 //! ```
 //!
 //! Times are those of Thursday, 8 January 2026; `1+09:00` is the day after at nine.
 
-use earshot_common::events::{Command, CommandKind, SourceStatus};
+use earshot_common::definitions::Window;
+use earshot_common::events::{Collecting, Command, CommandKind, Rebuilt, SourceStatus, Tick};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 
@@ -78,6 +83,10 @@ impl Case {
             ["strong", name] => self.strong(time, name, 5_000),
             ["strong", name, "reaching", reach] => self.strong(time, name, reach.parse().unwrap()),
             ["progress"] => self.timeline.progress_at(time),
+            ["collecting"] => {
+                self.timeline.append(time, SignalRecord::Collecting(Collecting::default()));
+            }
+            ["tick"] => self.timeline.append(time, SignalRecord::Tick(Tick::default())),
             [state @ ("failing" | "healthy"), source] => self.health(time, state, source),
             [who, "says", what] => self.command(time, who, what, None),
             [who, "says", what, "until", until] => self.command(time, who, what, Some(moment(until))),
@@ -99,6 +108,7 @@ impl Case {
                 ["of", story] => ordinary.story = Some(story.to_owned().leak()),
                 ["from", source] => ordinary.source = source.to_owned().leak(),
                 ["for", desk] => ordinary.desks = vec![desk.to_owned().leak()],
+                ["risking", risk] => ordinary.risks = vec![("harbor", risk.to_owned().leak())],
                 ["passing"] => ordinary.matched = vec!["rule:rule"],
                 ["listed"] => ordinary.passing = true,
                 _ => panic!("not of a push: {pair:?}"),
@@ -166,6 +176,9 @@ impl Case {
                 "acknowledge" => CommandKind::Acknowledge,
                 "mute" => CommandKind::Mute,
                 "mute-rule" => CommandKind::MuteRule,
+                "release" => CommandKind::Release,
+                "unmute" => CommandKind::Unmute,
+                "unmute-rule" => CommandKind::UnmuteRule,
                 "note" => CommandKind::Note,
                 "useful" => CommandKind::Useful,
                 "noise" => CommandKind::Noise,
@@ -197,6 +210,9 @@ fn said(event: &AlertEvent) -> String {
     }
     if !event.raise.is_none() && event.word.is_none() {
         write!(text, " at {}", event.severity).unwrap();
+    }
+    if event.transition == Transition::Blocked {
+        write!(text, " on {}", event.silent_sources.join(" and ")).unwrap();
     }
     for notify in &event.notify {
         write!(text, " to {}", notify.route).unwrap();
@@ -292,6 +308,104 @@ fn a_muted_rule_opens_alerts_that_nobody_is_told_of() {
          1+06:00 want resolved
          2+00:00 strong c
          2+00:00 want opened to team",
+    );
+}
+
+#[test]
+fn an_alert_that_is_given_back_calls_the_route_again_and_then_the_next() {
+    check(
+        &format!("{STRONG}\nescalate = [{{ after_minutes = 15, route = \"deputy\" }}]"),
+        "09:00 strong a
+         09:05 ann says acknowledge until 12:00
+         09:20 progress
+         09:20 want opened to team, acknowledged by ann
+         09:30 bob says release
+         09:30 want lapsed by bob to team
+         09:31 bob says release
+         09:31 want noted by bob
+         09:44 progress
+         09:44 want nothing
+         09:45 progress
+         09:45 want escalated to deputy
+         09:50 bob says acknowledge
+         12:00 progress
+         12:00 want acknowledged by bob",
+    );
+}
+
+#[test]
+fn a_mute_is_taken_back() {
+    check(
+        STRONG,
+        "09:00 strong a
+         09:01 ann says mute until 12:00
+         09:30 bob says unmute
+         09:30 want opened to team, muted by ann, unmuted by bob to team
+         12:00 progress
+         12:00 want nothing",
+    );
+}
+
+#[test]
+fn a_mute_of_a_rule_is_taken_back_for_one_alert_or_for_all() {
+    for (what, evening) in [("unmute", "opened"), ("unmute-rule", "opened to team")] {
+        check(
+            &format!("{STRONG}\nreopen_within_hours = 0"),
+            &format!(
+                "09:00 strong a
+                 09:01 ann says mute-rule until 2+00:00
+                 09:02 bob says {what}
+                 09:02 want opened to team, muted by ann, unmuted by bob to team
+                 16:00 progress
+                 16:00 want resolved
+                 20:00 strong b
+                 20:00 want {evening}"
+            ),
+        );
+    }
+}
+
+/// The page of the alert that was muted is where it is taken back, also when another one is open.
+#[test]
+fn a_mute_of_a_rule_is_taken_back_on_an_alert_that_is_over() {
+    let mut timeline = played(
+        &format!("{STRONG}\nreopen_within_hours = 0"),
+        "09:00 strong a
+         09:01 ann says mute-rule until 2+00:00
+         16:00 progress
+         16:00 want opened to team, muted by ann, resolved",
+    );
+    let over = timeline.events[0].alert;
+    timeline.post("2026-01-08T20:00", &Post::new("b").about("harbor", -0.9).reach(5_000));
+    let command = Command {
+        v: SchemaVersion::default(),
+        id: "back".to_owned(),
+        alert: over,
+        what: CommandKind::UnmuteRule,
+        by: "bob".to_owned(),
+        note: None,
+        until: None,
+    };
+    timeline.append(at("2026-01-08T20:10"), SignalRecord::Command(command));
+    timeline.progress("2026-01-08T20:10");
+    let said: Vec<String> = timeline.events[3..].iter().map(said).collect();
+    assert_eq!(said, ["opened", "unmuted by bob", "unmuted to team"]);
+}
+
+#[test]
+fn what_opened_while_its_rule_was_muted_is_told_when_the_mute_ends() {
+    check(
+        &format!("{STRONG}\nreopen_within_hours = 0"),
+        "09:00 strong a
+         09:01 ann says mute-rule until 1+01:00
+         16:00 progress
+         16:00 want opened to team, muted by ann, resolved
+         20:00 strong b
+         20:01 ann says mute until 22:00
+         22:00 progress
+         22:00 want opened, muted by ann
+         1+01:00 progress
+         1+01:00 want unmuted to team",
     );
 }
 
@@ -493,6 +607,69 @@ fn the_next_in_the_order_is_called_while_nobody_has_it_in_hand() {
 }
 
 #[test]
+fn while_nobody_collects_an_alert_is_not_over_and_a_subject_not_silent() {
+    let source = "[[source]]\nid = \"hn\"\nkind = \"feed\"\nurl = \"https://hn.example\"";
+    let played = played(
+        &format!("{STRONG}\n{source}"),
+        "09:00 collecting
+         09:00 strong a
+         09:00 want opened to team
+         15:10 progress
+         15:10 want blocked on hn
+         15:20 collecting
+         15:20 progress
+         15:20 want resolved
+         15:35 strong b
+         15:35 want reopened to team
+         23:00 collecting
+         23:00 progress
+         23:00 want resolved",
+    );
+    let silent: Vec<String> = played.events.iter().map(|event| event.silent_sources.join(" ")).collect();
+    assert_eq!(silent, ["", "hn", "", "hn", ""], "it is named");
+    check(
+        &format!("when = \"absence of mentions\"\n{source}"),
+        "quiet 14 at 6
+         00:30 collecting
+         06:00 progress
+         06:00 want nothing
+         06:10 collecting
+         06:10 progress
+         06:10 want opened to team",
+    );
+}
+
+#[test]
+fn a_tick_moves_the_timers_of_people_while_enrichment_stands_still_and_closes_nothing() {
+    check(
+        &format!("{STRONG}\nseverity = 9\nescalate = [{{ after_minutes = 15, route = \"deputy\" }}]"),
+        "01:59 progress
+         02:00 strong a
+         02:05 progress
+         02:05 want opened to team
+         02:14 tick
+         02:14 want nothing
+         02:15 tick
+         02:15 want escalated to deputy
+         03:00 team says acknowledge until 04:00
+         03:00 want acknowledged by team
+         04:00 tick
+         04:00 want lapsed to team
+         23:00 tick
+         23:00 want escalated to deputy",
+    );
+    let quiet = "zone = \"UTC\"\nquiet_hours = { from = \"22:00\", to = \"07:00\" }";
+    check(
+        &format!("{STRONG}\n{quiet}"),
+        "02:00 strong a
+         02:05 progress
+         02:05 want opened
+         07:00 tick
+         07:00 want told to team",
+    );
+}
+
+#[test]
 fn whoever_is_on_duty_is_told() {
     let duty = "on_duty = [{ route = \"night\", from = \"18:00\", to = \"08:00\" }]\nreopen_within_hours = 0";
     check(
@@ -504,6 +681,34 @@ fn whoever_is_on_duty_is_told() {
          19:00 strong b
          19:00 want opened to night",
     );
+}
+
+#[test]
+fn of_the_end_hear_the_programs_that_were_told_and_of_what_was_severe_the_people() {
+    let ended = |severity: u8, words: &str| {
+        let watchlist = format!(
+            "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+             [[route]]\nid = \"team\"\nmail = [\"a@harbor.example\"]\nwebhook = [\"pager\"]\nalertmanager = [\"main\"]\n\
+             [[route]]\nid = \"deputy\"\nslack = [\"deputy\"]\nwebhook = [\"other\"]\n\
+             [[rule]]\nid = \"rule\"\nsubjects = [\"harbor\"]\nroute = \"team\"\n{STRONG}\nseverity = {severity}\n\
+             escalate = [{{ after_minutes = 60, route = \"deputy\" }}]\n"
+        );
+        let timeline = format!("09:00 strong a\n{words}\n16:00 progress");
+        let played = played_with(&watchlist, &timeline);
+        let end = played.events.last().unwrap();
+        assert_eq!(end.transition, Transition::Resolved);
+        let told = end.notify.iter().map(|notify| (notify.route.clone(), notify.to.name()));
+        told.collect::<Vec<_>>()
+    };
+    let of = |told: &[(&str, &'static str)]| -> Vec<(String, &'static str)> {
+        told.iter().map(|(route, channel)| ((*route).to_owned(), *channel)).collect()
+    };
+    let early = "09:10 ann says acknowledge";
+    assert_eq!(ended(6, early), of(&[("team", "webhook")]));
+    assert_eq!(ended(7, early), of(&[("team", "mail"), ("team", "webhook")]));
+    assert_eq!(ended(7, "09:10 ann says mute until 20:00"), of(&[("team", "webhook")]));
+    let called = [("deputy", "webhook"), ("deputy", "slack"), ("team", "mail"), ("team", "webhook")];
+    assert_eq!(ended(7, "10:00 progress"), of(&called), "who was called hears of it too");
 }
 
 #[test]
@@ -530,6 +735,33 @@ fn in_quiet_hours_an_alert_waits_unless_it_is_severe() {
         &format!("{STRONG}\n{quiet}\nseverity = 7"),
         "23:00 strong a
          23:00 want opened to team",
+    );
+}
+
+/// Only the first message waited: who was next in the order was called at night.
+#[test]
+fn in_quiet_hours_nobody_is_called_next_unless_it_is_severe() {
+    let rule = format!(
+        "{}\nquiet_hours = {{ from = \"22:00\", to = \"07:00\" }}\n\
+         escalate = [{{ after_minutes = 15, route = \"deputy\" }}, {{ after_minutes = 600, route = \"night\" }}]",
+        STRONG.replace("quiet_after_hours = 6", "quiet_after_hours = 24")
+    );
+    check(
+        &rule,
+        "21:50 strong a
+         22:05 progress
+         1+06:59 progress
+         1+06:59 want opened to team
+         1+07:00 progress
+         1+07:00 want escalated to deputy
+         1+07:50 progress
+         1+07:50 want escalated to night",
+    );
+    check(
+        &format!("{rule}\nseverity = 7"),
+        "21:50 strong a
+         22:05 progress
+         22:05 want opened to team, escalated to deputy",
     );
 }
 
@@ -582,10 +814,51 @@ fn an_outage_of_the_source_in_the_middle_keeps_an_alert_where_it_is() {
          00:00 push 50 by 30
          01:00 failing hn
          05:00 progress
-         05:00 want opened to team, rising
+         05:00 want opened to team, rising, blocked on hn
+         05:01 progress
+         05:01 want nothing
          05:10 healthy hn
          06:00 progress
          06:00 want resolved",
+    );
+}
+
+/// It named nobody where the source failed after the opening.
+#[test]
+fn a_source_that_keeps_an_alert_from_being_over_is_named_once() {
+    check(
+        STRONG,
+        "09:00 strong a
+         09:10 failing hn
+         14:59 progress
+         14:59 want opened to team
+         15:00 progress
+         16:00 progress
+         16:00 want blocked on hn
+         7+08:59 progress
+         7+08:59 want nothing
+         7+09:00 progress
+         7+09:00 want resolved",
+    );
+}
+
+#[test]
+fn a_tone_is_not_known_to_be_calm_while_its_source_is_silent() {
+    check(
+        SHARE,
+        "quiet 3 at 4
+         00:00 push 30 by 30 toned -0.6
+         01:00 progress
+         01:00 want opened to team
+         01:00 push 30 by 30 toned 0.1
+         01:30 failing hn
+         02:00 progress
+         03:00 progress
+         03:00 want blocked on hn
+         03:10 healthy hn
+         03:20 push 30 by 30 toned 0.1
+         04:00 progress
+         04:00 want resolved",
     );
 }
 
@@ -703,6 +976,59 @@ fn a_rule_may_wait_until_it_is_so_in_windows_one_after_the_other() {
     );
 }
 
+/// Sixty and an ordinary ten are not two hours of a burst, however surprising the seventy are.
+#[test]
+fn each_of_the_windows_one_after_the_other_has_all_that_the_rule_asks_for() {
+    check(
+        &format!("{VOLUME}\nwindows = 2"),
+        "quiet 3 at 10
+         00:00 push 60 by 30
+         01:00 push 10 by 10
+         01:30 want nothing",
+    );
+    check(
+        &format!("{VOLUME}\nwindows = 2"),
+        "quiet 3 at 10
+         00:00 push 60 by 9
+         01:00 push 60 by 30
+         01:30 want nothing
+         02:00 push 60 by 30
+         02:30 want opened to team, rising",
+    );
+    check(
+        &format!("{VOLUME}\nwindows = 2\nmentions_at_least = 50"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 60 by 30
+         01:30 want nothing
+         02:00 push 60 by 30
+         02:30 want opened to team",
+    );
+}
+
+#[test]
+fn a_rule_may_wait_for_half_a_day_of_windows() {
+    check(
+        &format!("{VOLUME}\nwindows = 12"),
+        "quiet 3 at 4
+         00:00 push 40 by 30
+         01:00 push 40 by 30
+         02:00 push 40 by 30
+         03:00 push 40 by 30
+         04:00 push 40 by 30
+         05:00 push 40 by 30
+         06:00 push 40 by 30
+         06:30 progress
+         07:00 push 40 by 30
+         08:00 push 40 by 30
+         09:00 push 40 by 30
+         10:00 push 40 by 30
+         10:30 want nothing
+         11:00 push 40 by 30
+         11:30 want opened to team, rising",
+    );
+}
+
 #[test]
 fn outside_its_schedule_a_rule_raises_nothing() {
     check(
@@ -812,6 +1138,20 @@ fn hours_that_must_last_are_not_what_is_usual_before_they_have() {
 }
 
 #[test]
+fn a_day_that_reaches_into_the_schedule_is_judged() {
+    let of_days = |days: &str, want: &str| {
+        check(
+            &format!(
+                "{SHARE}\nwindow = \"1d\"\nschedule = {{ days = [{days}], from = \"09:00\", to = \"18:00\" }}"
+            ),
+            &format!("quiet 15 at 4\n10:00 push 90 by 90 toned -0.8\n1+00:00 progress\n1+00:00 want {want}"),
+        );
+    };
+    of_days("\"thu\"", "opened to team");
+    of_days("\"mon\", \"fri\"", "nothing");
+}
+
+#[test]
 fn a_few_negatives_or_those_of_few_authors_are_no_share() {
     check(
         SHARE,
@@ -889,6 +1229,29 @@ fn a_subject_that_is_seldom_heard_may_be_silent_for_long() {
 }
 
 #[test]
+fn one_crisis_does_not_make_the_quiet_hours_of_the_weeks_after_it_a_silence() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"silent\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n",
+    );
+    let mut random = StdRng::seed_from_u64(4);
+    let begin = at("2026-01-05T00:00");
+    timeline.progress_at(begin);
+    // Two mentions a day by chance for twelve weeks, and a day of two hundred an hour after the eighth.
+    for hour in 0..84 * 24 {
+        let time = begin.plus_millis(hour * HOUR_MS);
+        let mentions = if hour / 24 == 55 { 200 } else { u32::from(random.random_range(0..12) == 0) };
+        timeline.push(&time.to_string(), mentions, mentions.max(1));
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    }
+    assert_eq!(timeline.said(), "");
+    for hour in 84 * 24..96 * 24 {
+        timeline.progress_at(begin.plus_millis(hour * HOUR_MS));
+    }
+    assert!(timeline.said().starts_with("opened silent/harbor #1"), "twelve days are one");
+}
+
+#[test]
 fn while_its_source_does_not_answer_nobody_knows_whether_a_subject_is_silent() {
     check(
         SILENT,
@@ -897,6 +1260,54 @@ fn while_its_source_does_not_answer_nobody_knows_whether_a_subject_is_silent() {
          08:00 progress
          08:00 want nothing",
     );
+}
+
+#[test]
+fn one_dead_blog_does_not_mute_a_silence() {
+    check(
+        SILENT,
+        "quiet 3 at 6
+         00:00 push 1 by 1 from blog
+         00:10 failing blog
+         02:00 progress
+         03:00 progress
+         04:00 progress
+         04:00 want opened to team",
+    );
+}
+
+#[test]
+fn a_signed_door_is_watched_by_the_silence_of_its_mentions() {
+    let mut timeline = Timeline::new(
+        "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
+         [[rule]]\nid = \"door\"\nsubjects = [\"harbor\"]\npreset = \"subject silent\"\n\
+         filter = \"source:partner\"\n",
+    );
+    let mut named = 0;
+    let mut hour = |timeline: &mut Timeline, number: i64, partner: u32| {
+        let time = at("2026-01-05T00:00").plus_millis(number * HOUR_MS);
+        for source in std::iter::repeat_n("partner", partner as usize).chain(["hn"; 6]) {
+            named += 1;
+            let mut post = Post { source, ..Post::new(&format!("post-{named}")) };
+            post.matched = if source == "partner" { vec!["rule:door"] } else { Vec::new() };
+            timeline.post_at(time, &post);
+        }
+        timeline.progress_at(time.plus_millis(HOUR_MS));
+    };
+    timeline.progress("2026-01-05T00:00");
+    for number in 0..3 * 24 {
+        hour(&mut timeline, number, 6);
+    }
+    // Whether other sources answer says nothing of the door.
+    timeline.health(at("2026-01-08T00:00"), "hn", SourceStatus::Failing);
+    for number in 3 * 24..3 * 24 + 2 {
+        hour(&mut timeline, number, 0);
+    }
+    assert_eq!(timeline.said(), "");
+    for number in 3 * 24 + 2..3 * 24 + 4 {
+        hour(&mut timeline, number, 0);
+    }
+    assert!(timeline.said().starts_with("opened door/harbor #1"));
 }
 
 #[test]
@@ -951,6 +1362,62 @@ fn a_story_that_gathers_slowly_or_was_there_before_is_no_news() {
          00:00 push 9 by 9 of merger
          00:10 want nothing",
     );
+}
+
+const MOMENTUM: &str = "preset = \"momentum\"";
+
+#[test]
+fn a_text_that_was_posted_long_before_it_spreads_has_momentum_once() {
+    check(
+        MOMENTUM,
+        "quiet 3 at 1
+         00:00 push 2 by 2 of petition
+         2+00:00 push 49 by 49 of petition
+         2+00:10 want nothing
+         2+00:10 push 1 by 1 of petition
+         2+00:10 want opened to team
+         3+00:11 progress
+         3+00:11 want resolved
+         4+00:00 push 60 by 60 of petition
+         4+00:10 want nothing",
+    );
+}
+
+#[test]
+fn what_was_heard_in_the_first_days_has_momentum_unless_it_had_it_then() {
+    check(
+        MOMENTUM,
+        "quiet 1 at 1
+         00:00 push 2 by 2 of clip
+         3+00:00 push 60 by 60 of clip
+         3+00:10 want opened to team",
+    );
+    check(
+        MOMENTUM,
+        "quiet 1 at 1
+         00:00 push 60 by 60 of weather
+         3+00:00 push 60 by 60 of weather
+         3+00:10 want nothing",
+    );
+}
+
+#[test]
+fn what_was_heard_again_is_remembered_longer_than_what_was_heard_once() {
+    let mut timeline = played(
+        &format!("{MOMENTUM}\nmentions_at_least = 3\nauthors_at_least = 3"),
+        "quiet 3 at 1
+         00:00 push 2 by 2 of petition
+         00:10 want nothing",
+    );
+    for number in 0..20_001 {
+        let mut post = Post::new(&format!("other-{number}"));
+        post.story = Some(post.name.clone().leak());
+        timeline.post("2026-01-08T00:30", &post);
+    }
+    let mut third = Post::new("third");
+    third.story = Some("petition");
+    timeline.post("2026-01-08T01:00", &third);
+    assert!(timeline.said().starts_with("opened rule/harbor #1: a story that spreads, with 3 mentions"));
 }
 
 #[test]
@@ -1009,8 +1476,10 @@ fn a_risk_needs_no_reach_and_an_influential_author_no_tone() {
         "preset = \"risk\"\ncategory = \"legal\"",
         "09:00 push 1 by 1 toned 0.3
          09:00 want nothing
-         09:01 push 1 by 1 toned 0.3 passing
-         09:01 want opened to team",
+         09:01 push 1 by 1 toned 0.3 risking safety
+         09:01 want nothing
+         09:02 push 1 by 1 toned 0.3 risking legal
+         09:02 want opened to team",
     );
     check(
         "preset = \"influential author\"",
@@ -1036,15 +1505,12 @@ pub(super) fn day_of(timeline: &mut Timeline, day: i64, harbor: u32, oakmere: u3
 }
 
 /// Twelve days on which harbor is ahead of oakmere, under a rule about their ranks.
-pub(super) fn usually_ahead() -> Timeline {
-    usually_ahead_under("")
-}
-
-fn usually_ahead_under(asked: &str) -> Timeline {
+pub(super) fn usually_ahead(rule: &str) -> Timeline {
     let mut timeline = Timeline::new(&format!(
         "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n\
          [[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
-         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n{asked}\n",
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n\
+         {rule}\n"
     ));
     timeline.progress("2026-01-05T00:00");
     for day in 0..12 {
@@ -1055,7 +1521,8 @@ fn usually_ahead_under(asked: &str) -> Timeline {
 
 #[test]
 fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_usual_one_again() {
-    let mut timeline = usually_ahead();
+    // From nine to five: a day that reaches into it is judged.
+    let mut timeline = usually_ahead("schedule = { from = \"09:00\", to = \"17:00\" }");
     day_of(&mut timeline, 12, 5, 6);
     assert_eq!(timeline.said(), "", "nearly equal for a day: that is chance");
     day_of(&mut timeline, 13, 4, 20);
@@ -1074,7 +1541,7 @@ fn a_competitor_that_passes_by_more_than_chance_is_told_until_the_rank_is_the_us
 
 #[test]
 fn a_rank_that_must_last_is_said_on_the_second_day_and_not_after_a_usual_one() {
-    let mut timeline = usually_ahead_under("windows = 2");
+    let mut timeline = usually_ahead("windows = 2");
     day_of(&mut timeline, 12, 4, 20);
     assert_eq!(timeline.said(), "", "one day");
     day_of(&mut timeline, 13, 4, 20);
@@ -1086,7 +1553,7 @@ fn a_rank_that_must_last_is_said_on_the_second_day_and_not_after_a_usual_one() {
     day_of(&mut timeline, 14, 6, 4);
     assert!(timeline.said().starts_with("resolved rank/harbor #2"));
 
-    let mut timeline = usually_ahead_under("windows = 2");
+    let mut timeline = usually_ahead("windows = 2");
     for day in [12, 14] {
         day_of(&mut timeline, day, 4, 20);
         day_of(&mut timeline, day + 1, 6, 4);
@@ -1103,8 +1570,78 @@ fn who_passes_needs_the_mentions_and_the_authors_that_the_rule_asks_for() {
         ("mentions_at_least = 480", true),
         ("mentions_at_least = 481", false),
     ] {
-        let mut timeline = usually_ahead_under(asked);
+        let mut timeline = usually_ahead(asked);
         day_of(&mut timeline, 12, 4, 20);
         assert_eq!(timeline.said().starts_with("opened"), opens, "{asked}");
     }
+}
+
+/// A rank was over whatever was silent.
+#[test]
+fn a_rank_is_not_known_to_be_usual_again_while_a_source_of_a_competitor_is_silent() {
+    let mut timeline = usually_ahead("");
+    for (day, name) in [("2026-01-05", "one"), ("2026-01-17", "two")] {
+        let mut elsewhere = Post::new(name).about("oakmere", 0.0);
+        elsewhere.source = "rss";
+        timeline.post(&format!("{day}T00:00"), &elsewhere);
+    }
+    day_of(&mut timeline, 12, 4, 20);
+    timeline.health(at("2026-01-18T00:01"), "rss", SourceStatus::Failing);
+    day_of(&mut timeline, 13, 6, 4);
+    day_of(&mut timeline, 14, 6, 4);
+    timeline.health(at("2026-01-20T00:01"), "rss", SourceStatus::Healthy);
+    day_of(&mut timeline, 15, 6, 4);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere\n\
+         blocked rank/harbor #2: rank 2 of 2 by mentions, where 1 is usual: passed by oakmere, silent: rss\n\
+         resolved rank/harbor #3: rank 1 of 2 by mentions, where 1 is usual\n"
+    );
+}
+
+/// Before anybody listened to the competitor nobody knows how often it was named.
+#[test]
+fn a_competitor_that_is_new_has_not_passed_anybody() {
+    let harbor = "[[subject]]\nid = \"harbor\"\nkind = \"brand\"\nname = \"Harbor\"\n";
+    let text = format!(
+        "{harbor}[[subject]]\nid = \"oakmere\"\nkind = \"competitor\"\nname = \"Oakmere\"\n\
+         [[rule]]\nid = \"rank\"\nsubjects = [\"harbor\"]\npreset = \"rank\"\ncompetitors = [\"oakmere\"]\n"
+    );
+    let mut timeline = Timeline::new(harbor);
+    timeline.progress("2026-01-05T00:00");
+    for day in 0..12 {
+        day_of(&mut timeline, day, 4, 0);
+    }
+    for (offset, id) in [(30, "subject/oakmere"), (31, "rule/rank")] {
+        let version = DefinitionVersion { version: Some(offset), ..version_of(&text, id) };
+        timeline.append(at("2026-01-17T00:00"), SignalRecord::Definition(version));
+    }
+    // Nothing is retained of the time before.
+    let request = timeline.state.rebuilds().next().unwrap();
+    let rebuilt = Rebuilt {
+        v: SchemaVersion::default(),
+        name: request.name(),
+        subject: request.subject.clone(),
+        asked: request.asked,
+        until: request.until,
+        from: Some(request.until),
+        rule: None,
+        window: Window::Hour,
+        buckets: Vec::new(),
+        values: Vec::new(),
+        authors: Vec::new(),
+        imports: Default::default(),
+        mentions: 0,
+        last: true,
+    };
+    timeline.append(at("2026-01-17T00:00"), SignalRecord::Rebuilt(Box::new(rebuilt)));
+    for day in 12..26 {
+        day_of(&mut timeline, day, 4, 20);
+    }
+    assert_eq!(timeline.said(), "", "it always had five times as many");
+    day_of(&mut timeline, 26, 40, 20);
+    assert_eq!(
+        timeline.said(),
+        "opened rank/harbor #1: rank 1 of 2 by mentions, where 2 is usual: it passed oakmere\n"
+    );
 }
