@@ -255,9 +255,7 @@ async fn the_log_is_told_the_time_where_a_timer_is_due_and_enrichment_stands_sti
     signal(&context, 0, Origin::Live).await;
     read_until(&mut alerts, alert, |alerts| !alerts.is_empty()).await;
     // What the sender writes moves the log's clock too: only after it does everything stand still.
-    let done =
-        |told: &[Delivery]| told.iter().filter(|told| told.state != DeliveryState::Sending).count() == 2;
-    read_until(&mut signals, delivery, done).await;
+    running.undelivered(|listed| matches!(listed, [message] if message.given_up)).await;
     context.clock.set(began.plus_millis(16 * 60_000));
     let tick = |value: &[u8]| matches!(decode(value).unwrap(), SignalRecord::Tick(_)).then_some(());
     read_until(&mut signals, tick, |ticks| !ticks.is_empty()).await;

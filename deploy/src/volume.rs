@@ -147,7 +147,7 @@ fn parts_of_an_hour(input: &Path, rows: &[(Timestamp, Row)]) -> anyhow::Result<u
     let Some((length_ms, _)) = distances.iter().find(|(_, times)| Some(**times) == most) else {
         bail!("{}: a series needs two rows at least, and this has {}", input.display(), rows.len());
     };
-    for pair in rows.windows(2).filter(|pair| apart(pair) < *length_ms) {
+    if let Some(pair) = rows.windows(2).find(|pair| apart(pair) < *length_ms) {
         let (_, row) = &pair[1];
         bail!(
             "{}:{}: `timestamp` {} is {} s after the row before, and most are {} s apart",
