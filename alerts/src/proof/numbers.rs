@@ -69,8 +69,12 @@ impl Counted<'_> {
     fn in_window(&self, window: Window, start: Timestamp, for_itself: bool) -> BTreeMap<MentionKey, &Seen> {
         let mut mentions: BTreeMap<MentionKey, &Seen> = BTreeMap::new();
         let historic = self.event.historic;
+        let within = start..bucket_end(window, self.zone, start);
         for seen in self.seen {
-            if !historic && !(seen.is_new && (!for_itself || seen.offset >= self.counts_from)) {
+            let counts = seen.is_new && (!for_itself || seen.offset >= self.counts_from);
+            // One that was counted so long ago that it was forgotten counts again, in its window.
+            let counts_here = counts && within.contains(&seen.event_time);
+            if !(historic || counts_here) {
                 continue;
             }
             let known = mentions.entry(seen.mention).or_insert(seen);
@@ -79,7 +83,6 @@ impl Counted<'_> {
                 *known = seen;
             }
         }
-        let within = start..bucket_end(window, self.zone, start);
         mentions.retain(|_, seen| within.contains(&seen.event_time) && self.passes(seen));
         mentions
     }

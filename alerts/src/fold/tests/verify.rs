@@ -207,6 +207,20 @@ fn a_record_that_was_tampered_with_differs_where_it_was() {
     }
 }
 
+/// What was counted is known again for four days.
+#[test]
+fn a_mention_that_comes_again_when_it_was_forgotten_is_found_in_both_windows() {
+    let mut timeline = Timeline::new(HARBOR);
+    let worst = Post::new("worst").about("harbor", -0.9);
+    timeline.post("2026-01-04T23:50", &worst);
+    timeline.ordinary_days("2026-01-05T00:00", 5, 4);
+    timeline.post("2026-01-10T00:00", &worst);
+    timeline.push("2026-01-10T00:10", 60, 60);
+    let opened = &timeline.events[0];
+    assert_eq!(opened.evidence[0], MentionKey::of("worst"));
+    assert_eq!(contradictions(&verified(&timeline.events, &timeline.log)), []);
+}
+
 /// A writer that took over writes again what it could not know to be stored.
 #[test]
 fn a_transition_that_stands_in_the_log_twice_is_one_and_differs_where_it_is_written_otherwise() {
