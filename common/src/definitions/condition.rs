@@ -210,7 +210,7 @@ impl CountCondition {
 }
 
 impl Window {
-    /// Of tones and ranks. A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
+    /// Of tones, reaches and ranks. A subject has 720 hours a month and 30 days: hours must be less likely by about as much.
     pub(super) fn default_probability(self) -> f64 {
         match self {
             Self::Hour => 0.0003,

@@ -353,9 +353,7 @@ impl RuleForm {
             When::MeanSentiment => tone(ToneMeasure::MeanSentiment),
             When::Reach => Condition::Reach(ReachCondition {
                 window,
-                probability_below: self
-                    .probability_below
-                    .unwrap_or_else(|| CountCondition::of(window).probability_below),
+                probability_below: self.probability_below.unwrap_or(window.default_probability()),
                 reach_at_least: self.reach_at_least.unwrap_or(10_000),
                 mentions_at_least: self.mentions_at_least.unwrap_or(3),
                 authors_at_least: self.authors_at_least.unwrap_or(3),

@@ -7,7 +7,7 @@ use super::timelines::played;
 use super::verify::{contradictions, faults, verified};
 use super::*;
 
-const REACH: &str = "when = \"reach against expectation\"";
+const REACH: &str = "when = \"reach against expectation\"\nprobability_below = 0.0006";
 
 /// The time-line begins at six in the morning of the second day.
 fn after_thirty_usual_hours(rule: &str, timeline: &str) -> Timeline {

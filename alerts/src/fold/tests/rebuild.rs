@@ -488,6 +488,7 @@ const WIDE: &str = r#"
     [[rule]]
     id = "wide"
     when = "reach against expectation"
+    probability_below = 0.0006
     subjects = ["harbor"]
 "#;
 
@@ -517,7 +518,7 @@ fn a_rule_on_reach_that_is_new_knows_the_reach_of_before_and_keeps_it_when_its_l
     let rebuilt =
         Rebuilt { last: true, rule: Some("wide".to_owned()), buckets, ..answer(&asked, Window::Hour) };
     take(&mut timeline, "2026-01-08T00:01", rebuilt);
-    let stricter = WIDE.replace("expectation\"", "expectation\"\nreach_at_least = 22300");
+    let stricter = WIDE.replace("0.0006", "0.0006\nreach_at_least = 22300");
     timeline.progress("2026-01-08T01:00");
     reaching(&mut timeline, "2026-01-08T01:10", 1, 20_000);
     define(&mut timeline, "2026-01-08T01:20", &stricter, "rule/wide", 31);
@@ -541,7 +542,7 @@ fn windows_of_a_reach_whose_alert_is_ended_by_an_edit_are_a_burst() {
     reaching(&mut timeline, "2026-01-09T00:10", 4, 50_000);
     timeline.progress("2026-01-09T01:00");
     assert!(timeline.said().starts_with("opened wide/harbor"));
-    let stricter = WIDE.replace("expectation\"", "expectation\"\nreach_at_least = 22300");
+    let stricter = WIDE.replace("0.0006", "0.0006\nreach_at_least = 22300");
     define(&mut timeline, "2026-01-09T01:05", &stricter, "rule/wide", 31);
     assert!(timeline.said().starts_with("resolved wide/harbor"));
     reaching(&mut timeline, "2026-01-09T01:10", 4, 50_000);
