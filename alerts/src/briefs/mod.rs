@@ -19,11 +19,12 @@ pub(crate) use letter::{Letter, Line, Section};
 pub(crate) use reading::DigestReader;
 
 use crate::delivery::{Job, Links, Message, Refused};
-use crate::fold::{DueBrief, Facts};
+use crate::fold::{DueBrief, Facts, GapFacts};
 use letter::Told;
 
-/// So long a brief waits for the index; then it goes without what the index knows, and says so.
-pub(crate) const INDEX_PATIENCE_MS: i64 = 10 * 60 * 1_000;
+/// So long a brief waits for the index, and until all up to its end is collected and read; then it goes without, and
+/// says so.
+pub(crate) const PATIENCE_MS: i64 = 10 * 60 * 1_000;
 /// A brief that comes so long after it was due says so.
 const LATE_AFTER_MS: i64 = 15 * 60 * 1_000;
 
@@ -39,7 +40,8 @@ pub(crate) struct BriefDraft {
 }
 
 impl BriefDraft {
-    /// The message, with what the index counted. It is refused for now while the index may still answer.
+    /// The message, with what the index counted. It is refused for now while the index may still answer, and while what
+    /// is not read yet may still be.
     pub(crate) async fn written(
         self,
         reader: &DigestReader,
@@ -50,10 +52,13 @@ impl BriefDraft {
         let period = due.period(&job.key());
         let digests = reader.read(&due.brief, &facts, &period).await;
         let told = Told { brief: &due.brief, period, facts: &facts, console: links.console_url() };
-        if let Err(error) = &digests
-            && now < due.decided.plus_millis(INDEX_PATIENCE_MS)
-        {
-            return Err(Refused::for_now(error));
+        if now < due.decided.plus_millis(PATIENCE_MS) {
+            if facts.gaps.iter().any(GapFacts::is_unread) {
+                return Err(Refused::for_now("not all that was said up to its end is collected and read"));
+            }
+            if let Err(error) = &digests {
+                return Err(Refused::for_now(error));
+            }
         }
         let letter = Letter::of(&told, digests.as_deref().ok());
         let mut notes = Vec::new();
@@ -93,6 +98,25 @@ mod tests {
             listened_from: Some(due.from),
         };
         BriefDraft { job, due, facts: Facts { subjects: vec![harbor], gaps: Vec::new() } }
+    }
+
+    #[tokio::test]
+    async fn it_waits_until_all_is_read_and_then_goes_and_names_what_is_not() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let reader = DigestReader(IndexClient::at(&format!("http://{free}")));
+        let links = crate::delivery::tests::links();
+        let at = |time: &str| format!("2026-01-08T{time}Z").parse().unwrap();
+        let behind = || {
+            let mut draft = draft();
+            draft.facts.gaps.push(GapFacts { source: None, name: None, from: at("02:00:00"), until: None });
+            draft
+        };
+        match behind().written(&reader, &links, at("06:40:00")).await {
+            Err(Refused::ForNow { error, .. }) => assert!(error.contains("collected and read"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+        let text = behind().written(&reader, &links, at("06:45:00")).await.unwrap().text().unwrap();
+        assert!(text.contains("since Thu 8 Jan, 02:00"), "{text}");
     }
 
     #[tokio::test]

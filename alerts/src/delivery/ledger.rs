@@ -13,7 +13,7 @@ use earshot_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
-use crate::briefs::INDEX_PATIENCE_MS;
+use crate::briefs::PATIENCE_MS;
 use crate::fold::DueBrief;
 use crate::settings::in_words;
 
@@ -687,7 +687,7 @@ impl Entry {
         let Content::Brief(due) = &self.content else { return None };
         Some(match self.notification.fallback.is_empty() {
             true => due.brief.next_due(due.until),
-            false => due.decided.plus_millis(INDEX_PATIENCE_MS + limits.fallback_after_ms),
+            false => due.decided.plus_millis(PATIENCE_MS + limits.fallback_after_ms),
         })
     }
 

@@ -33,6 +33,13 @@ pub(crate) struct GapFacts {
     pub(crate) until: Option<Timestamp>,
 }
 
+impl GapFacts {
+    /// Whether it is what nobody has collected or read yet.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.source.is_none() && self.until.is_none()
+    }
+}
+
 /// What the fold knows of one subject.
 #[derive(Clone, Debug)]
 pub(crate) struct SubjectFacts {
