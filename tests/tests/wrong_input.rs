@@ -48,7 +48,7 @@ async fn settings_and_watchlists_are_refused_by_file_key_and_value() {
     }
 
     let rule = WATCHLIST.replace("subjects = [\"vale\"]", "subjects = [\"valet\"]");
-    input::write_settings(folder.path(), &rule, "").unwrap();
+    input::write_settings(folder.path(), &rule, "[index]\nlisten = \"127.0.0.1:0\"").unwrap();
     for command in ["up", "check"] {
         let message = refused(folder.path(), &[command]).await;
         assert_names(&message, &["rule/vale-negative", "`valet`", "there are: harbor, vale"]);
