@@ -248,9 +248,13 @@ impl Watched {
         let open = watch.open.as_ref()?;
         let step = watch.next_step().map(|(due, _)| due);
         let call = open.waiting.values().copied().chain(step).min();
-        let call = call.map(|due| {
-            let zone = self.zone_of_readers(rule);
-            watch.rule.telling.after_quiet(open.severity, due.max(now), &zone)
+        let call = call.map(|due| match watch.rule.telling.quiet_hours {
+            // A zone is dear, and all that is open is asked after each transition.
+            None => due,
+            Some(_) => {
+                let zone = self.zone_of_readers(rule);
+                watch.rule.telling.after_quiet(open.severity, due.max(now), &zone)
+            }
         });
         open.people.next_end().into_iter().chain(open.held_until).chain(call).min()
     }
