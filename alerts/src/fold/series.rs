@@ -19,7 +19,7 @@ pub(crate) const LOOK_BACK_MS: i64 = 56 * DAY_MS;
 /// A bucket that ended more windows ago than this may not fire: what it shows is no longer news.
 pub(crate) const FRESH_WINDOWS: i64 = 2;
 /// A measure that counts each story or author once is exact up to here: more than a day has at two thousand mentions a
-/// minute. A window that fills it costs 60 MB while it may fire, and others what they hold.
+/// minute. A window that fills it costs about 60 MB, by reckoning, while it may fire, and others what they hold.
 pub(crate) const MOST_DISTINCT: usize = 4_000_000;
 /// Distinct authors are counted exactly up to here.
 pub(crate) const MOST_AUTHORS: usize = definitions::MOST_AUTHORS as usize;

@@ -254,6 +254,12 @@ impl Watched {
         if novelty == Novelty::Known || !self.rules[rule].passes(signal) {
             return None;
         }
+        // Most mentions end here: nothing is copied for them.
+        if let Condition::Each(condition) = &self.rules[rule].rule.condition
+            && !satisfies(condition, signal, subject)
+        {
+            return None;
+        }
         let new = novelty == Novelty::New;
         match self.rules[rule].rule.condition.clone() {
             Condition::Each(condition) => self.judge_each(rule, &condition, signal, subject, now),
@@ -357,7 +363,7 @@ impl Watched {
         true
     }
 
-    /// One strong mention is enough, or as many as the rule asks for. More while the alert is open join it; it rises
+    /// One mention that [`satisfies`] the rule is enough, or as many as the rule asks for. More while the alert is open join it; it rises
     /// when their number doubles, so that a storm of them is a handful of transitions.
     fn judge_each(
         &mut self,
@@ -367,12 +373,8 @@ impl Watched {
         subject: &SubjectSignal,
         now: Timestamp,
     ) -> Option<Transition> {
-        let reaches = condition.reach_at_least == 0
-            || signal.accounts().is_some_and(|reach| reach >= condition.reach_at_least);
-        let at_risk = condition.risk.as_ref().is_none_or(|risk| subject.risk.contains(risk));
-        let satisfied = at_risk && reaches && subject.polarity <= condition.sentiment_at_most;
         let opens = self.rules[rule].open.is_none();
-        if !satisfied || (opens && !self.is_scheduled(rule, signal.event_time)) {
+        if opens && !self.is_scheduled(rule, signal.event_time) {
             return None;
         }
         if self.rules[rule].matched.take(signal.mention, 0, now) != Novelty::New {
@@ -558,21 +560,19 @@ impl Watched {
             Condition::Absence(condition) => return self.pass_silence(rule, condition, clock, unheard),
             Condition::SourceAbsence(condition) => return self.pass_sources(rule, condition, clock, failing),
             Condition::Tone(condition) => {
-                let open = self.rules[rule].open.as_ref();
-                let silent = open.map(|open| open.evidence.sources_among(unheard)).unwrap_or_default();
+                let silent = self.rules[rule].silent_sources(unheard);
                 return self.pass_tone(rule, condition, clock, &silent);
             }
             Condition::Reach(condition) => {
-                let open = self.rules[rule].open.as_ref();
-                let silent = open.map(|open| open.evidence.sources_among(unheard)).unwrap_or_default();
+                let silent = self.rules[rule].silent_sources(unheard);
                 return self.pass_reach(rule, condition, clock, &silent);
             }
             // Several subjects decide that together.
             Condition::Rank(_) => return None,
             Condition::Each(_) | Condition::Count(_) | Condition::Novelty(_) => {}
         }
+        let silent = self.rules[rule].silent_sources(unheard);
         let open = self.rules[rule].open.as_mut()?;
-        let silent = open.evidence.sources_among(unheard);
         let expired = !self.historic && open.raised.plus_millis(LONGEST_MS) <= clock;
         match (condition, &open.course) {
             (
@@ -711,6 +711,14 @@ impl Watched {
     }
 }
 
+/// Whether a mention is, by itself, what a rule about each mention asks for.
+fn satisfies(condition: &EachCondition, signal: &Signal, subject: &SubjectSignal) -> bool {
+    let reaches = condition.reach_at_least == 0
+        || signal.accounts().is_some_and(|reach| reach >= condition.reach_at_least);
+    let at_risk = condition.risk.as_ref().is_none_or(|risk| subject.risk.contains(risk));
+    at_risk && reaches && subject.polarity <= condition.sentiment_at_most
+}
+
 impl Watch {
     fn new(version: u64, rule: Rule, zone: &jiff::tz::TimeZone, clock: Option<Timestamp>) -> Self {
         let own = rule.own_series();
@@ -738,6 +746,11 @@ impl Watch {
             generation: 0,
             thresholds: Vec::new(),
         }
+    }
+
+    /// The sources behind its open alert that are not heard.
+    fn silent_sources(&self, unheard: &BTreeMap<String, Timestamp>) -> Vec<String> {
+        self.open.as_ref().map(|open| open.evidence.sources_among(unheard)).unwrap_or_default()
     }
 
     /// Becomes a newer version. What that one counts and remembers as well is kept. Answers whether it asks for

@@ -271,20 +271,12 @@ fn counted_anew(timeline: &Timeline, rule: &str, an_hour: u32) -> Rebuilt {
     let start = |hour: i64| at("2025-12-20T00:00").plus_millis(hour * HOUR_MS);
     let bucket = |hour| RebuiltBucket { start: start(hour), live: 0, past: an_hour, tone: None };
     Rebuilt {
-        v: SchemaVersion::default(),
-        name: request.name(),
-        subject: request.subject.clone(),
-        asked: request.asked,
-        until: request.until,
-        from: None,
         rule: Some(rule.to_owned()),
-        window: Window::Hour,
         buckets: (0..240).map(bucket).collect(),
-        values: Vec::new(),
-        authors: Vec::new(),
         imports: BTreeMap::from([("import:year".to_owned(), (start(0), start(240).plus_millis(-1)))]),
         mentions: 240 * u64::from(an_hour),
         last: true,
+        ..rebuild::answer(&request, Window::Hour)
     }
 }
 

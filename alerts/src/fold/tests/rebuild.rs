@@ -30,7 +30,7 @@ pub(super) fn request(timeline: &Timeline) -> RebuildRequest {
 }
 
 /// An answer without any sums.
-fn answer(request: &RebuildRequest, window: Window) -> Rebuilt {
+pub(super) fn answer(request: &RebuildRequest, window: Window) -> Rebuilt {
     Rebuilt {
         v: SchemaVersion::default(),
         name: request.name(),

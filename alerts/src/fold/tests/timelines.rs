@@ -1618,22 +1618,8 @@ fn a_competitor_that_is_new_has_not_passed_anybody() {
     }
     // Nothing is retained of the time before.
     let request = timeline.state.rebuilds().next().unwrap();
-    let rebuilt = Rebuilt {
-        v: SchemaVersion::default(),
-        name: request.name(),
-        subject: request.subject.clone(),
-        asked: request.asked,
-        until: request.until,
-        from: Some(request.until),
-        rule: None,
-        window: Window::Hour,
-        buckets: Vec::new(),
-        values: Vec::new(),
-        authors: Vec::new(),
-        imports: Default::default(),
-        mentions: 0,
-        last: true,
-    };
+    let rebuilt =
+        Rebuilt { from: Some(request.until), last: true, ..rebuild::answer(&request, Window::Hour) };
     timeline.append(at("2026-01-17T00:00"), SignalRecord::Rebuilt(Box::new(rebuilt)));
     for day in 12..26 {
         day_of(&mut timeline, day, 4, 20);
